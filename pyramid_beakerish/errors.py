@@ -1,0 +1,49 @@
+"""Every error of this package, as one tree.
+
+Errors carry data, so that a program can act on them; none carries a session id,
+a secret or the contents of a session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class BeakerishError(Exception):
+    """Base of every error that this package raises."""
+
+
+class SettingsError(BeakerishError, ValueError):
+    """The settings cannot be obeyed as they are written.
+
+    ``problems`` lists every mistake that was found, each as one sentence that names
+    the key as it was written, its value (secrets masked) and the remedy.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class StoreError(BeakerishError):
+    """A store refused what was asked of it, or gave back what no store may give."""
+
+
+class StoreUnavailable(StoreError):
+    """A store cannot be reached, is too slow, is full, or takes no writes."""
+
+
+class SerializationError(BeakerishError, TypeError):
+    """A value would not come back from the store equal and of the same type."""
+
+
+class CorruptData(BeakerishError, ValueError):
+    """Stored bytes are not what this package wrote."""
+
+
+class SessionStateError(BeakerishError):
+    """The session cannot do what was asked at this point of the request."""
+
+
+class LockTimeout(BeakerishError):
+    """Somebody else held a lock for longer than the caller was willing to wait."""

@@ -1,0 +1,80 @@
+"""The contract between sessions, caches and whatever keeps their bytes."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..settings import StoreSettings
+
+#: What ``Store.load`` gives: the value, and an opaque token for ``Store.swap``.
+Entry = tuple[bytes, Any]
+
+WRITE_ID_SIZE = 8
+
+
+def new_write_id() -> bytes:
+    """Draw the 8 random bytes with which every stored value begins.
+
+    No two writes share them, so they tell whether an entry is still the one that was
+    read, and whether a write whose answer was lost has happened.
+    """
+    return os.urandom(WRITE_ID_SIZE)
+
+
+class Store(ABC):
+    """A dictionary of bytes under string keys, with expiry and compare-and-swap.
+
+    Every value begins with a write id (`new_write_id`). A ``ttl`` is in seconds,
+    ``None`` for ever. To every method an expired entry is absent. Each method is safe
+    to call from several threads, and after a fork.
+
+    Raises `StoreUnavailable` when the keeper of the bytes cannot be reached, is too
+    slow, full or read-only, and `StoreError` for anything else that goes wrong there.
+    """
+
+    @classmethod
+    @abstractmethod
+    def from_settings(cls, settings: StoreSettings, clock: Callable[[], float]) -> Store:
+        """Make the store that the settings describe; nothing is contacted yet."""
+
+    @abstractmethod
+    def load(self, key: str) -> Entry | None:
+        """Give the value under the key and its token, or ``None``."""
+
+    def load_many(self, keys: Iterable[str]) -> dict[str, Entry]:
+        """Give what is there of several keys; in one round trip where there is one."""
+        found = ((key, self.load(key)) for key in keys)
+        return {key: entry for key, entry in found if entry is not None}
+
+    @abstractmethod
+    def create(self, key: str, value: bytes, ttl: float | None) -> bool:
+        """Store the value only if the key is absent; tell whether it was stored."""
+
+    @abstractmethod
+    def swap(self, key: str, token: Any, value: bytes, ttl: float | None) -> bool:
+        """Store the value only if the entry is still the one that ``load`` gave."""
+
+    @abstractmethod
+    def set(self, key: str, value: bytes, ttl: float | None) -> None:
+        """Store the value, whatever was there."""
+
+    @abstractmethod
+    def delete(self, key: str, token: Any = None) -> bool:
+        """Remove the entry, given a token only if it is unchanged; tell whether it was removed."""
+
+    @abstractmethod
+    def keys(self, prefix: str) -> Iterator[str] | None:
+        """List the keys that begin with the prefix, or ``None`` where that cannot be had."""
+
+    def sweep(self) -> int:
+        """Remove what has expired and tell how much; nothing to do where the server does it."""
+        return 0
+
+    def close(self) -> None:
+        """Give back connections and files; the store may be used again."""
