@@ -1,0 +1,49 @@
+"""Flash messages and the CSRF token, for any mapping that is a session."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import MutableMapping
+from typing import Any, Literal
+
+CSRF_KEY = "_csrft_"
+FLASH_PREFIX = "_f_"
+
+
+class Conversation(MutableMapping[str, Any]):
+    """What `pyramid.interfaces.ISession` adds to a dictionary.
+
+    Where it is kept is what pyramid_beaker and Pyramid's own sessions use as well.
+    """
+
+    _constant_csrf_token: str | Literal[False] = False
+
+    def flash(self, msg: Any, queue: str = "", allow_duplicate: bool = True) -> None:
+        """Add a message for the visitor to the end of a queue.
+
+        ``allow_duplicate``: whether to add it if the queue holds an equal one. Default: true.
+        """
+        messages = self.get(FLASH_PREFIX + queue, [])
+        if allow_duplicate or msg not in messages:
+            self[FLASH_PREFIX + queue] = [*messages, msg]
+
+    def pop_flash(self, queue: str = "") -> list[Any]:
+        """Take all messages out of a queue."""
+        messages: list[Any] = self.pop(FLASH_PREFIX + queue, [])
+        return messages
+
+    def peek_flash(self, queue: str = "") -> list[Any]:
+        """Give the messages of a queue and leave them there."""
+        messages: list[Any] = self.get(FLASH_PREFIX + queue, [])
+        return messages
+
+    def new_csrf_token(self) -> str:
+        """Draw a token against cross-site request forgery and keep it in the session."""
+        token = self._constant_csrf_token or secrets.token_hex(32)
+        self[CSRF_KEY] = token
+        return token
+
+    def get_csrf_token(self) -> str:
+        """Give the session's token, drawn if there is none."""
+        token: str | None = self.get(CSRF_KEY)
+        return self.new_csrf_token() if token is None else token

@@ -1,0 +1,170 @@
+"""The session cookie: finding it in a request, trusting it or not, writing it."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+from email.utils import formatdate
+from hashlib import blake2b
+from hmac import compare_digest
+from typing import TYPE_CHECKING, Any
+
+from .events import Refusal
+from .ids import ID_LENGTH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from ..settings import SessionSettings
+
+#: Browsers keep a cookie no longer than this
+#: (https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#section-5.5).
+FOREVER = 400 * 24 * 3600
+
+_FORM = re.compile(rf"[A-Za-z0-9_-]{{{ID_LENGTH}}}").fullmatch
+_BLANKS = " \t"
+
+
+class SessionCookie:
+    """Reads and writes the cookie that carries a session's id.
+
+    The value is the id, followed by ``.`` and a keyed hash of it where there is a secret.
+
+    Example::
+
+        cookie = SessionCookie(settings, time.time)
+        found = cookie.find("beaker.session.id=...")
+        header = cookie.header(session_id, secure=True)
+    """
+
+    def __init__(self, settings: SessionSettings, clock: Callable[[], float]) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._assignment = settings.key + "="
+        self._keys = [_signing_hash(secret) for secret in settings.secret]
+        self._plain = {secure: self._attributes({}, secure) for secure in (False, True)}
+
+    def find(self, header: str) -> tuple[str, bool] | None:
+        """Give the first id in a Cookie header that can be trusted.
+
+        The second value tells whether the cookie is up to date; one that an old secret
+        signed is to be sent anew.
+
+        WebOb's parser is not asked: it takes our name out of other cookies, so that
+        ``x __Host-id=evil`` would pass for ``__Host-id``, and fails on bytes that others sent.
+        """
+        assignment = self._assignment
+        at = header.find(assignment)
+        while at >= 0:
+            start = at + len(assignment)
+            if not at or header[at - 2 : at] == "; " or _begins_cookie(header, at):
+                end = header.find(";", start)
+                value = header[start:] if end < 0 else header[start:end]
+                found = self._trusted(value.strip(' \t"'))
+                if found:
+                    return found
+            at = header.find(assignment, start)
+        return None
+
+    def refusal(self, header: str) -> Refusal | None:
+        """Tell why `find` found nothing, or ``None`` if no cookie of the name was sent."""
+        values = list(self._sent(header))
+        if not values:
+            return None
+        shaped = any(_FORM(value[:ID_LENGTH]) for value in values)
+        return Refusal.BAD_SIGNATURE if shaped and self._keys else Refusal.MALFORMED
+
+    def header(self, session_id: str, own: Mapping[str, Any], *, secure: bool) -> str:
+        """Write the Set-Cookie header for a session.
+
+        ``own`` holds what this one session has set differently: ``domain``, ``path``,
+        ``cookie_expires``.
+        """
+        attributes = self._attributes(own, secure) if own else self._plain[secure]
+        return f"{self._assignment}{self._value(session_id)}{attributes}{self._expiry(own)}"
+
+    def removal_header(self, own: Mapping[str, Any], *, secure: bool) -> str:
+        """Write the Set-Cookie header that makes the browser forget the cookie."""
+        # The attributes must be the same, or a browser refuses to remove a __Host- cookie.
+        attributes = self._attributes(own, secure)
+        return f"{self._assignment}{attributes}; Max-Age=0; Expires={_http_date(0)}"
+
+    def slides(self, own: Mapping[str, Any]) -> bool:
+        """Tell whether the browser's copy lives on only if it is sent again and again."""
+        expires = self._expires(own)
+        return expires is not True and not isinstance(expires, datetime)
+
+    def _sent(self, header: str) -> Iterator[str]:
+        for cookie in header.split(";"):
+            cookie = cookie.strip(_BLANKS)
+            if cookie.startswith(self._assignment):
+                yield cookie[len(self._assignment) :].strip(' \t"')
+
+    def _trusted(self, value: str) -> tuple[str, bool] | None:
+        session_id = value[:ID_LENGTH]
+        if not self._keys:
+            return (session_id, True) if _FORM(value) else None
+        if value[ID_LENGTH : ID_LENGTH + 1] != "." or not value.isascii():
+            return None
+        signature = value[ID_LENGTH + 1 :]
+        for age, key in enumerate(self._keys):
+            if compare_digest(signature, _sign(key, session_id)):
+                return session_id, age == 0
+        return None
+
+    def _value(self, session_id: str) -> str:
+        return f"{session_id}.{_sign(self._keys[0], session_id)}" if self._keys else session_id
+
+    def _attributes(self, own: Mapping[str, Any], secure: bool) -> str:
+        settings = self._settings
+        domain = own.get("domain", settings.cookie_domain)
+        parts = ["; Path=" + own.get("path", settings.cookie_path)]
+        parts += ["; Domain=" + domain] if domain else []
+        parts += ["; Secure"] if self._is_secure(secure) else []
+        parts += ["; HttpOnly"] if settings.httponly else []
+        parts += ["; SameSite=" + settings.samesite] if settings.samesite else []
+        return "".join(parts)
+
+    def _is_secure(self, https: bool) -> bool:
+        secure = self._settings.secure
+        return https if secure == "auto" else bool(secure)
+
+    def _expires(self, own: Mapping[str, Any]) -> bool | float | datetime:
+        expires: bool | float | datetime = own.get("cookie_expires", self._settings.cookie_expires)
+        return expires
+
+    def _expiry(self, own: Mapping[str, Any]) -> str:
+        expires = self._expires(own)
+        if expires is True:
+            return ""
+        if isinstance(expires, datetime):
+            return f"; Expires={_http_date(_timestamp(expires))}"
+        seconds = FOREVER if expires is False else int(expires)
+        return f"; Max-Age={seconds}; Expires={_http_date(self._clock() + seconds)}"
+
+
+def _begins_cookie(header: str, at: int) -> bool:
+    """Tell whether a cookie begins here: only blanks, no name's end, may stand before."""
+    before = header[:at].rstrip(_BLANKS)
+    return not before or before[-1] == ";"
+
+
+def _signing_hash(secret: str) -> blake2b:
+    """Prepare the hash that signs with a secret, under a key of its own purpose."""
+    key = blake2b(secret.encode(), digest_size=32, person=b"session cookie").digest()
+    return blake2b(key=key, digest_size=16)
+
+
+def _sign(key: blake2b, session_id: str) -> str:
+    # A copy of the keyed hash takes 0.29 us, hmac.digest with SHA-256 1.3 us.
+    signature = key.copy()
+    signature.update(session_id.encode("ascii"))
+    return signature.hexdigest()
+
+
+def _timestamp(moment: datetime) -> float:
+    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+
+
+def _http_date(timestamp: float) -> str:
+    return formatdate(timestamp, usegmt=True)

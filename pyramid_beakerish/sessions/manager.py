@@ -1,0 +1,93 @@
+"""What all sessions of one configuration share."""
+
+from __future__ import annotations
+
+import logging
+import time
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ..errors import SettingsError
+from ..settings import missing_requirements
+from ..stores import open_store
+from .cookie import SessionCookie
+from .events import Refusal, SessionRefused
+from .ids import fingerprint
+from .records import NoRecord, RecordStore
+from .serializers import serializer_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ..errors import StoreUnavailable
+    from ..settings import SessionSettings
+    from .record import Record
+
+log = logging.getLogger(__name__)
+
+
+class SessionManager:
+    """Finds the session that a Cookie header belongs to, by one configuration.
+
+    ``notify`` is called with each event, ``unavailable`` makes the error that sessions
+    raise of a store's. The store is opened at first use, or by `open`.
+
+    Example::
+
+        settings, _ = session_settings(type="memory")
+        manager = SessionManager(settings)
+        session = Session(manager, "beaker.session.id=...")
+    """
+
+    def __init__(
+        self,
+        settings: SessionSettings,
+        clock: Callable[[], float] = time.time,
+        notify: Callable[[object], None] = lambda event: None,
+        unavailable: Callable[[StoreUnavailable], StoreUnavailable] = lambda error: error,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.notify = notify
+        self.unavailable = unavailable
+        self.rotate_on = settings.rotate_on
+        self.cookie = SessionCookie(settings, clock)
+        self.serializer = serializer_for(settings.data_serializer, settings.pickle_classes)
+
+    @cached_property
+    def records(self) -> RecordStore:
+        """The records of this configuration; raises `SettingsError` if its store cannot be had."""
+        problems = missing_requirements(self.settings)
+        if problems:
+            raise SettingsError(problems)
+        store = open_store(self.settings, self.clock)
+        return RecordStore(store, self.settings, self.serializer, self.clock)
+
+    def open(self) -> None:
+        """Open the store now, so that a mistake shows at configuration."""
+        self.records  # noqa: B018 - made when it is first asked for
+
+    def find(self, header: str | None) -> tuple[str, bool] | None:
+        """Give the id that a Cookie header carries, and whether its cookie is up to date."""
+        if not header or not self.settings.use_cookies:
+            return None
+        found = self.cookie.find(header)
+        if found is None:
+            self._refuse(self.cookie.refusal(header), None)
+        return found
+
+    def load(self, session_id: str) -> tuple[Record, Any] | None:
+        """Give the record of a session and its token, or ``None`` if it is not to be had."""
+        try:
+            return self.records.load(session_id)
+        except NoRecord as answer:
+            self._refuse(answer.refusal, fingerprint(session_id))
+            return None
+
+    def _refuse(self, reason: Refusal | None, name: str | None) -> None:
+        if reason is None:
+            return
+        level = logging.WARNING if reason is Refusal.CORRUPT else logging.INFO
+        log.log(level, "A session cookie was refused: %s (%s).", reason.value, name or "no id")
+        self.notify(SessionRefused(reason, name))
