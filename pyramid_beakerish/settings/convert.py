@@ -1,0 +1,280 @@
+"""From what an ini file or a program says to what the package works with.
+
+A converter takes a string or a real Python object and gives the value that it means, or
+raises `RefusedError` with the end of a sentence that begins with the key and the value.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import os
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: The words of ``pyramid.settings.asbool``; any other word is an error here.
+TRUE_WORDS = frozenset({"t", "true", "y", "yes", "on", "1"})
+FALSE_WORDS = frozenset({"f", "false", "n", "no", "off", "0"})
+
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+UNITS = {"": 1.0, "s": 1.0, "m": MINUTE, "h": HOUR, "d": DAY}
+DURATION = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*([smhd]?)", re.ASCII)
+#: Beyond this, Python's own dates overflow when the duration is added to them.
+LONGEST = 36_500 * DAY
+
+
+class RefusedError(ValueError):
+    """The value cannot be taken; the text says why and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Converter:
+    """What values an option takes: ``kind`` and ``allowed`` are words for messages and docs."""
+
+    kind: str
+    allowed: str
+    read: Callable[[Any], Any]
+
+    def __call__(self, value: Any) -> Any:
+        """Give what the value means.
+
+        Raises `RefusedError` with what is allowed.
+        """
+        try:
+            return self.read(value.strip() if isinstance(value, str) else value)
+        except RefusedError:
+            raise
+        except (ValueError, TypeError, OverflowError):
+            raise RefusedError(f"is not {self.kind}: use {self.allowed}.") from None
+
+
+def _boolean(value: Any) -> bool:
+    word = str(value).lower() if isinstance(value, (str, bool, int)) else ""
+    if word in TRUE_WORDS:
+        return True
+    if word in FALSE_WORDS:
+        return False
+    raise ValueError(word)
+
+
+def _boolean_or_auto(value: Any) -> Any:
+    return "auto" if isinstance(value, str) and value.lower() == "auto" else _boolean(value)
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, bool):
+        raise TypeError(value)
+    if isinstance(value, (int, float)):
+        return float(value)
+    found = DURATION.fullmatch(value.lower())
+    if found is None:
+        raise ValueError(value)
+    return float(found[1]) * UNITS[found[2]]
+
+
+def _positive(seconds: float, remedy: str) -> float:
+    if not math.isfinite(seconds):
+        raise ValueError(seconds)
+    if seconds <= 0:
+        raise RefusedError(f"is not above zero: {remedy}.")
+    if seconds > LONGEST:
+        raise RefusedError(f"is longer than 100 years: {remedy}.")
+    return seconds
+
+
+def duration(remedy: str) -> Converter:
+    """Seconds above zero; the remedy is what somebody wants who writes zero."""
+    return Converter(
+        "a duration",
+        "seconds, or a number with s, m, h or d (30m)",
+        lambda value: _positive(_seconds(value), remedy),
+    )
+
+
+def duration_or_none(remedy: str) -> Converter:
+    """Seconds above zero, or ``none`` for no end."""
+
+    def read(value: Any) -> float | None:
+        if value is None or (isinstance(value, str) and value.lower() == "none"):
+            return None
+        return _positive(_seconds(value), remedy)
+
+    return Converter("a duration", "seconds, a number with s, m, h or d (30m), or none", read)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    # Beaker writes the clock of a naive moment out as GMT.
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=timezone.utc)
+    return moment.astimezone(timezone.utc)
+
+
+def _cookie_expires(value: Any) -> bool | float | datetime:
+    if isinstance(value, datetime):
+        return _in_utc(value)
+    is_number = isinstance(value, str) and value in ("0", "1")
+    if isinstance(value, (str, bool)) and not is_number:
+        word = str(value).lower()
+        if word in TRUE_WORDS | FALSE_WORDS:
+            return word in TRUE_WORDS
+    return _positive(_seconds(value), "use true for a cookie that ends with the browser")
+
+
+def _whole_number(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise TypeError(value)
+    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
+        raise ValueError(value)
+    if int(value) < 1:
+        raise ValueError(value)
+    return int(value)
+
+
+def _nonce_bits(value: Any) -> int:
+    bits = _whole_number(value)
+    if bits % 8:
+        raise ValueError(value)
+    return bits
+
+
+def _text(value: Any) -> str:
+    text = os.fspath(value)
+    if not isinstance(text, str):
+        raise TypeError(text)
+    if not text:
+        raise RefusedError("is empty: give a value, or leave the line out.")
+    if "\0" in text:
+        raise ValueError(text)
+    return text
+
+
+def _text_or_object(value: Any) -> Any:
+    return _text(value) if isinstance(value, (str, os.PathLike)) else value
+
+
+def _text_or_none(value: Any) -> str | None:
+    text = None if value is None else _text(value)
+    return None if text is None or text.lower() == "none" else text
+
+
+def _text_or_false(value: Any) -> Any:
+    if value is False or (isinstance(value, str) and value.lower() == "false"):
+        return False
+    return _text(value)
+
+
+def _items(value: Any, separators: str) -> tuple[str, ...]:
+    parts = re.split(separators, value) if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)) or not all(isinstance(part, str) for part in parts):
+        raise TypeError(type(value))
+    return tuple(part.strip() for part in parts if part.strip())
+
+
+def _secrets(value: Any) -> tuple[str, ...]:
+    values = list(value) if isinstance(value, (list, tuple)) else [value]
+    # UnicodeDecodeError and a wrong type are told alike: neither is a text.
+    lines = [part.decode() if isinstance(part, bytes) else part for part in values]
+    found = tuple(line for part in lines for line in _items(part, "\n"))
+    if not found:
+        raise RefusedError("is empty: give a value, or leave the line out.")
+    return found
+
+
+def resolve(name: Any) -> Any:
+    """Give the object that ``package.module:name`` names; any other object as it is."""
+    if not isinstance(name, str):
+        return name
+    module, colon, path = name.partition(":")
+    if not colon and "." in module:
+        module, _, path = module.rpartition(".")
+    try:
+        found = importlib.import_module(module)
+        for part in filter(None, path.split(".")):
+            found = getattr(found, part)
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        raise RefusedError(f"cannot be imported: {error}.") from None
+    return found
+
+
+def _callable(value: Any) -> Any:
+    found = resolve(value)
+    if not callable(found):
+        raise TypeError(type(found))
+    return found
+
+
+def _class(value: Any) -> Any:
+    found = resolve(value)
+    if not isinstance(found, type):
+        raise TypeError(type(found))
+    return found
+
+
+def _serializer(value: Any) -> Any:
+    names = ("msgpack", "json", "pickle")
+    if isinstance(value, str) and value.lower() in names:
+        return value.lower()
+    if callable(getattr(value, "dumps", None)) and callable(getattr(value, "loads", None)):
+        return value
+    raise TypeError(type(value))
+
+
+def _samesite(value: Any) -> str | None:
+    # An empty text is how an ini file has Beaker leave the attribute out.
+    if value is None or value == "":
+        return None
+    return str(one_of("Lax", "Strict", "None")(value))
+
+
+def _options(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
+        raise TypeError(type(value))
+    return value
+
+
+def one_of(*words: str) -> Converter:
+    """One of the words, in capitals or not; given back as it is spelt here."""
+    spelling = {word.lower(): word for word in words}
+
+    def read(value: Any) -> str:
+        if not isinstance(value, str) or value.lower() not in spelling:
+            raise ValueError(value)
+        return spelling[value.lower()]
+
+    listed = " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+    return Converter("one of its words", listed, read)
+
+
+boolean = Converter("a boolean", "true or false", _boolean)
+boolean_or_auto = Converter("a boolean", "true, false or auto", _boolean_or_auto)
+whole_number = Converter("a whole number above zero", "digits only", _whole_number)
+nonce_bits = Converter("a multiple of 8", "128, or 48 as Beaker before 1.8", _nonce_bits)
+text = Converter("a text", "a text", _text)
+text_or_object = Converter("a text", "a text or a client object", _text_or_object)
+text_or_none = Converter("a text", "a text or none", _text_or_none)
+text_or_false = Converter("a text", "a text or false", _text_or_false)
+names = Converter(
+    "a list", "names with commas or line ends between them", lambda value: _items(value, "[,\n]")
+)
+secrets = Converter("a text", "text in UTF-8, one secret a line", _secrets)
+samesite = Converter("one of its words", "Lax, Strict or None", _samesite)
+cookie_expires = Converter(
+    "a cookie's end",
+    "true (with the browser), false (never), seconds, or a number with s, m, h or d (30d)",
+    _cookie_expires,
+)
+serializer = Converter(
+    "a serializer", "msgpack, json, pickle or an object with dumps and loads", _serializer
+)
+dotted_callable = Converter("callable", "a callable or package.module:name", _callable)
+dotted_class = Converter("a class", "a class or package.module:name", _class)
+dotted_object = Converter("an object", "an object or package.module:name", resolve)
+mapping = Converter("a dictionary", "a dictionary with text keys", _options)
+anything = Converter("an object", "an object", lambda value: value)
