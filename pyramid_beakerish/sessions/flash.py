@@ -10,7 +10,7 @@ CSRF_KEY = "_csrft_"
 FLASH_PREFIX = "_f_"
 
 
-class Conversation(MutableMapping[str, Any]):
+class FlashAndCSRF(MutableMapping[str, Any]):
     """What `pyramid.interfaces.ISession` adds to a dictionary.
 
     Where it is kept is what pyramid_beaker and Pyramid's own sessions use as well.

@@ -1,0 +1,285 @@
+"""A mapping whose values stay encoded until they are read, and that knows what has changed."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from ..errors import CorruptData, SerializationError
+from .flash import FLASH_PREFIX
+from .record import Changes, merge_queues
+
+if TYPE_CHECKING:
+    from .record import Merge
+    from .serializers import Serializer
+
+    Modifier = tuple[Callable[[Any], Any], Any]
+
+log = logging.getLogger(__name__)
+
+#: Values that cannot change behind the mapping's back once they were handed out.
+ATOMS = frozenset((str, int, float, bool, bytes, type(None)))
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+UNSET: Any = object()
+
+
+class EncodedMapping(MutableMapping[str, Any]):
+    """The application's side of a record: loaded at first touch, compared at the end.
+
+    A subclass fills ``_base`` in `_load`, and may refuse writes in `_prepare_to_write`.
+    """
+
+    # Most requests never change these. On the class they cost nothing until they do:
+    # making a session is on the path of every request that uses one.
+    _base: Mapping[str, bytes] | None = None  # what is stored, as far as this request knows
+    _gone: frozenset[str] = frozenset()
+    _modifiers: Mapping[str, tuple[Modifier, ...]] = NOTHING
+    _cleared = False
+    _dirty = False
+    _writable = False
+    _writes_through = False
+
+    def __init__(self, serializer: Serializer) -> None:
+        self._serializer = serializer
+        self._values: dict[str, Any] = {}  # what was read or written, decoded
+        self._suspects: set[str] = set()  # the keys among them that may differ from what is stored
+
+    @abstractmethod
+    def _load(self) -> None:
+        """Fill ``_base``."""
+
+    @abstractmethod
+    def _prepare_to_write(self) -> None:
+        """Load, and raise if nothing may be written."""
+
+    @abstractmethod
+    def persist(self) -> None:
+        """Store what has changed, now."""
+
+    def __getitem__(self, key: str) -> Any:
+        try:
+            return self._values[key]
+        except KeyError:
+            return self._read(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Give the value of a key, or the default."""
+        try:
+            return self._values[key] if key in self._values else self._read(key)
+        except KeyError:
+            return default
+
+    def __contains__(self, key: object) -> bool:
+        return self.get(key, UNSET) is not UNSET  # type: ignore[call-overload]
+
+    def __iter__(self) -> Iterator[str]:
+        values, base = self._read_all(), self._base or {}
+        stored = [key for key in base if key in values]
+        return iter([*stored, *(key for key in values if key not in base)])
+
+    def __len__(self) -> int:
+        return len(self._read_all())
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if not self._writable:
+            self._prepare_to_write()
+        self._values[key] = value
+        self._suspects.add(key)
+        self._forget_modifiers(key)
+        self._written()
+
+    def __delitem__(self, key: str) -> None:
+        if not self._writable:
+            self._prepare_to_write()
+        if key not in self:
+            raise KeyError(key)
+        del self._values[key]
+        self._suspects.discard(key)
+        self._gone |= {key}
+        self._forget_modifiers(key)
+        self._written()
+
+    def clear(self) -> None:
+        """Remove everything, including what other requests add at the same time."""
+        if not self._writable:
+            self._prepare_to_write()
+        self._forget_values()
+        self._cleared = True
+        self._gone = frozenset(self._base or ())
+        self._written()
+
+    def modify(self, key: str, function: Callable[[Any], Any], default: Any = None) -> Any:
+        """Change a value by a function of it, exactly once, whatever others do meanwhile.
+
+        ``function`` is given the value, or a copy of ``default``, and gives the new one; it is
+        called again on what another request has stored at the same time, so it must do nothing
+        else. Gives the new value.
+
+        Example::
+
+            session.modify("visits", lambda n: n + 1, 0)
+        """
+        if not self._writable:
+            self._prepare_to_write()
+        modifiers = self._modifiers_of(key)
+        value = self._values[key] = function(self.get(key, copy.deepcopy(default)))
+        self._suspects.add(key)
+        if modifiers is not None:
+            self._modifiers = {**self._modifiers, key: (*modifiers, (function, default))}
+        self._written()
+        return value
+
+    def __or__(self, other: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(self) | dict(other)
+
+    def __ror__(self, other: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(other) | dict(self)
+
+    def __ior__(self, other: Mapping[str, Any]) -> EncodedMapping:
+        self.update(other)
+        return self
+
+    def copy(self) -> dict[str, Any]:
+        """Give the contents as a plain dictionary."""
+        return dict(self)
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
+        return copy.deepcopy(dict(self), memo)
+
+    def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
+        return dict, (dict(self),)
+
+    def __json__(self, request: object) -> dict[str, Any]:
+        return dict(self)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"  # adapters and tracebacks print it: no contents
+
+    # Reading
+
+    def _read(self, key: str) -> Any:
+        if self._base is None:
+            self._load()
+            if key in self._values:
+                return self._values[key]
+        base = self._base or NOTHING
+        if key not in base or key in self._gone:
+            raise KeyError(key)
+        value = self._values[key] = self._decode(key, base)
+        if type(value) not in ATOMS:
+            self._suspects.add(key)
+        return value
+
+    def _decode(self, key: str, base: Mapping[str, bytes]) -> Any:
+        try:
+            return self._serializer.loads(base[key])
+        except CorruptData as error:
+            # As if it were absent; what is stored stays, for the release that can read it.
+            log.warning("The value of %r in a session cannot be read: %s", key, error)
+            self._base = {name: value for name, value in base.items() if name != key}
+            raise KeyError(key) from error
+
+    def _read_all(self) -> dict[str, Any]:
+        if self._base is None:
+            self._load()
+        for key in self._base or ():
+            self.get(key)
+        return self._values
+
+    # Keeping track
+
+    def _written(self) -> None:
+        self._dirty = True
+        if self._writes_through:
+            self.persist()
+
+    def _forget_modifiers(self, key: str) -> None:
+        if key in self._modifiers:
+            self._modifiers = {name: m for name, m in self._modifiers.items() if name != key}
+
+    def _forget_values(self) -> None:
+        self._values.clear()
+        self._suspects.clear()
+        self._modifiers = NOTHING
+        self._gone = frozenset()
+        self._cleared = False
+
+    def _modifiers_of(self, key: str) -> tuple[Modifier, ...] | None:
+        """Give what has to be done again to the key on a conflict; ``None`` if it was assigned."""
+        if key in self._modifiers:
+            return self._modifiers[key]
+        assigned = key in self._suspects and self._encode(key) != (self._base or NOTHING).get(key)
+        return None if assigned or key in self._gone else ()
+
+    def _encode(self, key: str) -> bytes:
+        if type(key) is not str:
+            raise SerializationError(f"A session's keys are strings, not {type(key).__name__}.")
+        try:
+            key.encode()
+            return self._serializer.dumps(self._values[key])
+        except (SerializationError, UnicodeEncodeError) as error:
+            raise SerializationError(f"session[{key!a}] cannot be stored: {error}") from error
+
+    def _changes(self) -> Changes:
+        """Collect what differs from what is stored; raises `SerializationError`."""
+        base = self._base or NOTHING
+        written = {}
+        for key in self._suspects:
+            encoded = self._encode(key)
+            if base.get(key) != encoded:
+                written[key] = encoded
+        removed = self._gone.difference(self._values) if self._gone else self._gone
+        changes = Changes(written, removed, self._cleared)
+        if changes:
+            changes.merges = self._merges(changes)
+        return changes
+
+    def _settle(self, changes: Changes) -> None:
+        """Take note that the changes are stored."""
+        self._base = changes.apply(self._base or NOTHING)
+        self._suspects = {key for key in self._suspects if type(self._values[key]) not in ATOMS}
+        self._modifiers = NOTHING
+        self._gone = frozenset()
+        self._cleared = self._dirty = False
+
+    # Meeting the changes of others
+
+    def _merges(self, changes: Changes) -> dict[str, Merge]:
+        merges: dict[str, Merge] = {}
+        for key in changes.keys:
+            if key in self._modifiers:
+                merges[key] = self._modify_again(self._modifiers[key])
+            elif key.startswith(FLASH_PREFIX):
+                merges[key] = self._merge_queue(key, changes.written.get(key))
+        return merges
+
+    def _modify_again(self, modifiers: tuple[Modifier, ...]) -> Merge:
+        serializer = self._serializer
+
+        def merge(theirs: bytes | None) -> bytes:
+            value = UNSET if theirs is None else serializer.loads(theirs)
+            for function, default in modifiers:
+                value = function(copy.deepcopy(default) if value is UNSET else value)
+            return serializer.dumps(value)
+
+        return merge
+
+    def _merge_queue(self, key: str, mine: bytes | None) -> Merge:
+        serializer, base = self._serializer, (self._base or NOTHING).get(key)
+
+        def merge(theirs: bytes | None) -> bytes | None:
+            encoded = (base, mine, theirs)
+            queues = [[] if queue is None else serializer.loads(queue) for queue in encoded]
+            if not all(isinstance(queue, list) for queue in queues):
+                return mine
+            merged = merge_queues(*queues)
+            return serializer.dumps(merged) if merged else None
+
+        return merge

@@ -1,0 +1,435 @@
+"""The session that a view sees."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SessionStateError, StoreUnavailable
+from ..stores.lease import Lease
+from .events import SessionChangesDropped, SessionRotated
+from .flash import CSRF_KEY, FlashAndCSRF
+from .ids import fingerprint, new_id, store_key
+from .mapping import NOTHING, UNSET, EncodedMapping
+from .records import NoRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .manager import SessionManager
+    from .record import Changes, Record
+
+log = logging.getLogger(__name__)
+
+
+class Session(FlashAndCSRF, EncodedMapping):
+    """A visitor's data, loaded at first touch and stored when the request ends.
+
+    Changed keys alone are stored, together with what other requests change at the same
+    time. A mutable value that was read is compared when the session is stored, so that
+    ``session["cart"].append(x)`` is kept without a word. Nothing is stored for a visitor
+    until there is something to store.
+
+    Example::
+
+        session["user"] = "bob"
+        session.modify("visits", lambda n: n + 1, 0)
+    """
+
+    _record: Record | None = None  # the record that is stored
+    _token: Any = None  # to change it with, where nothing has been stored since it was loaded
+    _id: str | None = None
+    _stored_id: str | None = None  # where the record is stored; another than ``_id`` when rotating
+    _own: Mapping[str, Any] = NOTHING  # what this session sets otherwise than the settings
+    _ended: tuple[str, ...] = ()
+    _born: float | None = None
+    _forced = False
+    _detached = False  # from the store: nothing of this request is stored any more
+    _failure: Exception | None = None
+    _send_cookie = False
+    _remove_cookie = False
+    _lease: Lease | None = None
+    _parked: tuple[dict[str, Any], Mapping[str, bytes]] | None = None
+
+    def __init__(self, manager: SessionManager, header: str | None) -> None:
+        EncodedMapping.__init__(self, manager.serializer)
+        self._manager = manager
+        self._header = header
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if key == self._manager.rotate_on:
+            self.regenerate_id()
+        EncodedMapping.__setitem__(self, key, value)
+
+    # What pyramid.interfaces.ISession asks for beside the mapping
+
+    @property
+    def created(self) -> int:
+        """When the session began, in seconds since the epoch."""
+        return int(self._moment("_creation_time"))
+
+    @property
+    def new(self) -> bool:
+        """Whether nothing is stored of this session yet."""
+        self._touch()
+        return self._record is None
+
+    def changed(self) -> None:
+        """Say that a value was changed in place. Not needed: such changes are found."""
+        self._touch()
+        self._dirty = True
+
+    def invalidate(self) -> None:
+        """End the session, at the store too, and go on with a new, empty one.
+
+        It takes effect when the session is saved, so a request that fails ends nothing.
+        """
+        if not self._writable:
+            self._prepare_to_write()
+        if self._stored_id is not None:
+            self._ended += (self._stored_id,)
+        self._begin(None)
+        self._send_cookie = False
+        self._remove_cookie = self._header is not None
+        self._written()
+
+    # What Beaker's sessions have beside the mapping
+
+    is_new = new
+    delete = invalidate
+
+    @property
+    def id(self) -> str:
+        """The id that the visitor's cookie carries; a new session draws it when asked."""
+        self._touch()
+        if self._id is None:
+            self._id = new_id()
+        return self._id
+
+    @property
+    def last_accessed(self) -> float | None:
+        """When the session was last used, within the touch interval; ``None`` if it is new."""
+        self._touch()
+        return None if self._record is None else self._record.accessed
+
+    @property
+    def domain(self) -> str | None:
+        """The Domain of this session's cookie. Setting it changes this session's cookie only."""
+        domain: str | None = self._setting("domain", self._manager.settings.cookie_domain)
+        return domain
+
+    @domain.setter
+    def domain(self, value: str | None) -> None:
+        self._set_own({"domain": value})
+
+    @property
+    def path(self) -> str:
+        """The Path of this session's cookie. Setting it changes this session's cookie only."""
+        path: str = self._setting("path", self._manager.settings.cookie_path)
+        return path
+
+    @path.setter
+    def path(self, value: str) -> None:
+        self._set_own({"path": value})
+
+    def has_key(self, key: str) -> bool:
+        """Tell whether the session has the key."""
+        return key in self
+
+    def accessed(self) -> bool:
+        """Tell whether this request has used the session."""
+        return self._base is not None
+
+    def dirty(self) -> bool:
+        """Tell whether this request has written to the session."""
+        return self._dirty
+
+    def save(self) -> None:
+        """Have the session stored when the request ends, even if it is new and empty."""
+        if not self._writable:
+            self._prepare_to_write()
+        self._forced = True
+        self._written()
+
+    def revert(self) -> None:
+        """Drop what this request has changed in the data."""
+        self._touch()
+        self._forget_values()
+        self._dirty = self._forced = False
+
+    def get_by_id(self, session_id: str) -> Session | None:
+        """Give the session that has the id, or ``None``; its own `persist` stores it."""
+        loaded = self._manager.load(session_id)
+        if loaded is None:
+            return None
+        other = type(self)(self._manager, None)
+        other._begin(session_id, *loaded)
+        return other
+
+    def regenerate_id(self) -> None:
+        """Go on under a new id and CSRF token, from now on; the old id ends at save.
+
+        Done by itself when the key named by ``session.rotate_on`` is set, which is what
+        Pyramid's ``remember`` does at login
+        (https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html#renew-the-session-id-after-any-privilege-level-change).
+        """
+        self._refuse_if_late("its id cannot be changed")
+        self._id = new_id()
+        self._dirty = True
+        if CSRF_KEY in self:
+            self.new_csrf_token()
+
+    def lock(self, wait: float = 10.0, seconds: float = 60.0) -> None:
+        """Keep out everybody else who locks this session, until `unlock` or the request's end.
+
+        Not needed to keep changes: see `modify`. What was stored meanwhile is read again,
+        unless this request has changed something already.
+
+        ``wait``: how long to wait for the lock, in seconds; then `LockTimeout` is raised.
+        ``seconds``: after so long it ends by itself.
+        """
+        lease = Lease(self._manager.records.store, store_key(self.id), seconds)
+        lease.acquire(wait)
+        self._lease = lease
+        if self._stored_id is not None and not self._dirty:
+            self._open(self._stored_id)
+
+    def unlock(self) -> None:
+        """Let others lock the session."""
+        if self._lease is not None:
+            lease, self._lease = self._lease, None
+            lease.release()
+
+    # Our own
+
+    def set_lifetime(
+        self,
+        *,
+        timeout: float | timedelta | None = UNSET,
+        lifetime: float | timedelta | None = UNSET,
+        cookie_expires: bool | float | timedelta = UNSET,
+    ) -> None:
+        """Give this one session other limits than the settings', as for "remember me".
+
+        ``timeout``: it ends when it was not used for so long, in seconds; ``None``: never.
+        ``lifetime``: it ends so long after it began, in seconds; ``None``: never.
+        ``cookie_expires``: how long the browser keeps the cookie after each use, in seconds;
+        ``True``: until it is closed.
+
+        Example::
+
+            month = timedelta(days=30)
+            session.set_lifetime(timeout=month, cookie_expires=month)
+        """
+        given = {"timeout": timeout, "lifetime": lifetime, "cookie_expires": cookie_expires}
+        self._set_own({name: _seconds(name, v) for name, v in given.items() if v is not UNSET})
+
+    def persist(self) -> None:
+        """Store what has changed, now.
+
+        Raises `SerializationError`, before anything is stored, for a value that would not come
+        back as it is, and `StoreUnavailable`.
+        """
+        if self._base is None or self._detached:
+            return
+        changes = self._changes()
+        changes.own = self._own
+        try:
+            self._store(changes)
+        except NoRecord:
+            self._drop(changes)
+        except StoreUnavailable as error:
+            self._fail(error)
+
+    # For those who bring a session into a request and take it out again
+
+    def finish(self) -> None:
+        """Take note that the response has been written: later changes are stored one by one."""
+        self.unlock()
+        self._writes_through = True
+        self._writable = False
+
+    def abandon(self, failure: Exception | None = None) -> None:
+        """Store nothing of this request: it failed, or will be tried again.
+
+        After a failure the session reads as empty, and a write raises the failure.
+        """
+        self.unlock()
+        self._failure = failure or SessionStateError("The request failed: its session stays as it was.")
+        if failure is not None:
+            self._begin(None)
+        self._detached = True
+        self._writable = self._send_cookie = self._remove_cookie = False
+
+    def park(self) -> None:
+        """Forget that the session was used; the next use finds it loaded.
+
+        Whoever only looks on, like the debug toolbar, does not count as the application.
+        """
+        if self._base is not None and not self._dirty:
+            self._parked = self._values, self._base
+            self._values, self._base, self._writable = {}, None, False
+
+    def cookie_header(self, *, secure: bool) -> str | None:
+        """Write the Set-Cookie header that the response needs, if any."""
+        if not (self._send_cookie or self._remove_cookie) or not self._manager.settings.use_cookies:
+            return None
+        cookie, own = self._manager.cookie, self._own if self._record is None else self._record.own
+        if self._send_cookie:
+            return cookie.header(self.id, own, secure=secure)
+        return cookie.removal_header(own, secure=secure)
+
+    # Loading
+
+    def _touch(self) -> None:
+        if self._base is None:
+            self._load()
+
+    def _load(self) -> None:
+        if self._parked is not None:
+            (self._values, self._base), self._parked = self._parked, None
+            self._writable = self._failure is None and not self._writes_through
+            return
+        try:
+            found = self._manager.find(self._header)
+            self._begin(None)
+            if found is not None:
+                self._open(found[0])
+                self._send_cookie = not found[1] and self._record is not None
+        except StoreUnavailable as error:
+            self._fail(error)
+
+    def _open(self, session_id: str) -> None:
+        loaded = self._manager.load(session_id)
+        if loaded is not None:
+            self._begin(session_id, *loaded)
+
+    def _begin(self, session_id: str | None, record: Record | None = None, token: Any = None) -> None:
+        self._id = self._stored_id = session_id
+        self._record, self._token = record, token
+        self._base = {} if record is None else record.values
+        self._writable = self._failure is None and not self._writes_through
+        self._forced = False
+        self._own = NOTHING
+        if self._values or self._gone:
+            self._forget_values()
+
+    def _read(self, key: str) -> Any:
+        try:
+            return EncodedMapping._read(self, key)
+        except KeyError:
+            if key in _MOMENTS:
+                return self._moment(key)
+            raise
+
+    def _moment(self, key: str) -> float:
+        """Give what Beaker keeps among the data."""
+        self._touch()
+        if self._record is not None:
+            return self._record.accessed if key == "_accessed_time" else self._record.created
+        if self._born is None:
+            self._born = self._manager.clock()
+        return self._born
+
+    # Writing
+
+    def _prepare_to_write(self) -> None:
+        self._touch()
+        if self._failure is not None:
+            raise self._failure
+        if self._record is None and not self._detached:
+            self._refuse_if_late("no session can be begun")
+
+    def _refuse_if_late(self, what: str) -> None:
+        if self._writes_through:
+            raise SessionStateError(f"The response has been sent: {what} any more.")
+        if not self._writable:
+            self._prepare_to_write()
+
+    def _set_own(self, own: dict[str, Any]) -> None:
+        self._refuse_if_late("its cookie cannot be changed")
+        self._own = {**self._own, **own}
+        self._dirty = True
+        self._send_cookie = self._record is not None
+
+    def _setting(self, name: str, default: Any) -> Any:
+        self._touch()
+        stored = NOTHING if self._record is None else self._record.own
+        return self._own.get(name, stored.get(name, default))
+
+    # Storing
+
+    def _store(self, changes: Changes) -> None:
+        records, record = self._manager.records, self._record
+        while self._ended:
+            records.end(self._ended[0])
+            self._ended = self._ended[1:]
+        if record is None:
+            if changes.written or self._forced:
+                self._stored(changes, records.create(self.id, changes))
+        elif self._id != self._stored_id:
+            self._rotate(record, changes)
+        elif changes or self._forced:
+            self._update(record, changes)
+        elif self._token is not None and records.reads_extend(record):
+            self._extend(record)
+
+    def _update(self, record: Record, changes: Changes) -> None:
+        changed = self._manager.records.update(self.id, record, self._token, changes)
+        slides = record.accessed != changed.accessed and self._manager.cookie.slides(changed.own)
+        self._stored(changes, changed, send_cookie=self._send_cookie or slides)
+
+    def _rotate(self, record: Record, changes: Changes) -> None:
+        old, new = str(self._stored_id), self.id
+        self._stored(changes, self._manager.records.rotate(old, new, record, self._token, changes))
+        self._manager.notify(SessionRotated(old, new))
+
+    def _extend(self, record: Record) -> None:
+        try:
+            self._manager.records.touch(self.id, record, self._token)
+        except StoreUnavailable:
+            log.warning("A session's idle time could not be extended.", exc_info=True)
+            return
+        self._token = None
+        self._send_cookie = self._send_cookie or self._manager.cookie.slides(record.own)
+
+    def _stored(self, changes: Changes, record: Record, *, send_cookie: bool = True) -> None:
+        self._settle(changes)
+        self._record, self._token, self._stored_id = record, None, self._id
+        self._own = NOTHING
+        self._forced = False
+        self._send_cookie = send_cookie
+
+    def _drop(self, changes: Changes) -> None:
+        """Let go of the changes to a session that has ended elsewhere: it stays ended."""
+        name = fingerprint(str(self._stored_id))
+        log.warning("Changes of a session that has ended meanwhile were dropped (%s).", name)
+        self._detached = True
+        self._send_cookie = False
+        self._manager.notify(SessionChangesDropped(name, changes.keys))
+
+    def _fail(self, error: StoreUnavailable) -> None:
+        if self._manager.settings.on_store_error == "error":
+            failure = self._manager.unavailable(error)
+            self.abandon(failure)
+            raise failure from error
+        log.error("The session store is unavailable; going on without a session.", exc_info=True)
+        if self._base is None:
+            self._begin(None)
+        self._detached = True
+        self._send_cookie = self._remove_cookie = False
+
+
+_MOMENTS = frozenset(("_accessed_time", "_creation_time"))
+
+
+def _seconds(name: str, value: Any) -> Any:
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if seconds is None or isinstance(seconds, bool):
+        allowed = (name == "cookie_expires") == isinstance(seconds, bool)
+    else:
+        allowed = isinstance(seconds, (int, float)) and seconds > 0
+    if not allowed:
+        raise ValueError(f"{name} = {value!r} is not a positive number of seconds or a timedelta.")
+    return seconds
