@@ -1,0 +1,272 @@
+"""Entries as files, one each, for the processes of one host."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import math
+import os
+import time
+from contextlib import suppress
+from errno import errorcode
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from ..errors import SettingsError, StoreUnavailable
+from .base import WRITE_ID_SIZE, Entry, Store
+from .entry_file import (
+    fsync_folder,
+    hint_expiry,
+    pack,
+    read_file,
+    surely_alive,
+    unpack,
+    write_file,
+)
+from .file_sweep import Sweeper
+from .folders import make_private_folder
+from .locks import FileLock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ..settings import StoreSettings
+    from .entry_file import Content
+
+log = logging.getLogger(__name__)
+
+#: Our own folder in ``data_dir`` and ``lock_dir``, as Beaker keeps its files there too.
+FOLDER = "beakerish"
+
+STRIPES = "0123456789abcdef"
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: Where the entry of a key is: the key as bytes, the name of its file, the path of its file.
+#: The name's first digit tells the lock, the first two the folder. (Plain: one at each load.)
+Place = tuple[bytes, str, str]
+
+
+def unavailable(error: OSError) -> StoreUnavailable:
+    """Translate the system's error, leaving out the name of the file."""
+    code = errorcode.get(error.errno or 0, "no error code")
+    return StoreUnavailable(f"the file store's folder cannot be used: {error.strerror} ({code})")
+
+
+def translating_errors(method: Callable[P, R]) -> Callable[P, R]:
+    """Have the method raise `StoreUnavailable` for every error of the file system."""
+
+    @functools.wraps(method)
+    def translated(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(*args, **kwargs)
+        except OSError as error:
+            raise unavailable(error) from None
+
+    return translated
+
+
+class FileStore(Store):
+    """Keeps each entry in a file of its own, for all processes of this host.
+
+    The files are in the folder ``beakerish`` of ``data_dir``, with hashed names, readable
+    by this user only. Those that lock are in the folder ``beakerish`` of ``lock_dir``, or
+    beside them. A killed process leaves the old or the new value, never a torn one; after
+    a power cut the last writes may be missing unless ``fsync`` is true. Every process that
+    uses a ``data_dir`` must name the same ``lock_dir``. ``clock`` gives seconds since the
+    epoch (`time.time`). ``patience`` is for how many seconds a write waits for others
+    (10) before it raises `StoreUnavailable`.
+
+    >>> from tempfile import mkdtemp
+    >>> store = FileStore(mkdtemp())
+    >>> store.create("greeting", b"12345678hello", ttl=60)
+    True
+    >>> store.load("greeting")
+    (b'12345678hello', b'12345678')
+    """
+
+    # Readers take no lock: os.replace shows them the old file or the new one. Writers hold the
+    # lock of one stripe, which is also the only one to use the stripe's temporary file, so that
+    # killed writers leave at most one of them per stripe.
+
+    def __init__(
+        self,
+        data_dir: str,
+        lock_dir: str | None = None,
+        fsync: bool = False,
+        clock: Callable[[], float] = time.time,
+        *,
+        patience: float = 10.0,
+    ) -> None:
+        self._root = own_folder(data_dir)
+        lock_root = own_folder(data_dir if lock_dir is None else lock_dir)
+        self._locks = {digit: FileLock(f"{lock_root}{digit}.lock", patience) for digit in STRIPES}
+        self._fsync = fsync
+        self._clock = clock
+        self._sweeper = Sweeper(self._root, self._examine)
+        self._reported: set[str] = set()
+
+    @classmethod
+    def from_settings(cls, settings: StoreSettings, clock: Callable[[], float]) -> FileStore:
+        """Make the store of ``data_dir``, ``lock_dir`` and ``fsync``; no file is made yet."""
+        if settings.data_dir is None:
+            raise SettingsError(["type = file needs data_dir, the folder to keep the files in"])
+        return cls(settings.data_dir, settings.lock_dir, settings.fsync, clock)
+
+    @translating_errors
+    def load(self, key: str) -> Entry | None:
+        """Give the value under the key and its write id, or ``None``."""
+        value = self._live_value(self._place(key), self._clock())
+        return None if value is None else (value, value[:WRITE_ID_SIZE])
+
+    @translating_errors
+    def create(self, key: str, value: bytes, ttl: float | None) -> bool:
+        """Store the value only if the key is absent; tell whether it was stored."""
+        place, now = self._place(key), self._clock()
+        with self._lock(place[1]):
+            absent = self._live_value(place, now) is None
+            if absent:
+                self._put(place, value, ttl, now)
+        self._sweep_a_little(now)
+        return absent
+
+    @translating_errors
+    def swap(self, key: str, token: Any, value: bytes, ttl: float | None) -> bool:
+        """Store the value only if the entry is still the one that ``load`` gave."""
+        place, now = self._place(key), self._clock()
+        with self._lock(place[1]):
+            current = self._live_value(place, now)
+            unchanged = current is not None and current[:WRITE_ID_SIZE] == token
+            if unchanged:
+                self._put(place, value, ttl, now)
+        self._sweep_a_little(now)
+        return unchanged
+
+    @translating_errors
+    def set(self, key: str, value: bytes, ttl: float | None) -> None:
+        """Store the value, whatever was there."""
+        place, now = self._place(key), self._clock()
+        with self._lock(place[1]):
+            self._put(place, value, ttl, now)
+        self._sweep_a_little(now)
+
+    @translating_errors
+    def delete(self, key: str, token: Any = None) -> bool:
+        """Remove the entry, given a token only if it is unchanged; tell whether it was removed."""
+        place, now = self._place(key), self._clock()
+        with self._lock(place[1]):
+            current = self._live_value(place, now)
+            removed = current is not None and token in (None, current[:WRITE_ID_SIZE])
+            if removed:
+                self._unlink(place[2])
+        return removed
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """List the keys that begin with the prefix; every file is read."""
+        start, now = encode(prefix), self._clock()
+        try:
+            for name in self._sweeper.names():
+                content = self._content(name)
+                if content and content[2] > now and content[0].startswith(start):
+                    yield content[0].decode("utf-8", "surrogatepass")
+        except OSError as error:
+            raise unavailable(error) from None
+
+    @translating_errors
+    def sweep(self) -> int:
+        """Remove what has expired or is damaged, and tell how much."""
+        return self._sweeper.all(self._clock())
+
+    def close(self) -> None:
+        """Close the lock files; the store may be used again."""
+        for lock in self._locks.values():
+            lock.close()
+
+    def _place(self, key: str) -> Place:
+        encoded = encode(key)
+        name = blake2b(encoded, digest_size=20).hexdigest()
+        return encoded, name, self._path(name)
+
+    def _lock(self, name: str) -> FileLock:
+        return self._locks[name[0]]
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}{name[:2]}{os.sep}{name}"
+
+    def _live_value(self, place: Place, now: float) -> bytes | None:
+        key, name, path = place
+        data = read_file(path)
+        if data is None:
+            return None
+        content = unpack(data)
+        if content is None or content[0] != key:
+            self._report_damage(name)
+            return None
+        return content[1] if content[2] > now else None
+
+    def _content(self, name: str) -> Content | None:
+        data = read_file(self._path(name))
+        content = unpack(data or b"")
+        if data is not None and content is None:
+            self._report_damage(name)
+        return content
+
+    def _report_damage(self, name: str) -> None:
+        if name not in self._reported:
+            self._reported.add(name)
+            log.warning(
+                "A file of the file store is empty, cut off or damaged, and is taken for absent: "
+                "an unclean stop of the machine, or a fault of the disk or of its memory."
+            )
+
+    def _put(self, place: Place, value: bytes, ttl: float | None, now: float) -> None:
+        key, name, path = place
+        expires = math.inf if ttl is None else now + ttl
+        data = pack(key, value, expires)
+        temporary = f"{self._root}{name[0]}.tmp"
+        try:
+            write_file(path, temporary, data, expires, self._fsync)
+        except FileNotFoundError:
+            make_private_folder(os.path.dirname(path))
+            write_file(path, temporary, data, expires, self._fsync)
+        self._reported.discard(name)
+
+    def _unlink(self, path: str) -> None:
+        os.unlink(path)
+        if self._fsync:
+            fsync_folder(path)
+
+    def _sweep_a_little(self, now: float) -> None:
+        if not self._sweeper.due(now):
+            return
+        try:
+            self._sweeper.step(now)
+        except (OSError, StoreUnavailable) as error:  # the write itself is done
+            log.warning("Expired entries of the file store could not be swept: %s", error)
+
+    def _examine(self, name: str, now: float) -> bool:
+        path = self._path(name)
+        with suppress(FileNotFoundError):
+            return not surely_alive(path, now) and self._remove_unless_alive(name, now)
+        return False
+
+    def _remove_unless_alive(self, name: str, now: float) -> bool:
+        path = self._path(name)
+        with self._lock(name):
+            content = self._content(name)
+            if content is not None and content[2] > now:
+                hint_expiry(path, content[2])
+                return False
+            self._unlink(path)
+        return True
+
+
+def encode(key: str) -> bytes:
+    """Spell any string as bytes, unpaired surrogates too."""
+    return key.encode("utf-8", "surrogatepass")
+
+
+def own_folder(folder: str) -> str:
+    """Give the path of our own folder in there, ending with a separator, whatever is the cwd."""
+    return os.path.join(os.path.abspath(folder), FOLDER, "")

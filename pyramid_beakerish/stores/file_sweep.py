@@ -1,0 +1,95 @@
+"""A walk through the folders of a file store that stops after each few entries."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from .forks import renew_after_fork
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+#: How many entries, and how many folders, one step looks at.
+STEP = 20
+
+#: Seconds from the beginning of one walk to that of the next.
+REST = 600.0
+
+
+class Sweeper:
+    """Shows every entry to ``examine``, which tells whether it removed it; a few at each step.
+
+    ``root`` is the folder of the folders, ending with a separator; ``examine`` is called
+    with an entry's name and the time. A step does nothing if the last walk has ended and
+    began less than ten minutes ago.
+    """
+
+    def __init__(self, root: str, examine: Callable[[str, float], bool]) -> None:
+        self._root = root
+        self._examine = examine
+        self._lock = threading.Lock()
+        self._walk: Iterator[str | None] | None = None
+        self._begun = -math.inf
+        renew_after_fork(self)
+
+    def due(self, now: float) -> bool:
+        """Tell whether a step would do anything."""
+        return self._walk is not None or abs(now - self._begun) >= REST
+
+    def step(self, now: float) -> None:
+        """Look at the next few entries; in one thread at a time, the others go on."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            if self._walk is None:
+                self._begun = now
+                self._walk = self._names()
+            self._go_on(self._walk, now)
+        finally:
+            self._lock.release()
+
+    def all(self, now: float) -> int:
+        """Look at every entry, and tell how many were removed."""
+        return sum(self._examine(name, now) for name in self.names())
+
+    def names(self) -> Iterator[str]:
+        """Give the name of every entry."""
+        return (name for name in self._names() if name is not None)
+
+    def forked(self) -> None:
+        """Get ready to serve a child process: the thread that held the lock is not in it."""
+        self._lock = threading.Lock()
+        self._walk = None
+
+    def _go_on(self, walk: Iterator[str | None], now: float) -> None:
+        entries = folders = 0
+        for name in walk:
+            if name is None:
+                folders += 1
+            else:
+                entries += 1
+                self._examine(name, now)
+            if STEP in (entries, folders):
+                return
+        self._walk = None
+
+    def _names(self) -> Iterator[str | None]:
+        """Give ``None`` for each folder, then the names of the entries in it."""
+        for folder in list_folder(self._root):
+            if len(folder) == 2:
+                yield None
+                for name in list_folder(self._root + folder):
+                    if name.startswith(folder):
+                        yield name
+
+
+def list_folder(path: str) -> list[str]:
+    """Give the names in a folder; none if it does not exist."""
+    # A list, as an open scandir would be shared with the parent after a fork.
+    try:
+        return os.listdir(path)
+    except FileNotFoundError:
+        return []

@@ -1,0 +1,130 @@
+"""A few file locks for any number of keys, held by one thread of one process."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import threading
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ..errors import StoreUnavailable
+from .folders import make_private_folder
+from .forks import renew_after_fork
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CLOSED = -1
+
+SHORTEST_PAUSE = 0.000_05
+LONGEST_PAUSE = 0.002
+
+
+def file_locking() -> tuple[Callable[[int], None], Callable[[int], None]]:
+    """Give the two functions of this system that lock a descriptor at once or fail, and unlock."""
+    try:
+        fcntl = importlib.import_module("fcntl")
+    except ImportError:
+        msvcrt = importlib.import_module("msvcrt")
+        return (
+            lambda fd: msvcrt.locking(fd, msvcrt.LK_NBLCK, 1),
+            lambda fd: msvcrt.locking(fd, msvcrt.LK_UNLCK, 1),
+        )
+    return (
+        lambda fd: fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB),
+        lambda fd: fcntl.flock(fd, fcntl.LOCK_UN),
+    )
+
+
+class FileLock:
+    """A context manager that at most one thread of one process is in, on the whole host.
+
+    Raises `StoreUnavailable` if others are in it for longer than ``patience`` seconds: a
+    process that was stopped in it must not stop all the others.
+    """
+
+    _fd = CLOSED
+
+    def __init__(self, path: str, patience: float) -> None:
+        self._path = path
+        self._patience = patience
+        self._try_lock, self._unlock = file_locking()
+        self._threads = threading.Lock()
+        renew_after_fork(self)
+
+    def __enter__(self) -> None:
+        if not self._threads.acquire(timeout=self._patience):
+            raise self._too_slow()
+        try:
+            self._exclude_processes()
+        except BaseException:
+            self._threads.release()
+            raise
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            self._unlock(self._fd)
+        finally:
+            self._threads.release()
+
+    def close(self) -> None:
+        """Close the file; it is opened again when the lock is next taken."""
+        with self._threads:
+            self._forget()
+
+    def forked(self) -> None:
+        """Let go of the parent's descriptor: what it has locked is not locked against it."""
+        self._threads = threading.Lock()
+        self._forget()
+
+    def __del__(self) -> None:
+        self._forget()
+
+    def _exclude_processes(self) -> None:
+        while True:
+            if self._fd == CLOSED:
+                self._fd = open_lock_file(self._path)
+            self._wait_for_lock()
+            if os.fstat(self._fd).st_nlink:
+                return
+            self._forget()  # removed meanwhile: the next process would lock another file
+
+    def _wait_for_lock(self) -> None:
+        if self._locked():
+            return
+        deadline = time.monotonic() + self._patience
+        pause = SHORTEST_PAUSE
+        while not self._locked():
+            if time.monotonic() >= deadline:
+                raise self._too_slow()
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _locked(self) -> bool:
+        try:
+            self._try_lock(self._fd)
+        except (BlockingIOError, PermissionError):  # POSIX's and Windows' word for "held"
+            return False
+        return True
+
+    def _forget(self) -> None:
+        fd, self._fd = self._fd, CLOSED
+        with contextlib.suppress(OSError):  # never opened, or closed by who closes everything
+            os.close(fd)
+
+    def _too_slow(self) -> StoreUnavailable:
+        return StoreUnavailable(
+            f"another thread or process has held a lock of the file store for {self._patience:g} s"
+        )
+
+
+def open_lock_file(path: str) -> int:
+    """Open the file, making it and its folder if need be."""
+    open_it = partial(os.open, path, os.O_RDWR | os.O_CREAT, 0o600)
+    with contextlib.suppress(FileNotFoundError):
+        return open_it()
+    make_private_folder(os.path.dirname(path))
+    return open_it()

@@ -1,0 +1,196 @@
+"""Entries in the memory of this process."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections import OrderedDict
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from .base import WRITE_ID_SIZE, Entry, Store
+from .forks import renew_after_fork
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ..settings import StoreSettings
+
+log = logging.getLogger(__name__)
+
+#: How many entries a write examines for expiry.
+EXAMINED_PER_WRITE = 10
+
+
+class MemoryStore(Store):
+    """Keeps entries in this process only: the fastest store, empty after a restart.
+
+    When more than ``max_entries`` (100,000) are there, the least recently used ones
+    leave before their time, and one warning is logged. ``clock`` gives seconds since the
+    epoch (`time.time`).
+
+    >>> store = MemoryStore()
+    >>> store.create("greeting", b"12345678hello", ttl=60)
+    True
+    >>> store.load("greeting")
+    (b'12345678hello', b'12345678')
+    """
+
+    # A load takes no lock and makes no object: each step on the OrderedDict is atomic, and
+    # the entry was made when it was written. Writers exclude each other by the lock.
+
+    def __init__(self, clock: Callable[[], float] = time.time, max_entries: int = 100_000) -> None:
+        self._clock = clock
+        self._max_entries = max_entries
+        self._entries: OrderedDict[str, tuple[Entry, float]] = OrderedDict()
+        self._touch = self._entries.move_to_end
+        self._lock = threading.Lock()
+        self._unexamined: Iterator[str] = iter(())
+        self._next_expiry = math.inf
+        self._full = False
+        self._forked = False
+        renew_after_fork(self)
+
+    @classmethod
+    def from_settings(cls, settings: StoreSettings, clock: Callable[[], float]) -> MemoryStore:
+        """Make the store that the settings describe: ``max_entries`` bounds it."""
+        return cls(clock, settings.max_entries)
+
+    def load(self, key: str) -> Entry | None:
+        """Give the value under the key and its write id, or ``None``."""
+        if self._forked:
+            self._warn_of_fork()
+        try:
+            entry, expires = self._entries[key]
+            if expires <= self._clock():
+                return None
+            self._touch(key)
+        except KeyError:  # never there, or removed by another thread a moment ago
+            return None
+        return entry
+
+    def create(self, key: str, value: bytes, ttl: float | None) -> bool:
+        """Store the value only if the key is absent; tell whether it was stored."""
+        now = self._begin_write()
+        with self._lock:
+            absent = self._live_token(key, now) is None
+            if absent:
+                self._put(key, value, ttl, now)
+        return absent
+
+    def swap(self, key: str, token: Any, value: bytes, ttl: float | None) -> bool:
+        """Store the value only if the entry is still the one that ``load`` gave."""
+        now = self._begin_write()
+        with self._lock:
+            current = self._live_token(key, now)
+            unchanged = current is not None and current == token
+            if unchanged:
+                self._put(key, value, ttl, now)
+        return unchanged
+
+    def set(self, key: str, value: bytes, ttl: float | None) -> None:
+        """Store the value, whatever was there."""
+        now = self._begin_write()
+        with self._lock:
+            self._put(key, value, ttl, now)
+
+    def delete(self, key: str, token: Any = None) -> bool:
+        """Remove the entry, given a token only if it is unchanged; tell whether it was removed."""
+        now = self._begin_write()
+        with self._lock:
+            current = self._live_token(key, now)
+            removed = current is not None and token in (None, current)
+            if removed:
+                del self._entries[key]
+        return removed
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """List the keys that begin with the prefix, as they are at this moment."""
+        now = self._clock()
+        with self._lock:
+            expiries = self._expiries()
+        return (key for key, expires in expiries if expires > now and key.startswith(prefix))
+
+    def sweep(self) -> int:
+        """Remove what has expired and tell how much."""
+        now = self._clock()
+        with self._lock:
+            expired = [key for key, expires in self._expiries() if expires <= now]
+            for key in expired:
+                del self._entries[key]
+        return len(expired)
+
+    def forked(self) -> None:
+        """Get ready to serve a child process, which shares nothing with its parent any more."""
+        self._lock = threading.Lock()
+        self._forked = bool(self._entries)
+
+    def _warn_of_fork(self) -> None:
+        self._forked = False
+        log.warning(
+            "A memory store was used before a fork and again after it: sessions are not shared "
+            "between processes. Use the type file, sqlite or redis where several processes serve."
+        )
+
+    def _begin_write(self) -> float:
+        if self._forked:
+            self._warn_of_fork()
+        return self._clock()
+
+    def _live_token(self, key: str, now: float) -> bytes | None:
+        found = self._entries.get(key)
+        if found is None or found[1] <= now:
+            return None
+        token: bytes = found[0][1]
+        return token
+
+    def _put(self, key: str, value: bytes, ttl: float | None, now: float) -> None:
+        expires = math.inf if ttl is None else now + ttl
+        self._entries[key] = ((value, value[:WRITE_ID_SIZE]), expires)
+        self._touch(key)
+        if expires < self._next_expiry:
+            self._next_expiry = expires
+        self._examine_some(now)
+        if len(self._entries) > self._max_entries:
+            self._drop_least_recently_used(now)
+
+    def _examine_some(self, now: float) -> None:
+        """Go on with a pass over all entries, begun only once something can have expired."""
+        examined = list(islice(self._unexamined, EXAMINED_PER_WRITE))
+        if not examined:
+            if now < self._next_expiry:
+                return
+            examined = self._begin_pass()
+        for key in examined:
+            self._examine(key, now)
+
+    def _begin_pass(self) -> list[str]:
+        self._next_expiry = math.inf
+        self._unexamined = iter([key for key, _ in self._expiries()])
+        return list(islice(self._unexamined, EXAMINED_PER_WRITE))
+
+    def _examine(self, key: str, now: float) -> None:
+        found = self._entries.get(key)
+        if found is None:
+            return
+        if found[1] <= now:
+            del self._entries[key]
+        else:
+            self._next_expiry = min(self._next_expiry, found[1])
+
+    def _drop_least_recently_used(self, now: float) -> None:
+        _, (_, expires) = self._entries.popitem(last=False)
+        if expires > now and not self._full:
+            self._full = True
+            log.warning(
+                "The memory store is full (max_entries = %d): from now on the least recently used "
+                "entries leave before their time, which for sessions means that users are logged "
+                "out. Raise max_entries, or use the type file, sqlite or redis.",
+                self._max_entries,
+            )
+
+    def _expiries(self) -> list[tuple[str, float]]:
+        # The plain dict's view: loads of other threads reorder the OrderedDict meanwhile.
+        return [(key, expires) for key, (_, expires) in list(dict.items(self._entries))]
