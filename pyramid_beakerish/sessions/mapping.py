@@ -171,11 +171,14 @@ class EncodedMapping(MutableMapping[str, Any]):
                 return self._values[key]
         base = self._base or NOTHING
         if key not in base or key in self._gone:
-            raise KeyError(key)
+            return self._missing(key)
         value = self._values[key] = self._decode(key, base)
         if type(value) not in ATOMS:
             self._suspects.add(key)
         return value
+
+    def _missing(self, key: str) -> Any:
+        raise KeyError(key)
 
     def _decode(self, key: str, base: Mapping[str, bytes]) -> Any:
         try:

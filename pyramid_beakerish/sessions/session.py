@@ -55,10 +55,11 @@ class Session(FlashAndCSRF, EncodedMapping):
     def __init__(self, manager: SessionManager, header: str | None) -> None:
         EncodedMapping.__init__(self, manager.serializer)
         self._manager = manager
+        self._settings = manager.settings
         self._header = header
 
     def __setitem__(self, key: str, value: Any) -> None:
-        if key == self._manager.rotate_on:
+        if key == self._settings.rotate_on:
             self.regenerate_id()
         EncodedMapping.__setitem__(self, key, value)
 
@@ -116,7 +117,7 @@ class Session(FlashAndCSRF, EncodedMapping):
     @property
     def domain(self) -> str | None:
         """The Domain of this session's cookie. Setting it changes this session's cookie only."""
-        domain: str | None = self._setting("domain", self._manager.settings.cookie_domain)
+        domain: str | None = self._setting("domain", self._settings.cookie_domain)
         return domain
 
     @domain.setter
@@ -126,7 +127,7 @@ class Session(FlashAndCSRF, EncodedMapping):
     @property
     def path(self) -> str:
         """The Path of this session's cookie. Setting it changes this session's cookie only."""
-        path: str = self._setting("path", self._manager.settings.cookie_path)
+        path: str = self._setting("path", self._settings.cookie_path)
         return path
 
     @path.setter
@@ -273,7 +274,7 @@ class Session(FlashAndCSRF, EncodedMapping):
 
     def cookie_header(self, *, secure: bool) -> str | None:
         """Write the Set-Cookie header that the response needs, if any."""
-        if not (self._send_cookie or self._remove_cookie) or not self._manager.settings.use_cookies:
+        if not (self._send_cookie or self._remove_cookie) or not self._settings.use_cookies:
             return None
         cookie, own = self._manager.cookie, self._own if self._record is None else self._record.own
         if self._send_cookie:
@@ -315,13 +316,10 @@ class Session(FlashAndCSRF, EncodedMapping):
         if self._values or self._gone:
             self._forget_values()
 
-    def _read(self, key: str) -> Any:
-        try:
-            return EncodedMapping._read(self, key)
-        except KeyError:
-            if key in _MOMENTS:
-                return self._moment(key)
-            raise
+    def _missing(self, key: str) -> Any:
+        if key in _MOMENTS:
+            return self._moment(key)
+        raise KeyError(key)
 
     def _moment(self, key: str) -> float:
         """Give what Beaker keeps among the data."""
@@ -410,7 +408,7 @@ class Session(FlashAndCSRF, EncodedMapping):
         self._manager.notify(SessionChangesDropped(name, changes.keys))
 
     def _fail(self, error: StoreUnavailable) -> None:
-        if self._manager.settings.on_store_error == "error":
+        if self._settings.on_store_error == "error":
             failure = self._manager.unavailable(error)
             self.abandon(failure)
             raise failure from error

@@ -1,0 +1,128 @@
+"""Pyramid's session factory: settings in, the session of a request out."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Literal
+
+from pyramid.httpexceptions import HTTPServiceUnavailable
+from pyramid.interfaces import ISession, ISessionFactory
+from pyramid.threadlocal import get_current_registry
+from webob.request import BaseRequest
+from zope.interface import implementer
+
+from .errors import StoreUnavailable
+from .sessions.beaker_format import BeakerSession
+from .sessions.manager import SessionManager
+from .sessions.session import Session
+from .visit import Visit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .settings import SessionSettings
+
+
+class SessionUnavailable(StoreUnavailable, HTTPServiceUnavailable):  # type: ignore[misc]
+    """The session store cannot be used: a 503, unless the application has a view for it."""
+
+    def __init__(self, error: StoreUnavailable) -> None:
+        HTTPServiceUnavailable.__init__(self, "The session store is unavailable. Try again later.")
+        self.error = error
+
+
+class _Readable:
+    """What pyramid_beaker lets one read of a session's configuration."""
+
+    _settings: SessionSettings
+
+    @property
+    def _options(self) -> Mapping[str, Any]:
+        return self._settings.given
+
+    @property
+    def _cookie_on_exception(self) -> bool:
+        return self._settings.cookie_on_exception
+
+    @property
+    def _constant_csrf_token(self) -> str | Literal[False]:
+        return self._settings.constant_csrf_token
+
+
+@implementer(ISession)
+class PyramidSession(_Readable, Session):  # type: ignore[misc]
+    """`request.session`."""
+
+
+@implementer(ISession)
+class PyramidBeakerSession(_Readable, BeakerSession):  # type: ignore[misc]
+    """`request.session` where ``session.format`` is ``beaker``."""
+
+
+@implementer(ISessionFactory)
+class SessionFactory(_Readable):
+    """Makes the session of each request, by one configuration.
+
+    ``clock`` gives the time in seconds since the epoch.
+
+    Example::
+
+        settings, _ = session_settings(type="memory")
+        config.set_session_factory(SessionFactory(settings))
+    """
+
+    def __init__(self, settings: SessionSettings, clock: Callable[[], float] = time.time) -> None:
+        self._settings = settings
+        self._manager = SessionManager(settings, clock, _notify, SessionUnavailable)
+
+    def open(self) -> None:
+        """Open the store now; raises `SettingsError` if it cannot be had."""
+        self._manager.open()
+
+    def __call__(self, request: Any) -> Any:
+        environ = request.environ
+        header = environ.get("HTTP_COOKIE")
+        if header is None and not isinstance(request, BaseRequest):
+            header = _cookie_header_of_double(request)
+        session = self._session(header, environ)
+        Visit(session, self._settings).begin(request)
+        return session
+
+    def __repr__(self) -> str:
+        # The debug toolbar shows it: no options. Two factories of one kind look equal.
+        return f"<pyramid_beakerish {type(self).__name__}>"
+
+    def _session(self, header: str | None, environ: Mapping[str, Any]) -> Any:
+        return PyramidSession(self._manager, header)
+
+
+class BeakerSessionFactory(SessionFactory):
+    """Makes the session of each request out of Beaker's own Session."""
+
+    def __init__(self, settings: SessionSettings, clock: Callable[[], float] = time.time) -> None:
+        self._settings = settings
+
+    def open(self) -> None:
+        """Nothing to open: Beaker does so with each session."""
+
+    def _session(self, header: str | None, environ: Mapping[str, Any]) -> Any:
+        https = environ.get("wsgi.url_scheme") == "https"
+        return PyramidBeakerSession(self._settings, header, https=https)
+
+
+def session_factory(
+    settings: SessionSettings, clock: Callable[[], float] = time.time
+) -> SessionFactory:
+    """Make the session factory that the settings ask for."""
+    kind = BeakerSessionFactory if settings.format == "beaker" else SessionFactory
+    return kind(settings, clock)
+
+
+def _notify(event: object) -> None:
+    get_current_registry().notify(event)
+
+
+def _cookie_header_of_double(request: Any) -> str | None:
+    """A `pyramid.testing.DummyRequest` has its cookies in a dictionary."""
+    cookies = getattr(request, "cookies", None) or {}
+    return "; ".join(f"{name}={value}" for name, value in cookies.items()) or None

@@ -1,0 +1,93 @@
+"""The tween that saves sessions: above pyramid_tm and the exception views, below the toolbar.
+
+What was tried out, and why it is done here: the transaction has been committed or not, an
+exception view can still answer for a store that is down, and a request that is tried again
+has saved nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from pyramid.httpexceptions import HTTPException, HTTPNotFound
+
+from .errors import BeakerishError
+from .visit import VISITS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from .visit import Visit
+
+log = logging.getLogger(__name__)
+
+
+class SessionSaveError(BeakerishError):
+    """A session could not be saved, for a reason that is none of this package's errors.
+
+    Never to be tried again: the transaction may have been committed.
+    """
+
+
+def session_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Callable[[Any], Any]:
+    """Save the sessions of each request."""
+
+    def session_tween(request: Any) -> Any:
+        attributes = request.__dict__
+        if VISITS in attributes:
+            _look_away(attributes[VISITS])
+        try:
+            response = handler(request)
+        except Exception as error:
+            _abandon(attributes.get(VISITS, ()), error)
+            if isinstance(error, BeakerishError):
+                return _render(request, error)
+            raise
+        if VISITS in attributes:
+            return _save(request, attributes[VISITS], response)
+        return response
+
+    return session_tween
+
+
+def _look_away(visits: Iterable[Visit]) -> None:
+    """What a tween above has read, like the debug toolbar, is not the application's use."""
+    for visit in visits:
+        visit.session.park()
+
+
+def _save(request: Any, visits: Iterable[Visit], response: Any) -> Any:
+    try:
+        for visit in visits:
+            visit.save(request)
+            visit.used = visit.session.accessed()
+    except Exception as error:
+        # Exception views hide this from everybody who only looks at exceptions, and the
+        # transaction may have been committed.
+        log.exception("A session could not be saved.")
+        failure = error if isinstance(error, BeakerishError) else SessionSaveError(str(error))
+        for visit in visits:
+            visit.session.abandon(failure)
+            visit.used = True
+        return _render(request, failure)
+    return response
+
+
+def _abandon(visits: Iterable[Visit], error: BaseException) -> None:
+    failure = error if isinstance(error, BeakerishError) else None
+    for visit in visits:
+        visit.session.abandon(failure)
+
+
+def _render(request: Any, failure: BeakerishError) -> Any:
+    """Let an exception view answer, as it would have done below."""
+    try:
+        return request.invoke_exception_view((type(failure), failure, failure.__traceback__))
+    except HTTPNotFound:
+        raise failure from None
+    except HTTPException as refusal:
+        # The view wrote to the session that failed; the failure is a response of its own.
+        if refusal is failure:
+            return refusal
+        raise
