@@ -210,13 +210,6 @@ def _callable(value: Any) -> Any:
     return found
 
 
-def _class(value: Any) -> Any:
-    found = resolve(value)
-    if not isinstance(found, type):
-        raise TypeError(type(found))
-    return found
-
-
 def _serializer(value: Any) -> Any:
     names = ("msgpack", "json", "pickle")
     if isinstance(value, str) and value.lower() in names:
@@ -233,10 +226,10 @@ def _samesite(value: Any) -> str | None:
     return str(one_of("Lax", "Strict", "None")(value))
 
 
-def _options(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
+def _engine_options(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict) or not all(str(name).startswith("sa.") for name in value):
         raise TypeError(type(value))
-    return value
+    return dict(value)
 
 
 def one_of(*words: str) -> Converter:
@@ -249,7 +242,7 @@ def one_of(*words: str) -> Converter:
         return spelling[value.lower()]
 
     listed = " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
-    return Converter("one of its words", listed, read)
+    return Converter("allowed", listed, read)
 
 
 boolean = Converter("a boolean", "true or false", _boolean)
@@ -264,7 +257,7 @@ names = Converter(
     "a list", "names with commas or line ends between them", lambda value: _items(value, "[,\n]")
 )
 secrets = Converter("a text", "text in UTF-8, one secret a line", _secrets)
-samesite = Converter("one of its words", "Lax, Strict or None", _samesite)
+samesite = Converter("allowed", "Lax, Strict or None", _samesite)
 cookie_expires = Converter(
     "a cookie's end",
     "true (with the browser), false (never), seconds, or a number with s, m, h or d (30d)",
@@ -274,7 +267,8 @@ serializer = Converter(
     "a serializer", "msgpack, json, pickle or an object with dumps and loads", _serializer
 )
 dotted_callable = Converter("callable", "a callable or package.module:name", _callable)
-dotted_class = Converter("a class", "a class or package.module:name", _class)
 dotted_object = Converter("an object", "an object or package.module:name", resolve)
-mapping = Converter("a dictionary", "a dictionary with text keys", _options)
+engine_options = Converter(
+    "a dictionary of engine options", "a dictionary with keys such as sa.url", _engine_options
+)
 anything = Converter("an object", "an object", lambda value: value)

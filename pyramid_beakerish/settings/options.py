@@ -127,7 +127,6 @@ class SessionSettings(StoreSettings):
         convert.boolean_or_auto,
         "auto",
         "Whether the cookie is sent over https only; auto follows the request's own scheme.",
-        beaker_default=False,
     )
     httponly: bool = option(
         convert.boolean,
@@ -158,7 +157,7 @@ class SessionSettings(StoreSettings):
         convert.text_or_none,
         "auth.userid",
         "The session key whose change gives the session a new id; none for no such key.",
-        obeyed_by="beakerish",
+        obeyed_by="shell",
         takes_none=True,
     )
     on_store_error: Literal["error", "anonymous"] = option(
@@ -223,6 +222,15 @@ class RegionSettings(StoreSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CacheSettings:
+    """What is said once for the cache as a whole, and not region by region."""
+
+    regions: tuple[str, ...] = option(
+        convert.names, (), "The names of the cache regions, with commas or line ends between them."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class PackageSettings:
     """How this package itself behaves: the options under ``beakerish.``."""
 
@@ -242,4 +250,5 @@ class PackageSettings:
 STORE_OPTIONS = declared_options(StoreSettings)
 SESSION_OPTIONS = declared_options(SessionSettings)
 REGION_OPTIONS = declared_options(RegionSettings)
+CACHE_OPTIONS = declared_options(CacheSettings)
 PACKAGE_OPTIONS = declared_options(PackageSettings)

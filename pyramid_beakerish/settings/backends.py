@@ -1,0 +1,90 @@
+"""The options that belong to a backend, and what Beaker is handed of all options."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from .beaker_only import SESSION, find_option
+from .options import DATABASES, SESSION_OPTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .option import Option
+    from .options import RegionSettings, SessionSettings, StoreSettings
+
+
+def backend_options(values: Mapping[str, Any], table: dict[str, Option]) -> dict[str, Any]:
+    """Give those of the given options that the table knows and a backend reads."""
+    known = ((name, find_option(table, name)) for name in values)
+    return {name: values[name] for name, option in known if option and option.obeyed_by == "both"}
+
+
+def own_data_dir(values: Mapping[str, Any]) -> str | None:
+    """Give the folder for our own store: settings written for Beaker may name file_dir alone."""
+    folder: str | None = values.get("data_dir")
+    return values.get("file_dir") if folder is None and values["type"] == "file" else folder
+
+
+def beaker_options(settings: SessionSettings) -> dict[str, Any]:
+    """Give the keyword arguments for Beaker's Session: of what was given, what it knows.
+
+    Durations are whole seconds, the secret and the keys are the first one that was given,
+    and ``secure = auto`` is left out, as it takes a request to answer it.
+    """
+    options = {
+        name: _for_beaker(name, value)
+        for name, value in settings.given.items()
+        if _is_beakers(name) and value != "auto"
+    }
+    return {**options, **_backend_for_beaker(settings)}
+
+
+def beaker_region_options(region: RegionSettings) -> dict[str, Any]:
+    """Give what ``beaker.cache.cache_regions`` is to hold for a region.
+
+    These are exactly the keys that pyramid_beaker writes, and the given backend options.
+    """
+    return {
+        "data_dir": region.data_dir,
+        "lock_dir": region.lock_dir,
+        "expire": _whole_seconds(region.expire),
+        "enabled": region.enabled,
+        "key_length": region.key_length,
+        "type": region.type,
+        "url": region.url,
+        **_backend_for_beaker(region),
+    }
+
+
+def _is_beakers(name: str) -> bool:
+    option = SESSION_OPTIONS.get(name) or SESSION.get(name)
+    return option is not None and option.obeyed_by in ("both", "beaker")
+
+
+def _for_beaker(name: str, value: Any) -> Any:
+    if isinstance(value, tuple):
+        return value[0]
+    if name == "timeout":
+        return _whole_seconds(value)
+    if isinstance(value, float):
+        return timedelta(seconds=value)
+    return value
+
+
+def _whole_seconds(seconds: float | None) -> int | None:
+    # Rounded up: nothing may end at once that was to live for a moment.
+    return None if seconds is None else math.ceil(seconds)
+
+
+def _backend_for_beaker(settings: StoreSettings) -> dict[str, Any]:
+    options = dict(settings.backend)
+    if "timeout" in options:
+        options["timeout"] = _whole_seconds(options["timeout"])
+    if settings.type in DATABASES:
+        # Beaker 1.14 reads engine options from this one dictionary only.
+        engine = {name: options.pop(name) for name in list(options) if name.startswith("sa.")}
+        options["sa_opts"] = {**options.get("sa_opts", {}), **engine}
+    return options

@@ -1,0 +1,234 @@
+"""The options that Beaker has and this package's own sessions and stores do not.
+
+They are accepted, so that settings written for Beaker go on working. Beaker's own sessions
+(``session.format = beaker``) obey them; elsewhere the reason why they have no effect is told.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from beaker import crypto
+from beaker.session import Session
+
+from . import convert
+from .convert import Converter
+from .option import Option
+from .options import DATABASES, MEMCACHED, REGION_OPTIONS, SESSION_OPTIONS
+
+SQLALCHEMY = ("ext:sqla", "sqla")
+CRYPTO_TYPES = ("default", "cryptography", "pycryptodome", "pycrypto")
+
+
+def _crypto_type(value: str) -> str:
+    if value not in CRYPTO_TYPES and value not in crypto.CRYPTO_MODULES:
+        raise ValueError(value)
+    return value
+
+
+def _session_class(value: Any) -> Any:
+    found = convert.resolve(value)
+    if not issubclass(found, Session):
+        raise TypeError(found)
+    return found
+
+
+crypto_type = Converter("a crypto module", "default, cryptography or pycryptodome", _crypto_type)
+session_class = Converter(
+    "a subclass of beaker.session.Session", "such a class or package.module:name", _session_class
+)
+
+#: Options of Beaker's sessions.
+SESSION: dict[str, Option] = {
+    "auto": Option(
+        convert=convert.boolean,
+        default=False,
+        help="Whether Beaker saves a session that was merely read.",
+        obeyed_by="beaker",
+        inert="every change is saved without being asked for",
+    ),
+    "invalidate_corrupt": Option(
+        convert=convert.boolean,
+        default=False,
+        help="Whether Beaker starts a new session where the stored one cannot be read.",
+        obeyed_by="beaker",
+        inert="a session that cannot be read always becomes a new one",
+    ),
+    "webtest_varname": Option(
+        convert=convert.text,
+        default=None,
+        help="The name under which Beaker's WSGI middleware shows the session to WebTest.",
+        obeyed_by="nobody",
+        inert="only Beaker's WSGI middleware reads it",
+    ),
+    "encrypt_key": Option(
+        convert=convert.secrets,
+        default=None,
+        help="What Beaker encrypts a session with; needs validate_key and an AES library.",
+        obeyed_by="beaker",
+        secret=True,
+    ),
+    "validate_key": Option(
+        convert=convert.secrets,
+        default=None,
+        help="What Beaker signs a cookie-only or encrypted session with.",
+        needed_by=("cookie",),
+        obeyed_by="beaker",
+        secret=True,
+    ),
+    "encrypt_nonce_bits": Option(
+        convert=convert.nonce_bits,
+        default=128,
+        help="How many random bits Beaker salts the encryption key with.",
+        obeyed_by="beaker",
+        inert="nothing is encrypted without session.encrypt_key",
+    ),
+    "crypto_type": Option(
+        convert=crypto_type,
+        default="default",
+        help="The library that Beaker encrypts with.",
+        obeyed_by="beaker",
+        inert="nothing is encrypted without session.encrypt_key",
+    ),
+    "session_class": Option(
+        convert=session_class,
+        default=None,
+        help="A Session class of one's own, derived from Beaker's.",
+        obeyed_by="beaker",
+    ),
+    "namespace_class": Option(
+        convert=convert.dotted_callable,
+        default=None,
+        help="A NamespaceManager of one's own, in the place of a type.",
+        obeyed_by="beaker",
+    ),
+}
+
+#: Options that belong to one backend or some; the table says to which types.
+BACKEND: dict[str, Option] = {
+    "log_file": Option(
+        convert=convert.text,
+        default=None,
+        help="Once the log of a backend.",
+        obeyed_by="nobody",
+        inert="nothing reads it, in Beaker neither",
+    ),
+    "protocol": Option(
+        convert=convert.text,
+        default=None,
+        help="Once the protocol of pylibmc.",
+        obeyed_by="nobody",
+        inert="nothing reads it, in Beaker neither",
+    ),
+    "dbm_dir": Option(
+        convert=convert.text,
+        default=None,
+        help="The folder of dbm files; without it one in data_dir.",
+        types=("dbm",),
+    ),
+    "dbmmodule": Option(
+        convert=convert.dotted_object,
+        default=None,
+        help="The module that opens dbm files.",
+        default_text="dbm",
+        types=("dbm",),
+    ),
+    "file_dir": Option(
+        convert=convert.text,
+        default=None,
+        help="Beaker's folder of files; the store of this package takes it for data_dir.",
+        types=("file",),
+    ),
+    "memcache_module": Option(
+        convert=convert.one_of("auto", "memcache", "cmemcache", "bmemcached"),
+        default="auto",
+        help="The client library that Beaker speaks to memcached with.",
+        types=MEMCACHED,
+    ),
+    "urls": Option(
+        convert=convert.text_or_object,
+        default=None,
+        help="The nodes of a Redis cluster with commas between them, or a client object.",
+        types=("ext:rediscluster",),
+        needed_by=("ext:rediscluster",),
+        secret=True,
+    ),
+    "username": Option(
+        convert=convert.text,
+        default=None,
+        help="The user of a Redis cluster.",
+        types=("ext:rediscluster",),
+    ),
+    "password": Option(
+        convert=convert.text,
+        default=None,
+        help="The password of a Redis cluster.",
+        types=("ext:rediscluster",),
+        secret=True,
+    ),
+    "table_name": Option(
+        convert=convert.text,
+        default="beaker_cache",
+        help="The table that holds the data.",
+        types=DATABASES,
+    ),
+    "schema_name": Option(
+        convert=convert.text,
+        default=None,
+        help="The database schema that holds the table.",
+        types=DATABASES,
+    ),
+    "sa_opts": Option(
+        convert=convert.engine_options,
+        default=None,
+        help="A dictionary of engine options, as under sa.*",
+        types=DATABASES,
+        secret=True,
+    ),
+    "sa.*": Option(
+        convert=convert.anything,
+        default=None,
+        help="An option of SQLAlchemy's engine_from_config, such as sa.pool_size.",
+        types=DATABASES,
+        secret=True,
+    ),
+    "bind": Option(
+        convert=convert.anything,
+        default=None,
+        help="The SQLAlchemy engine to use.",
+        types=SQLALCHEMY,
+        needed_by=SQLALCHEMY,
+    ),
+    "table": Option(
+        convert=convert.anything,
+        default=None,
+        help="The SQLAlchemy table to use.",
+        types=SQLALCHEMY,
+        needed_by=SQLALCHEMY,
+    ),
+}
+
+#: Options of backends that Beaker's Session sets by itself, so that only regions have them.
+REGION: dict[str, Option] = {
+    "timeout": Option(
+        convert=convert.duration("leave it out for no limit"),
+        default=None,
+        help="How long Redis keeps what Beaker stores without an expiry of its own.",
+        types=("ext:redis", "ext:rediscluster"),
+    ),
+    "digest_filenames": Option(
+        convert=convert.boolean,
+        default=True,
+        help="Whether Beaker hashes the names of its files.",
+        types=("dbm", "file"),
+    ),
+}
+
+#: Every option there is, by scope: what this package has stands before what Beaker has.
+ALL_SESSION_OPTIONS = {**SESSION_OPTIONS, **SESSION, **BACKEND}
+ALL_REGION_OPTIONS = {**REGION_OPTIONS, **BACKEND, **REGION}
+
+
+def find_option(table: dict[str, Option], name: str) -> Option | None:
+    """Give the option of that name, ``sa.*`` for every name that begins with ``sa.``."""
+    return table.get("sa.*" if name.startswith("sa.") else name)

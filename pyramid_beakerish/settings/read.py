@@ -1,0 +1,147 @@
+"""Reading the settings of an application: all at once and strictly, or one part of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from pyramid_beakerish.errors import SettingsError
+
+from .beaker_only import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS
+from .options import CACHE_OPTIONS, PACKAGE_OPTIONS, PackageSettings
+from .regions import build_regions
+from .requirements import missing_requirements
+from .section import Report, cut
+from .sessions import build_session
+from .unknown import unknown_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .options import RegionSettings, SessionSettings
+
+SESSION_PREFIXES = ("session.", "beaker.session.")
+CACHE_PREFIXES = ("cache.", "beaker.cache.")
+PACKAGE_PREFIXES = ("beakerish.",)
+#: Keyword arguments have no prefix.
+NO_PREFIX = ("",)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that an application's settings say to this package.
+
+    ``messages`` are for the log, one sentence each; ``clock`` tells the time in seconds.
+    """
+
+    session: SessionSettings
+    regions: Mapping[str, RegionSettings]
+    messages: tuple[str, ...]
+    clock: Callable[[], float]
+
+
+def read_settings(settings: Mapping[str, Any]) -> Settings:
+    """Read sessions, cache and the package's own options, and accept no mistake.
+
+    Raises `SettingsError` with a sentence for each mistake that there is, and for each thing
+    that a type of store needs and lacks.
+
+    Example::
+
+        read = read_settings({"session.type": "memory", "session.timeout": "30m"})
+        assert read.session.timeout == 1800
+    """
+    report = _report(settings, strict=True)
+    package = _read_package(settings, report)
+    session = _read_session(settings, report)
+    regions = _read_regions(settings, report)
+    _require([session, *regions.values()], report)
+    _raise(report)
+    return Settings(session, regions, tuple(report.messages), package.clock)
+
+
+def read_session_settings(
+    settings: Mapping[str, Any], *, strict: bool = False
+) -> tuple[SessionSettings, tuple[str, ...]]:
+    """Read the options of sessions; give them, and messages for the log.
+
+    Unless ``strict``, an unknown key is a message, and what the type of store needs is left
+    to `missing_requirements` at first use.
+
+    Raises `SettingsError` with a sentence for each mistake that there is.
+    """
+    report = _report(settings, strict)
+    session = _read_session(settings, report)
+    if strict:
+        _require([session], report)
+    _raise(report)
+    return session, tuple(report.messages)
+
+
+def read_region_settings(
+    settings: Mapping[str, Any], *, strict: bool = False
+) -> tuple[dict[str, RegionSettings], tuple[str, ...]]:
+    """Read the options of cache regions; give them by name, and messages for the log.
+
+    Unless ``strict``, an unknown key is a message, and what the type of store needs is left
+    to `missing_requirements` at first use.
+
+    Raises `SettingsError` with a sentence for each mistake that there is.
+    """
+    report = _report(settings, strict)
+    regions = _read_regions(settings, report)
+    if strict:
+        _require(list(regions.values()), report)
+    _raise(report)
+    return regions, tuple(report.messages)
+
+
+def session_settings(**options: Any) -> tuple[SessionSettings, tuple[str, ...]]:
+    """Read options of sessions without a prefix; give them, and messages for the log.
+
+    Unknown options are messages, as for `read_session_settings`.
+
+    Raises `SettingsError` with a sentence for each mistake that there is.
+
+    Example::
+
+        session, messages = session_settings(timeout="30m", secure=True)
+    """
+    report = Report("warn")
+    session = build_session(cut(options, NO_PREFIX, ALL_SESSION_OPTIONS, report), report)
+    _raise(report)
+    return session, tuple(report.messages)
+
+
+def _report(settings: Mapping[str, Any], strict: bool) -> Report:
+    """Give an empty report that treats unknown settings as the settings themselves ask."""
+    default: Literal["error", "warn"] = "error" if strict else "warn"
+    package = cut(settings, PACKAGE_PREFIXES, PACKAGE_OPTIONS, Report(default))
+    values = package.convert(Report(default))
+    return Report(values.get("unknown_settings", default))
+
+
+def _read_package(settings: Mapping[str, Any], report: Report) -> PackageSettings:
+    section = cut(settings, PACKAGE_PREFIXES, PACKAGE_OPTIONS, report)
+    unknown_options(section, section.unknown(), False, report)
+    return PackageSettings(**section.convert(report))
+
+
+def _read_session(settings: Mapping[str, Any], report: Report) -> SessionSettings:
+    return build_session(cut(settings, SESSION_PREFIXES, ALL_SESSION_OPTIONS, report), report)
+
+
+def _read_regions(settings: Mapping[str, Any], report: Report) -> dict[str, RegionSettings]:
+    options = {**ALL_REGION_OPTIONS, **CACHE_OPTIONS}
+    return build_regions(cut(settings, CACHE_PREFIXES, options, report), report)
+
+
+def _require(stores: list[SessionSettings | RegionSettings], report: Report) -> None:
+    # A region that is switched off opens no store.
+    used = (store for store in stores if getattr(store, "enabled", True))
+    report.mistakes.extend(problem for store in used for problem in missing_requirements(store))
+
+
+def _raise(report: Report) -> None:
+    if report.mistakes:
+        raise SettingsError(report.mistakes)

@@ -1,0 +1,130 @@
+"""From the written options of cache regions to `RegionSettings`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from .backends import backend_options, own_data_dir
+from .beaker_only import ALL_REGION_OPTIONS, BACKEND, REGION, find_option
+from .convert import DAY
+from .option import GivenOptions
+from .options import MEMCACHED, REGION_OPTIONS, RegionSettings
+from .section import Section
+from .sentences import listed
+from .store_types import passes_on
+from .types_read import drop_wrong_type
+from .unknown import unknown_defaults, unknown_options
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator
+
+    from .option import Option
+    from .section import Report, Written
+
+REGION_NAME = re.compile(r"[\w-]+(?:\.[\w-]+)*")
+#: https://github.com/memcached/memcached/wiki/Programming#expiration
+MEMCACHED_LIMIT = 30 * DAY
+
+
+def build_regions(cache: Section, report: Report) -> dict[str, RegionSettings]:
+    """Give the settings of each listed region; mistakes and messages go to the report."""
+    names = _region_names(cache, report)
+    defaults, own = _divide(cache, names)
+    values = _values(defaults, report)
+    given = {name: {**values, **_values(own[name], report)} for name in names}
+    handed_on = {name: passes_on(_type(given[name])) for name in names}
+    shared = unknown_defaults(defaults, names, any(handed_on.values()), report)
+    regions = {}
+    for name in names:
+        unknown = unknown_options(own[name], own[name].unknown(), handed_on[name], report)
+        regions[name] = _region(name, given[name], {**shared, **unknown} if handed_on[name] else {})
+        _check(own[name], defaults, regions[name], report)
+        report.messages.extend(_without_effect(own[name], [regions[name]]))
+    report.messages.extend(_without_effect(defaults, list(regions.values())))
+    return regions
+
+
+def _region_names(cache: Section, report: Report) -> list[str]:
+    values = replace(cache, written=_only(cache, {"regions"})).convert(report)
+    names: list[str] = []
+    for name in dict.fromkeys(values.get("regions", ())):
+        if REGION_NAME.fullmatch(name):
+            names.append(name)
+        else:
+            complaint = f"lists {name!r}, which is no name: use letters, digits, _, - and dots."
+            report.mistakes.append(cache.sentence("regions", complaint))
+    return names
+
+
+def _only(section: Section, names: Container[str]) -> dict[str, Written]:
+    return {name: entry for name, entry in section.written.items() if name in names}
+
+
+def _divide(cache: Section, names: list[str]) -> tuple[Section, dict[str, Section]]:
+    """Give what holds for every region, and what was written for each."""
+    own = {name: Section(f"{cache.prefix}{name}.", ALL_REGION_OPTIONS, {}) for name in names}
+    defaults = Section(cache.prefix, ALL_REGION_OPTIONS, {})
+    # The longest name first: of regions a and a.b, the second owns cache.a.b.expire.
+    by_length = sorted(names, key=len, reverse=True)
+    for name, entry in cache.written.items():
+        owner = next((region for region in by_length if name.startswith(region + ".")), None)
+        if owner is not None:
+            own[owner].written[name[len(owner) + 1 :]] = entry
+        elif name != "regions":
+            defaults.written[name] = entry
+    return defaults, own
+
+
+def _values(section: Section, report: Report) -> dict[str, Any]:
+    values = section.convert(report)
+    drop_wrong_type(section, values, report, without={"cookie"})
+    return values
+
+
+def _region(name: str, given: dict[str, Any], passed_on: dict[str, Any]) -> RegionSettings:
+    values = {"type": _type(given), **given}
+    fields = {name: values.get(name, option.default) for name, option in REGION_OPTIONS.items()}
+    fields["data_dir"] = own_data_dir(values)
+    backend = {**backend_options(given, {**BACKEND, **REGION}), **passed_on}
+    return RegionSettings(name=name, **fields, backend=GivenOptions(backend))
+
+
+def _type(given: dict[str, Any]) -> Any:
+    return given.get("type", REGION_OPTIONS["type"].default)
+
+
+def _check(own: Section, defaults: Section, region: RegionSettings, report: Report) -> None:
+    """Report the values that are right by themselves and wrong together."""
+    if region.type in MEMCACHED and (region.expire or 0) > MEMCACHED_LIMIT:
+        section = own if "expire" in own.written else defaults
+        report.mistakes.append(
+            section.sentence(
+                "expire",
+                "is longer than memcached keeps anything, which is 30 days: use 30d or less.",
+            )
+        )
+
+
+def _without_effect(section: Section, regions: list[RegionSettings]) -> Iterator[str]:
+    """Tell what was written for these regions and is obeyed by none of them."""
+    for name in section.written:
+        option = find_option(section.options, name)
+        reason = option and _no_effect(option, regions)
+        if reason:
+            yield f"{section.key(name)} has no effect: {reason}."
+
+
+def _no_effect(option: Option, regions: list[RegionSettings]) -> str | None:
+    if not regions:
+        return "cache.regions lists no region"
+    if option.obeyed_by == "nobody":
+        return option.inert
+    if not option.types or any(_reads(option, region.type) for region in regions):
+        return None
+    return f"only type = {listed(option.types)} reads it"
+
+
+def _reads(option: Option, store_type: Any) -> bool:
+    return store_type in option.types or passes_on(store_type)

@@ -1,0 +1,111 @@
+"""What a store type needs and the settings lack, checked without contacting anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from beaker import crypto
+
+from .beaker_only import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS
+from .options import DATABASES, RegionSettings, SessionSettings
+from .sentences import listed
+from .store_types import missing_library, own_types
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .option import Option
+    from .options import StoreSettings
+
+
+def missing_requirements(settings: StoreSettings) -> list[str]:
+    """Give one sentence for each thing that the type of store needs and lacks.
+
+    That is an option, such as a url or a data_dir, or a client library. Nothing is contacted.
+
+    Example::
+
+        problems = missing_requirements(settings)
+        if problems:
+            raise SettingsError(problems)
+    """
+    if "namespace_class" in getattr(settings, "given", ()):
+        return []
+    problems = list(_missing_options(settings))
+    problems.extend(_missing_client(settings))
+    if isinstance(settings, SessionSettings) and settings.format == "beaker":
+        problems.extend(_missing_for_encryption(settings))
+    return problems
+
+
+def _prefix(settings: StoreSettings) -> str:
+    return f"cache.{settings.name}." if isinstance(settings, RegionSettings) else "session."
+
+
+def _missing_options(settings: StoreSettings) -> Iterator[str]:
+    prefix = _prefix(settings)
+    for name, option in _table(settings).items():
+        if settings.type in option.needed_by and not _is_there(settings, name, option):
+            instead = option.instead.get(str(settings.type), ())
+            names = [prefix + name, *filter(None, [listed(_keys(prefix, instead), "and")])]
+            yield f"{prefix}type = {settings.type} needs {listed(names)}."
+
+
+def _keys(prefix: str, names: tuple[str, ...]) -> list[str]:
+    return [prefix + name for name in names]
+
+
+def _table(settings: StoreSettings) -> dict[str, Option]:
+    return ALL_REGION_OPTIONS if isinstance(settings, RegionSettings) else ALL_SESSION_OPTIONS
+
+
+def _is_there(settings: StoreSettings, name: str, option: Option) -> bool:
+    instead = option.instead.get(str(settings.type))
+    return _value(settings, name) is not None or bool(
+        instead and all(_value(settings, other) is not None for other in instead)
+    )
+
+
+def _value(settings: StoreSettings, name: str) -> Any:
+    """Give what was given for an option, wherever it is kept."""
+    if name in settings.backend:
+        return settings.backend[name]
+    engine = settings.backend.get("sa_opts", {}) if settings.type in DATABASES else {}
+    given = getattr(settings, "given", {})
+    return getattr(settings, name, None) or given.get(name) or engine.get(name)
+
+
+def _missing_client(settings: StoreSettings) -> Iterator[str]:
+    if not isinstance(settings.type, str) or not _is_beakers(settings):
+        return
+    chosen = settings.backend.get("memcache_module", "auto")
+    libraries = missing_library(settings.type, None if chosen == "auto" else chosen)
+    if libraries:
+        yield f"{_prefix(settings)}type = {settings.type} needs {libraries}: install it."
+
+
+def _is_beakers(settings: StoreSettings) -> bool:
+    if isinstance(settings, SessionSettings):
+        return settings.format == "beaker"
+    return settings.type not in own_types()
+
+
+def _missing_for_encryption(settings: SessionSettings) -> Iterator[str]:
+    crypto_type = settings.given.get("crypto_type", "default")
+    module = _crypto_module(crypto_type)
+    if module is None:
+        yield f"session.crypto_type = {crypto_type} needs that library: install it."
+    if "encrypt_key" not in settings.given:
+        return
+    if "validate_key" not in settings.given:
+        yield "session.encrypt_key needs session.validate_key."
+    if module is not None and not module.has_aes:
+        # Beaker would store clear text without a word.
+        yield "session.encrypt_key needs an AES library: install cryptography."
+
+
+def _crypto_module(crypto_type: str) -> Any:
+    try:
+        return crypto.get_crypto_module(crypto_type)
+    except ImportError:
+        return None

@@ -1,0 +1,126 @@
+"""One section of the settings: what was written under its prefixes, found and converted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from .beaker_only import find_option
+from .convert import RefusedError
+from .sentences import near_miss, shown, sounds_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .option import Option
+
+
+@dataclass(frozen=True)
+class Written:
+    """One option as somebody wrote it: the whole key and the raw value."""
+
+    key: str
+    value: Any
+
+
+@dataclass
+class Report:
+    """What reading found: mistakes, which end in an error, and messages for the log."""
+
+    unknown_settings: Literal["error", "warn", "ignore"]
+    mistakes: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+
+    def unknown(self, sentence: str) -> None:
+        """Take a sentence about a key that is no option, as ``unknown_settings`` says."""
+        if self.unknown_settings == "error":
+            self.mistakes.append(sentence)
+        else:
+            self.remark(sentence)
+
+    def remark(self, sentence: str) -> None:
+        """Take a sentence about a key that may well belong to somebody else."""
+        if self.unknown_settings != "ignore":
+            self.messages.append(sentence)
+
+
+@dataclass(frozen=True)
+class Section:
+    """What was written in one section, by bare names; ``prefix`` is how to spell a new key."""
+
+    prefix: str
+    options: dict[str, Option]
+    written: dict[str, Written]
+
+    def key(self, name: str) -> str:
+        """Give the key of an option as it was written, or as it would be."""
+        return self.written[name].key if name in self.written else self.prefix + name
+
+    def key_beside(self, name: str, other: str) -> str:
+        """Give the key of another option, spelt with the prefix of one that was written."""
+        key = self.written[name].key
+        return key[: key.rfind(name)] + other
+
+    def is_secret(self, name: str) -> bool:
+        """Tell whether the value must not be shown."""
+        option = find_option(self.options, name)
+        return sounds_secret(name) if option is None else option.secret
+
+    def sentence(self, name: str, rest: str) -> str:
+        """Begin a sentence with the key and the value as they were written."""
+        written = self.written[name]
+        return f"{written.key} = {shown(written.value, self.is_secret(name))} {rest}"
+
+    def unknown(self) -> list[str]:
+        """Give the names that are no options."""
+        return [name for name in self.written if find_option(self.options, name) is None]
+
+    def suggestion(self, name: str) -> str | None:
+        """Give the key that was probably meant by one that is no option."""
+        meant = near_miss(name, self.options)
+        return meant and self.key_beside(name, meant)
+
+    def convert(self, report: Report) -> dict[str, Any]:
+        """Give the values of the known options that were given, converted."""
+        values: dict[str, Any] = {}
+        for name, written in self.written.items():
+            option = find_option(self.options, name)
+            if option is None or (written.value is None and not option.takes_none):
+                continue
+            try:
+                values[name] = option.convert(written.value)
+            except RefusedError as refusal:
+                report.mistakes.append(self.sentence(name, str(refusal)))
+        return values
+
+
+def cut(
+    settings: Mapping[str, Any],
+    prefixes: Iterable[str],
+    options: dict[str, Option],
+    report: Report,
+) -> Section:
+    """Give what the settings hold under the prefixes, each cut once at the front.
+
+    The first prefix is the one in which new keys are suggested. One option that is spelt
+    with both prefixes and different values is a mistake.
+    """
+    prefixes = tuple(prefixes)
+    section = Section(prefixes[0], options, {})
+    for key, value in settings.items():
+        prefix = _prefix_of(key, prefixes)
+        if prefix is None:
+            continue
+        name = key[len(prefix) :].strip()
+        earlier = section.written.setdefault(name, Written(key, value))
+        if earlier.value != value:
+            value_shown = shown(value, section.is_secret(name))
+            report.mistakes.append(
+                section.sentence(name, f"and {key} = {value_shown} are one option: keep one line.")
+            )
+    return section
+
+
+def _prefix_of(key: Any, prefixes: tuple[str, ...]) -> str | None:
+    found = (prefix for prefix in prefixes if isinstance(key, str) and key.startswith(prefix))
+    return next(found, None)

@@ -1,0 +1,52 @@
+"""The words in which mistakes are told: the key as written, the value, and the remedy."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MASKED = "'***'"
+LONGEST_SHOWN = 60
+SHOWN_AS_WRITTEN = (bool, float, timedelta, datetime, type(None))
+LARGEST_SHOWN = 10**18
+#: A misspelt ``secret`` must not reach a log either.
+SECRET_WORDS = ("secret", "key", "pass", "pwd", "token", "url", "dsn", "auth", "cred", "sa.")
+
+
+def shown(value: Any, secret: bool = False) -> str:
+    """Show a value as a message may: short, and masked if it is secret."""
+    if secret:
+        return MASKED
+    if isinstance(value, str):
+        short = value if len(value) <= LONGEST_SHOWN else value[: LONGEST_SHOWN - 3] + "..."
+        return repr(short)
+    plain = isinstance(value, int) and abs(value) < LARGEST_SHOWN
+    if plain or isinstance(value, SHOWN_AS_WRITTEN):
+        return str(value)
+    return f"<{type(value).__name__}>"
+
+
+def sounds_secret(name: str) -> bool:
+    """Tell whether an option that nobody knows may hold a secret, going by its name."""
+    return any(word in name.lower() for word in SECRET_WORDS)
+
+
+def near_miss(word: str, words: Iterable[str], cutoff: float = 0.8) -> str | None:
+    """Give the one of the words that was probably meant."""
+    close = get_close_matches(word.lower(), sorted(words), n=1, cutoff=cutoff)
+    return close[0] if close else None
+
+
+def did_you_mean(suggestion: str | None) -> str:
+    """Give the question that follows a sentence, or nothing."""
+    return f" Did you mean {suggestion}?" if suggestion else ""
+
+
+def listed(words: Iterable[str], last: str = "or") -> str:
+    """Give the words as a sentence lists them: ``a, b or c``."""
+    *front, end = words
+    return f"{', '.join(front)} {last} {end}" if front else end

@@ -1,0 +1,65 @@
+"""What is worth saying about the settings of sessions that are no mistakes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .beaker_only import ALL_SESSION_OPTIONS, find_option
+from .sentences import listed
+from .store_types import passes_on
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .option import Option
+    from .options import SessionSettings
+    from .section import Section
+
+#: OWASP asks for 64 bits of entropy at least; so many characters of any alphabet have more:
+#: https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html
+SHORTEST_SECRET = 32
+NEW_SECRET = "python -c 'import secrets; print(secrets.token_urlsafe(32))' makes one."  # noqa: S105
+
+
+def session_messages(section: Section, session: SessionSettings) -> Iterator[str]:
+    """Give a sentence for each thing that an administrator may not expect."""
+    if session.beaker_reason is not None:
+        yield f"Beaker keeps the sessions: {session.beaker_reason}."
+    for name in session.given:
+        option = find_option(ALL_SESSION_OPTIONS, name)
+        reason = option and _no_effect(option, session)
+        if reason:
+            yield f"{section.key(name)} has no effect: {reason}."
+    yield from _about_secrets(section, session)
+
+
+def _no_effect(option: Option, session: SessionSettings) -> str | None:
+    if option.obeyed_by == "nobody":
+        return option.inert
+    if session.format == "beakerish" and option.obeyed_by == "beaker":
+        return option.inert
+    if session.format == "beaker" and option.obeyed_by == "beakerish":
+        return "Beaker keeps the sessions and has no such option"
+    if option.types and session.type not in option.types and not _of_ones_own(session):
+        return f"only session.type = {listed(option.types)} reads it"
+    return None
+
+
+def _of_ones_own(session: SessionSettings) -> bool:
+    """Tell whether the sessions' backend is not Beaker's and not ours, so may read anything."""
+    return passes_on(session.type) or "namespace_class" in session.given
+
+
+def _about_secrets(section: Section, session: SessionSettings) -> Iterator[str]:
+    needs_secret = session.use_cookies and session.type != "cookie"
+    if needs_secret and not session.secret:
+        yield f"{section.key('secret')} is missing, so cookies are not signed: {NEW_SECRET}"
+    for name in ("secret", "encrypt_key", "validate_key"):
+        lines = session.given.get(name, ())
+        if any(len(line) < SHORTEST_SECRET for line in lines):
+            yield (
+                f"{section.key(name)} is shorter than {SHORTEST_SECRET} characters "
+                f"and may be guessed: {NEW_SECRET}"
+            )
+        if session.format == "beaker" and len(lines) > 1:
+            yield f"{section.key(name)} has several lines, and Beaker takes the first alone."

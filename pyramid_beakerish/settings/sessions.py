@@ -1,0 +1,125 @@
+"""From the written options of sessions to `SessionSettings`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .backends import backend_options, own_data_dir
+from .beaker_only import BACKEND
+from .convert import MINUTE
+from .cookie_rules import broken_rules
+from .option import SAME, GivenOptions
+from .options import SESSION_OPTIONS, SessionSettings
+from .sentences import shown
+from .session_messages import session_messages
+from .store_types import beaker_has, own_types, passes_on
+from .types_read import drop_wrong_type
+from .unknown import unknown_options
+
+if TYPE_CHECKING:
+    from .section import Report, Section
+
+#: Classes of one's own, which may have options of their own, and encryption.
+ASK_FOR_BEAKER = ("session_class", "namespace_class", "encrypt_key", "validate_key")
+#: pyramid_beaker takes these two out of the options that it shows.
+NOT_LISTED_AS_GIVEN = ("cookie_on_exception", "constant_csrf_token")
+
+
+def build_session(section: Section, report: Report) -> SessionSettings:
+    """Give the settings that the section describes; mistakes and messages go to the report."""
+    values = section.convert(report)
+    if "namespace_class" not in values:
+        drop_wrong_type(section, values, report)
+    given = dict(values)
+    values.setdefault("type", "file" if "data_dir" in values else "memory")
+    backend = {**backend_options(values, BACKEND), **_unknown_options(section, values, report)}
+    _refuse_fixed_id(section, report)
+    fields = _fields(values, _format(section, values, report))
+    session = SessionSettings(
+        **fields,
+        backend=GivenOptions(backend),
+        given=GivenOptions({n: v for n, v in given.items() if n not in NOT_LISTED_AS_GIVEN}),
+        beaker_reason=None if "format" in values else _beaker_reason(section, values),
+    )
+    _check(section, session, report)
+    report.messages.extend(session_messages(section, session))
+    return session
+
+
+def _refuse_fixed_id(section: Section, report: Report) -> None:
+    if "id" in section.written:
+        report.mistakes.append(
+            f"{section.key('id')} would give all visitors one and the same session: leave it out."
+        )
+
+
+def _unknown_options(section: Section, values: dict[str, Any], report: Report) -> dict[str, Any]:
+    names = [name for name in section.unknown() if name != "id"]
+    # A class of one's own may have any options.
+    classes = {"session_class", "namespace_class"} & values.keys()
+    return unknown_options(section, names, bool(classes) or passes_on(values["type"]), report)
+
+
+def _beaker_reason(section: Section, values: dict[str, Any]) -> str | None:
+    """Tell why only Beaker can keep these sessions, or give ``None``."""
+    for name in ASK_FOR_BEAKER:
+        if name in values:
+            return f"{section.key(name)} is an option of Beaker's own sessions"
+    if isinstance(values["type"], str) and values["type"] not in own_types():
+        return f"{section.key('type')} = {values['type']} has no store of pyramid_beakerish yet"
+    return None
+
+
+def _format(section: Section, values: dict[str, Any], report: Report) -> str:
+    reason = _beaker_reason(section, values)
+    chosen = str(values.get("format") or ("beaker" if reason else "beakerish"))
+    if chosen == "beakerish" and reason:
+        report.mistakes.append(section.sentence("format", f"cannot be obeyed: {reason}."))
+    if chosen == "beaker" and "namespace_class" not in values and not beaker_has(values["type"]):
+        report.mistakes.append(
+            f"{section.key('type')} = {shown(values['type'])} is unknown to Beaker, "
+            "which is to keep these sessions."
+        )
+    return chosen
+
+
+def _fields(values: dict[str, Any], format_name: str) -> dict[str, Any]:
+    fields = {name: option.default for name, option in SESSION_OPTIONS.items()}
+    if format_name == "beaker":
+        own = ((name, option.beaker_default) for name, option in SESSION_OPTIONS.items())
+        fields.update((name, default) for name, default in own if default is not SAME)
+    fields.update((name, value) for name, value in values.items() if name in SESSION_OPTIONS)
+    fields["format"] = format_name
+    if format_name == "beakerish":
+        fields["data_dir"] = own_data_dir(values)
+    if "touch_interval" not in values and fields["timeout"] is not None:
+        fields["touch_interval"] = min(fields["timeout"] / 10, MINUTE)
+    return fields
+
+
+def _check(section: Section, session: SessionSettings, report: Report) -> None:
+    """Report the values that are right by themselves and wrong together."""
+    names = {name: section.key(name) for name in ("secure", "cookie_path", "cookie_domain")}
+    for name, rule in broken_rules(vars(session)):
+        report.mistakes.append(section.sentence(name, rule.format(**names)))
+    if session.format == "beaker":
+        _check_for_beaker(section, session, report)
+
+
+def _check_for_beaker(section: Section, session: SessionSettings, report: Report) -> None:
+    if session.data_serializer == "msgpack":
+        report.mistakes.append(
+            section.sentence(
+                "data_serializer",
+                "is unknown to Beaker, which keeps these sessions: "
+                "use json, pickle or an object with dumps and loads.",
+            )
+        )
+    if session.timeout is not None and not session.save_accessed_time:
+        report.mistakes.append(
+            section.sentence(
+                "save_accessed_time",
+                f"cannot go with {section.key('timeout')} where Beaker keeps the sessions: "
+                "leave one of them out.",
+            )
+        )

@@ -1,0 +1,85 @@
+"""Which store types there are, who serves them, and what library they need."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+
+#: Beaker's types, each with the client libraries of which it needs one.
+BEAKER_TYPES: dict[str, tuple[str, ...]] = {
+    "memory": (),
+    "file": (),
+    "dbm": (),
+    "cookie": (),
+    "ext:memcached": ("memcache", "cmemcache", "bmemcached"),
+    "ext:database": ("sqlalchemy",),
+    "ext:sqla": ("sqlalchemy",),
+    "ext:mongodb": ("pymongo",),
+    "ext:redis": ("redis",),
+    "ext:rediscluster": ("redis",),
+    # Beaker registers these two names of its own classes as entry points.
+    "database": ("sqlalchemy",),
+    "memcached": ("memcache", "cmemcache", "bmemcached"),
+    "sqla": ("sqlalchemy",),
+}
+
+#: The Datastore API that Beaker calls ended with Python 2 on App Engine.
+WITHOUT_SERVICE = frozenset({"ext:google", "google"})
+
+#: Types whose unknown options Beaker hands on to the client library.
+PASSING_ON = frozenset({"ext:rediscluster"})
+
+
+def own_types() -> frozenset[str]:
+    """Give the types that have a store of this package."""
+    # Stores are typed by these settings, so that an import at the top would be a circle.
+    from pyramid_beakerish.stores import known_types
+
+    return known_types()
+
+
+def own_built_in_types() -> frozenset[str]:
+    """Give the types whose store is part of this package."""
+    from pyramid_beakerish.stores import OWN_STORES
+
+    return frozenset(OWN_STORES)
+
+
+def is_store(value: object) -> bool:
+    """Tell whether the value is a store itself, not the name of a type."""
+    from pyramid_beakerish.stores.base import Store
+
+    return isinstance(value, Store)
+
+
+def third_party_types() -> frozenset[str]:
+    """Give the types that other packages register with Beaker."""
+    registered = entry_points(group="beaker.backends").names
+    return frozenset(registered) - frozenset(BEAKER_TYPES) - WITHOUT_SERVICE
+
+
+def all_types() -> frozenset[str]:
+    """Give every type that somebody serves."""
+    return own_types() | frozenset(BEAKER_TYPES) | third_party_types()
+
+
+def passes_on(type_name: object) -> bool:
+    """Tell whether options that nobody here knows belong to the backend of this type."""
+    others = own_types() - own_built_in_types() | third_party_types()
+    return type_name in PASSING_ON or type_name in others
+
+
+def beaker_has(type_name: object) -> bool:
+    """Tell whether Beaker has a backend, or a session class, of that type."""
+    return type_name in BEAKER_TYPES or type_name in third_party_types()
+
+
+def missing_library(type_name: str, chosen: str | None = None) -> str | None:
+    """Give the libraries of which Beaker's backend needs one, if none is installed.
+
+    ``chosen`` is the one library that the settings name, if they do.
+    """
+    needed = (chosen,) if chosen else BEAKER_TYPES.get(type_name, ())
+    if not needed or any(find_spec(library) for library in needed):
+        return None
+    return " or ".join(needed)

@@ -1,0 +1,35 @@
+"""The ``type`` option, which names a store or is one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .sentences import did_you_mean, listed, near_miss
+from .store_types import WITHOUT_SERVICE, all_types, is_store
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from .section import Report, Section
+
+
+def drop_wrong_type(
+    section: Section, values: dict[str, Any], report: Report, without: Collection[str] = ()
+) -> None:
+    """Take the type out of the values, with a sentence to the report, if nobody serves it."""
+    if "type" in values:
+        complaint = _complaint(values["type"], all_types() - frozenset(without))
+        if complaint:
+            report.mistakes.append(section.sentence("type", complaint))
+            del values["type"]
+
+
+def _complaint(given: Any, types: frozenset[str]) -> str | None:
+    if is_store(given) or (isinstance(given, str) and given in types):
+        return None
+    if not isinstance(given, str):
+        return "is neither the name of a type nor a store."
+    if given in WITHOUT_SERVICE:
+        return "cannot be served: the API that it called no longer exists. Use another type."
+    meant = near_miss(given, types, cutoff=0.6)
+    return f"is no type: use {listed(sorted(types))}.{did_you_mean(meant)}"

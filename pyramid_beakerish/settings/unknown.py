@@ -1,0 +1,71 @@
+"""Keys that are no options: misspelt, meant for a backend of somebody else's, or not ours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .beaker_only import find_option
+from .sentences import did_you_mean, listed, near_miss
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from .section import Report, Section
+
+
+def unknown_options(
+    section: Section, names: Iterable[str], handed_on: bool, report: Report
+) -> dict[str, Any]:
+    """Give the raw values of unknown options that a backend is handed, as Beaker does.
+
+    Where none is handed on, each is reported.
+    """
+    values = {}
+    for name in names:
+        meant = did_you_mean(section.suggestion(name))
+        if not handed_on:
+            report.unknown(section.sentence(name, f"is no option.{meant}"))
+            continue
+        values[name] = section.written[name].value
+        if meant:
+            report.remark(section.sentence(name, f"is handed on to the backend.{meant}"))
+    return values
+
+
+def unknown_defaults(
+    section: Section, regions: Collection[str], handed_on: bool, report: Report
+) -> dict[str, Any]:
+    """Give what is handed on of the unknown options that would hold for every region.
+
+    Others own keys under ``cache.`` too, so that a key is a mistake only if it looks like an
+    option or like one of a region that is not listed.
+    """
+    names = []
+    for name in section.unknown():
+        if _looks_like_a_regions(section, name):
+            report.unknown(section.sentence(name, _belongs_to_none(section, name, regions)))
+        elif handed_on or section.suggestion(name):
+            names.append(name)
+        else:
+            report.remark(section.sentence(name, "is no option and has no effect."))
+    return unknown_options(section, names, handed_on, report)
+
+
+def _looks_like_a_regions(section: Section, name: str) -> bool:
+    return any(find_option(section.options, rest) for _, rest in _divisions(name))
+
+
+def _divisions(name: str) -> list[tuple[str, str]]:
+    """Give each way in which the name may be a region's and an option's."""
+    dots = [at for at, letter in enumerate(name) if letter == "."]
+    return [(name[:at], name[at + 1 :]) for at in dots]
+
+
+def _belongs_to_none(section: Section, name: str, regions: Collection[str]) -> str:
+    region, rest = next(
+        found for found in _divisions(name) if find_option(section.options, found[1])
+    )
+    near = near_miss(region, regions, cutoff=0.6)
+    meant = did_you_mean(section.key_beside(name, f"{near}.{rest}") if near else None)
+    lists = listed(regions, "and") if regions else "no region"
+    return f"belongs to no region: {section.key('regions')} lists {lists}.{meant}"
