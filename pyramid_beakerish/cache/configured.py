@@ -1,0 +1,69 @@
+"""The regions that decorated functions use: those that were configured last."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import beaker.cache
+
+from ..settings.backends import beaker_region_options
+from .errors import RegionNotConfigured
+
+if TYPE_CHECKING:
+    from .region import CacheRegions, Region
+
+_log = logging.getLogger(__name__)
+
+
+class Configured:
+    """Holds the regions of the process; ``regions`` is ``None`` before any configuration."""
+
+    __slots__ = ("regions",)
+
+    def __init__(self) -> None:
+        self.regions: CacheRegions | None = None
+
+
+#: Functions are decorated while modules are imported, before there are settings, and know
+#: no application: so there is one set of regions for them all.
+configured = Configured()
+
+
+def configure(regions: CacheRegions) -> None:
+    """Let all decorated functions use these regions from their next call on.
+
+    Several applications in one process share their decorated functions; if the regions
+    differ from those configured before, one log line says so. The regions of each
+    application's own ``request.cache_regions`` are not touched.
+
+    :param regions: the regions of the application that is configured now.
+    """
+    before, configured.regions = configured.regions, regions
+    if before is not None and _settings(before) != _settings(regions):
+        _log.warning(
+            "Cache regions are configured anew, with other settings: decorated functions"
+            " use those of the last configuration (%s)",
+            ", ".join(regions) or "none",
+        )
+
+
+def configured_region(name: str) -> Region:
+    """Give the region of that name; raise `RegionNotConfigured` if there is none."""
+    if configured.regions is None:
+        raise RegionNotConfigured(name, ())
+    return configured.regions[name]
+
+
+def enter_beaker_regions(regions: CacheRegions) -> None:
+    """Enter the regions in ``beaker.cache.cache_regions``, for Beaker's own decorators.
+
+    :param regions: the regions; each is entered with Beaker's own options only.
+    """
+    for name, region in regions.items():
+        # Looked up at each call: the dict may have been replaced, and often is in tests.
+        beaker.cache.cache_regions[name] = beaker_region_options(region.settings)
+
+
+def _settings(regions: CacheRegions) -> dict[str, object]:
+    return {name: region.settings for name, region in regions.items()}

@@ -1,0 +1,89 @@
+"""How often a region, or one function in it, could answer, and what the rest cost."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What became of the calls.
+
+    :param hits: answered with what was kept.
+    :param misses: the function, or creator, was called.
+    :param waits: had to wait for what another thread was just creating.
+    :param errors: the store failed, or gave back what could not be read.
+    :param seconds_creating: time spent in the functions, in seconds.
+    """
+
+    hits: int = 0
+    misses: int = 0
+    waits: int = 0
+    errors: int = 0
+    seconds_creating: float = 0.0
+
+
+@dataclass(frozen=True)
+class RegionStats(Stats):
+    """The sum over a region, and its share of each cached function, by qualified name."""
+
+    functions: Mapping[str, Stats] = field(default_factory=dict)
+
+
+class Counters:
+    """Counts without losing any to another thread."""
+
+    def __init__(self) -> None:
+        # Counts in one step of C: 0.02 us, where a lock takes 0.06 and a plain += may
+        # lose one. It cannot be read without being moved, so the reads are counted.
+        self.hit = itertools.count(1).__next__
+        self._reads = 0
+        self._lock = threading.Lock()
+        self._misses = self._waits = self._errors = 0
+        self._seconds = 0.0
+
+    def miss(self) -> None:
+        """Count a call that creates its value."""
+        with self._lock:
+            self._misses += 1
+
+    def wait(self) -> None:
+        """Count a call that waits for the value that another one creates."""
+        with self._lock:
+            self._waits += 1
+
+    def error(self) -> None:
+        """Count a failure of the store."""
+        with self._lock:
+            self._errors += 1
+
+    def spent(self, seconds: float) -> None:
+        """Add the time that a creation took, in seconds."""
+        with self._lock:
+            self._seconds += seconds
+
+    def stats(self) -> Stats:
+        """Give the counts of this moment."""
+        with self._lock:
+            self._reads += 1
+            hits = self.hit() - self._reads
+            return Stats(hits, self._misses, self._waits, self._errors, self._seconds)
+
+
+def total(parts: Iterable[Stats], functions: Mapping[str, Stats]) -> RegionStats:
+    """Add up the counts of a region."""
+    every = list(parts)
+    return RegionStats(
+        sum(part.hits for part in every),
+        sum(part.misses for part in every),
+        sum(part.waits for part in every),
+        sum(part.errors for part in every),
+        sum(part.seconds_creating for part in every),
+        functions,
+    )

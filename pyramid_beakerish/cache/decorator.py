@@ -1,0 +1,117 @@
+"""The names that Beaker's users know: ``cache_region`` and ``region_invalidate``."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from .errors import CacheUsageError
+from .function import CachedFunction, FunctionCache, cached_function
+from .keys import CallKeys
+from .spelling import qualified_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def cache_region(
+    region: str,
+    *args: object,
+    ignore: Sequence[str] = (),
+    key: Callable[..., object] | None = None,
+) -> Callable[[Callable[P, R]], CachedFunction[P, R]]:
+    """Keep the results of a function in a region, one for each of its calls that differ.
+
+    May be applied before the regions are configured; they are looked up at each call.
+
+    :param region: the name of the region.
+    :param args: anything that tells this function from others of its name; needed only
+        for functions that one factory makes of one ``def``.
+    :param ignore: names of parameters that the result does not depend on, as ``("request",)``.
+    :param key: a callable that is given the call's arguments and returns what tells the
+        calls apart, for arguments that have no stable key themselves.
+
+    Raises `CacheUsageError` at decoration for what cannot be cached: an ``async def``
+    function or a generator, whose results can be used only once. A call raises
+    `CacheKeyError` for an argument without a stable key, `RegionNotConfigured` if there
+    is no such region.
+
+    >>> @cache_region("short_term")
+    ... def load(term: str, limit: int = 10) -> list[str]:
+    ...     return [term] * limit
+    >>> load.key_for("a") == load.key_for(term="a", limit=10)
+    True
+    """
+
+    def decorate(function: Callable[P, R]) -> CachedFunction[P, R]:
+        _refuse_uncacheable(function)
+        return cached_function(
+            FunctionCache(region, function, CallKeys(function, args, ignore, key))
+        )
+
+    return decorate
+
+
+def region_invalidate(namespace: Callable[..., Any], region: str | None, *args: object) -> None:
+    """Forget one result of a decorated function.
+
+    :param namespace: the decorated function, or the bound method.
+    :param region: the name of its region, or ``None``.
+    :param args: the decorator's own arguments, then those of the call (without ``self``).
+
+    Raises `CacheUsageError` for anything but a function that ``cache_region`` of this
+    package decorated, for another region than its own, and if ``args`` do not begin with
+    the decorator's own. ``function.invalidate(...)`` needs none of these.
+    """
+    cache = getattr(namespace, "_cache", None)
+    if not isinstance(cache, FunctionCache):
+        raise CacheUsageError(
+            "region_invalidate takes a function decorated with pyramid_beakerish.cache_region,"
+            f" not {_described(namespace)}: call .invalidate(...) of the decorated function"
+        )
+    if region and region != cache.region_name:
+        raise CacheUsageError(
+            f"{cache.keys.name} is cached in region {cache.region_name!r}, not in {region!r}"
+        )
+    cache.invalidate(*_without(cache.keys.given, args, cache.keys.name))
+
+
+def _without(given: tuple[object, ...], args: tuple[object, ...], name: str) -> tuple[object, ...]:
+    own, call = args[: len(given)], args[len(given) :]
+    if own != given or [*map(type, own)] != [*map(type, given)]:
+        raise CacheUsageError(
+            f"{name} was decorated with the arguments {given!r}: region_invalidate takes them"
+            " first, then those of the call"
+        )
+    return call
+
+
+_UNCACHEABLE: dict[str, Callable[[Any], bool]] = {
+    "an async function": inspect.iscoroutinefunction,
+    "a generator function": inspect.isgeneratorfunction,
+    "an async generator function": inspect.isasyncgenfunction,
+}
+
+
+def _refuse_uncacheable(function: Callable[..., Any]) -> None:
+    if isinstance(function, (classmethod, staticmethod)):
+        raise CacheUsageError(
+            f"cache_region goes below @{type(function).__name__}, next to the function itself"
+        )
+    if not callable(function) or not hasattr(function, "__qualname__"):
+        raise CacheUsageError(f"cache_region takes a function, not {_described(function)}")
+    for kind, is_kind in _UNCACHEABLE.items():
+        if is_kind(function):
+            raise CacheUsageError(
+                f"{qualified_name(function)} is {kind}: what it returns can be used only once,"
+                " so it cannot be cached"
+            )
+
+
+def _described(thing: object) -> str:
+    if isinstance(thing, str):
+        return f"the string {thing!r}"
+    return getattr(thing, "__qualname__", None) or f"a {type(thing).__qualname__}"

@@ -1,0 +1,125 @@
+"""The key of a call: which calls of a cached function share one entry."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from typing import TYPE_CHECKING, Any
+
+from .errors import CacheKeyError, CacheUsageError
+from .spelling import NoStableKeyError, qualified_name, spell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+class CallKeys:
+    """Turns the arguments of a call into the key of its entry.
+
+    The key holds the function's module and qualified name, what was given to the
+    decorator, and each argument, bound to the signature with its defaults and spelt with
+    its type: two calls share an entry only if the function cannot tell them apart.
+
+    :param function: the function that is cached.
+    :param given: the decorator's own arguments, which tell apart what has one name.
+    :param ignore: names of parameters that the result does not depend on.
+    :param key: instead of all that, a callable that is given the call's arguments and
+        returns a value that tells the calls apart.
+
+    Raises `CacheUsageError` for a parameter that is not there, `CacheKeyError` for an
+    argument without a stable key.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        given: Sequence[object] = (),
+        ignore: Sequence[str] = (),
+        key: Callable[..., object] | None = None,
+    ) -> None:
+        self.name = qualified_name(function)
+        self.given = tuple(given)
+        self.custom = key
+        self.signature = inspect.signature(function)
+        # Beaker leaves the object of a method out, by its name; callers rely on that.
+        receiver = next(iter(self.signature.parameters), None)
+        self.receiver = receiver if receiver in ("self", "cls") and key is None else None
+        self.ignored = self._checked(ignore) | ({self.receiver} - {None})
+        self._prefix = spell(_identity(function)) + self._spell("a decorator argument", self.given)
+
+    def _checked(self, ignore: Sequence[str]) -> set[str | None]:
+        if isinstance(ignore, str):
+            raise CacheUsageError(f"{self.name}: ignore takes a sequence: ignore=({ignore!r},)")
+        if ignore and self.custom is not None:
+            raise CacheUsageError(f"{self.name}: give either ignore= or key=, not both")
+        unknown = set(ignore) - set(self.signature.parameters)
+        if unknown:
+            raise CacheUsageError(f"{self.name} has no parameter {', '.join(sorted(unknown))}")
+        return set(ignore)
+
+    @property
+    def leading_ignored(self) -> int:
+        """How many positional parameters at the front are not in the key."""
+        count = 0
+        for parameter in self.signature.parameters.values():
+            if parameter.name not in self.ignored or parameter.kind not in _POSITIONAL:
+                break
+            count += 1
+        return count
+
+    def of_call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+        """Give the key of ``function(*args, **kwargs)``."""
+        if self.custom is not None:
+            result = self.custom(*args, **kwargs)
+            return self._prefix + self._spell("the result of key=", result)
+        return self._prefix + self._spell_bound(self.signature.bind(*args, **kwargs))
+
+    def of_key_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+        """Give the key of a call whose ``self`` or ``cls``, not being in it, is left out."""
+        if self.receiver is None:
+            return self.of_call(args, kwargs)
+        return self.of_call((None, *args), kwargs)
+
+    def _spell_bound(self, bound: inspect.BoundArguments) -> str:
+        bound.apply_defaults()
+        return "".join(
+            f"{name}={self._spell(f'parameter {name!r}', value)}"
+            for name, value in bound.arguments.items()
+            if name not in self.ignored
+        )
+
+    def _spell(self, what: str, value: object) -> str:
+        try:
+            return spell(value)
+        except NoStableKeyError as error:
+            problem = f"{error.type_name} has no stable key"
+        except RecursionError:
+            problem = "it is nested too deeply"
+        raise CacheKeyError(
+            f"{self.name} cannot be cached by {what}: {problem}. Pass plain values, give the"
+            " class a __cache_key__ method, leave the parameter out with ignore=, or say with"
+            " key= what tells the calls apart."
+        )
+
+
+_first_lines: dict[str, int] = {}
+_first_lines_lock = threading.Lock()
+
+
+def _identity(function: Callable[..., Any]) -> str:
+    """Name the function as no other of the program is named, the same in each process.
+
+    Many views of one module may be called ``view``: the first has the bare name, so that
+    its entries survive an edit above it; the others have their line, too. What is made
+    inside functions is not made in the same order everywhere, so it always has its line.
+    Functions that one factory makes of one ``def`` share it all: the arguments of the
+    decorator are there to tell them apart.
+    """
+    name = qualified_name(function)
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    line = 0 if code is None else code.co_firstlineno
+    with _first_lines_lock:
+        first = _first_lines.setdefault(name, line)
+    return name if line == first and "<" not in name else f"{name}@{line}"

@@ -1,0 +1,158 @@
+"""One creation of a value at a time: the other threads wait for it, or fail with it."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from typing import TYPE_CHECKING, Any
+
+from ..stores.forks import renew_after_fork
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+#: Says that there is no value, where ``None`` is one.
+ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "ABSENT"})()
+
+
+class _Process:
+    """What the threads of this process are creating, and which of them wait for what."""
+
+    def __init__(self) -> None:
+        self.forked()
+
+    def forked(self) -> None:
+        """Begin with nothing: a child has none of the threads that were creating something."""
+        self.guard = threading.Lock()
+        self.under_way: dict[tuple[SingleFlight, str], Creation] = {}
+        self.waits_of: dict[int, Creation] = {}
+
+
+_process = _Process()
+renew_after_fork(_process)
+
+
+class Creation:
+    """A value on its way: entered by its creator, awaited by the others.
+
+    On leaving, whatever the creator put into ``result``, or its exception, goes to those
+    who wait. ``wanted`` becomes false when the key is invalidated meanwhile: what was
+    read before must not be kept after.
+    """
+
+    def __init__(self, flight: SingleFlight, key: str) -> None:
+        self.wanted = True
+        self.result: Any = ABSENT
+        self._flight = flight
+        self._key = key
+        self._thread = threading.get_ident()
+        self._awaited = False
+        self._failure: tuple[BaseException, BaseException | None] | None = None
+        self._over = threading.Lock()
+        self._over.acquire()
+
+    def __enter__(self) -> Creation:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._flight.end(self._key, self)
+        # Copied before the creator's own request can go on to change it.
+        if error is not None and self._awaited:
+            self._failure = (error, _own_copy(error))
+        self._over.release()
+
+    def wait(self) -> Any:
+        """Wait for the result; raise an exception of the caller's own if it failed.
+
+        Gives `ABSENT` if nobody can wait for it or share it: if the creator waits, through
+        however many others, for this very thread, or if its exception cannot be copied.
+        """
+        thread = threading.get_ident()
+        with _process.guard:
+            if self._waits_for(thread):
+                return ABSENT
+            _process.waits_of[thread] = self
+        try:
+            with self._over:
+                pass
+        finally:
+            del _process.waits_of[thread]
+        return self._outcome()
+
+    def _waits_for(self, thread: int) -> bool:
+        creation: Creation | None = self
+        while creation is not None and creation._thread != thread:
+            creation = _process.waits_of.get(creation._thread)
+        return creation is not None
+
+    def _outcome(self) -> Any:
+        if self._failure is not None:
+            original, pristine = self._failure
+            own = None if pristine is None else _own_copy(pristine)
+            if own is not None:
+                raise own from original
+        return self.result
+
+
+class SingleFlight:
+    """Lets one thread at a time create the value of a key."""
+
+    def __init__(self) -> None:
+        self.ended = 0
+
+    def begin(self, key: str, *, anew: bool = False) -> tuple[Creation, bool]:
+        """Give the creation of the key's value, and whether it is the caller's to do.
+
+        If it is, it has to be entered as a context; if not, waited for. With ``anew`` it
+        always is, and another one under way is no longer wanted.
+        """
+        with _process.guard:
+            creation = _process.under_way.get((self, key))
+            if creation is not None and not anew:
+                creation._awaited = True
+                return creation, False
+            self._disown(creation)
+            creation = _process.under_way[self, key] = Creation(self, key)
+            return creation, True
+
+    def end(self, key: str, creation: Creation) -> None:
+        """Take note that a creation is over."""
+        with _process.guard:
+            self.ended += 1
+            if _process.under_way.get((self, key)) is creation:
+                del _process.under_way[self, key]
+
+    def disown(self, key: str) -> None:
+        """See to it that what is being created for the key is not kept."""
+        with _process.guard:
+            self._disown(_process.under_way.pop((self, key), None))
+
+    def disown_all(self) -> None:
+        """See to it that nothing that is being created is kept."""
+        with _process.guard:
+            for flight, key in list(_process.under_way):
+                if flight is self:
+                    self._disown(_process.under_way.pop((flight, key)))
+
+    @staticmethod
+    def _disown(creation: Creation | None) -> None:
+        if creation is not None:
+            creation.wanted = False
+
+
+def _own_copy(error: BaseException) -> BaseException | None:
+    # Deep, because an HTTPException is a response: a shallow copy shares its list of
+    # headers, and with it one visitor's Set-Cookie. What asks the thread to end
+    # (SystemExit, GreenletExit) was not meant for the others.
+    if not isinstance(error, Exception):
+        return None
+    try:
+        own = copy.deepcopy(error)
+    except Exception:  # an attribute that cannot be copied raises whatever it likes
+        return None
+    return own if type(own) is type(error) else None
