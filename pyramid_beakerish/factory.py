@@ -31,36 +31,18 @@ class SessionUnavailable(StoreUnavailable, HTTPServiceUnavailable):  # type: ign
         self.error = error
 
 
-class _Readable:
-    """What pyramid_beaker lets one read of a session's configuration."""
-
-    _settings: SessionSettings
-
-    @property
-    def _options(self) -> Mapping[str, Any]:
-        return self._settings.given
-
-    @property
-    def _cookie_on_exception(self) -> bool:
-        return self._settings.cookie_on_exception
-
-    @property
-    def _constant_csrf_token(self) -> str | Literal[False]:
-        return self._settings.constant_csrf_token
-
-
 @implementer(ISession)
-class PyramidSession(_Readable, Session):  # type: ignore[misc]
+class PyramidSession(Visit, Session):  # type: ignore[misc]
     """`request.session`."""
 
 
 @implementer(ISession)
-class PyramidBeakerSession(_Readable, BeakerSession):  # type: ignore[misc]
+class PyramidBeakerSession(Visit, BeakerSession):  # type: ignore[misc]
     """`request.session` where ``session.format`` is ``beaker``."""
 
 
 @implementer(ISessionFactory)
-class SessionFactory(_Readable):
+class SessionFactory:
     """Makes the session of each request, by one configuration.
 
     ``clock`` gives the time in seconds since the epoch.
@@ -72,8 +54,14 @@ class SessionFactory(_Readable):
     """
 
     def __init__(self, settings: SessionSettings, clock: Callable[[], float] = time.time) -> None:
-        self._settings = settings
+        self._configure(settings)
         self._manager = SessionManager(settings, clock, _notify, SessionUnavailable)
+
+    def _configure(self, settings: SessionSettings) -> None:
+        self._settings = settings
+        self._options = settings.given  # these are pyramid_beaker's names
+        self._cookie_on_exception = settings.cookie_on_exception
+        self._constant_csrf_token = settings.constant_csrf_token
 
     def open(self) -> None:
         """Open the store now; raises `SettingsError` if it cannot be had."""
@@ -85,7 +73,7 @@ class SessionFactory(_Readable):
         if header is None and not isinstance(request, BaseRequest):
             header = _cookie_header_of_double(request)
         session = self._session(header, environ)
-        Visit(session, self._settings).begin(request)
+        session._join(request)
         return session
 
     def __repr__(self) -> str:
@@ -100,7 +88,7 @@ class BeakerSessionFactory(SessionFactory):
     """Makes the session of each request out of Beaker's own Session."""
 
     def __init__(self, settings: SessionSettings, clock: Callable[[], float] = time.time) -> None:
-        self._settings = settings
+        self._configure(settings)
 
     def open(self) -> None:
         """Nothing to open: Beaker does so with each session."""

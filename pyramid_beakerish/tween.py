@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any
 from pyramid.httpexceptions import HTTPException, HTTPNotFound
 
 from .errors import BeakerishError
-from .visit import VISITS
+from .visit import SESSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-    from .visit import Visit
 
 log = logging.getLogger(__name__)
 
@@ -35,49 +33,49 @@ def session_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Calla
 
     def session_tween(request: Any) -> Any:
         attributes = request.__dict__
-        if VISITS in attributes:
-            _look_away(attributes[VISITS])
+        if SESSIONS in attributes:
+            _look_away(attributes[SESSIONS])
         try:
             response = handler(request)
         except Exception as error:
-            _abandon(attributes.get(VISITS, ()), error)
+            _abandon(attributes.get(SESSIONS, ()), error)
             if isinstance(error, BeakerishError):
                 return _render(request, error)
             raise
-        if VISITS in attributes:
-            return _save(request, attributes[VISITS], response)
+        if SESSIONS in attributes:
+            return _save(request, attributes[SESSIONS], response)
         return response
 
     return session_tween
 
 
-def _look_away(visits: Iterable[Visit]) -> None:
+def _look_away(sessions: Iterable[Any]) -> None:
     """What a tween above has read, like the debug toolbar, is not the application's use."""
-    for visit in visits:
-        visit.session.park()
+    for session in sessions:
+        session.park()
 
 
-def _save(request: Any, visits: Iterable[Visit], response: Any) -> Any:
+def _save(request: Any, sessions: Iterable[Any], response: Any) -> Any:
     try:
-        for visit in visits:
-            visit.save(request)
-            visit.used = visit.session.accessed()
+        for session in sessions:
+            session._save(request)
+            session._seen_used = session.accessed()
     except Exception as error:
         # Exception views hide this from everybody who only looks at exceptions, and the
         # transaction may have been committed.
         log.exception("A session could not be saved.")
         failure = error if isinstance(error, BeakerishError) else SessionSaveError(str(error))
-        for visit in visits:
-            visit.session.abandon(failure)
-            visit.used = True
+        for session in sessions:
+            session.abandon(failure)
+            session._seen_used = True
         return _render(request, failure)
     return response
 
 
-def _abandon(visits: Iterable[Visit], error: BaseException) -> None:
+def _abandon(sessions: Iterable[Any], error: BaseException) -> None:
     failure = error if isinstance(error, BeakerishError) else None
-    for visit in visits:
-        visit.session.abandon(failure)
+    for session in sessions:
+        session.abandon(failure)
 
 
 def _render(request: Any, failure: BeakerishError) -> Any:

@@ -104,16 +104,16 @@ class SessionCookie:
         session_id = value[:ID_LENGTH]
         if not self._keys:
             return (session_id, True) if _FORM(value) else None
-        if value[ID_LENGTH : ID_LENGTH + 1] != "." or not value.isascii():
-            return None
-        signature = value[ID_LENGTH + 1 :]
-        for age, key in enumerate(self._keys):
-            if compare_digest(signature, _sign(key, session_id)):
-                return session_id, age == 0
+        try:
+            for key in self._keys:
+                if compare_digest(value, _signed(key, session_id)):
+                    return session_id, key is self._keys[0]
+        except (TypeError, UnicodeEncodeError):
+            pass  # not ASCII, so no signature of ours
         return None
 
     def _value(self, session_id: str) -> str:
-        return f"{session_id}.{_sign(self._keys[0], session_id)}" if self._keys else session_id
+        return _signed(self._keys[0], session_id) if self._keys else session_id
 
     def _attributes(self, own: Mapping[str, Any], secure: bool) -> str:
         settings = self._settings
@@ -155,11 +155,11 @@ def _signing_hash(secret: str) -> blake2b:
     return blake2b(key=key, digest_size=16)
 
 
-def _sign(key: blake2b, session_id: str) -> str:
+def _signed(key: blake2b, session_id: str) -> str:
     # A copy of the keyed hash takes 0.29 us, hmac.digest with SHA-256 1.3 us.
     signature = key.copy()
     signature.update(session_id.encode("ascii"))
-    return signature.hexdigest()
+    return f"{session_id}.{signature.hexdigest()}"
 
 
 def _timestamp(moment: datetime) -> float:

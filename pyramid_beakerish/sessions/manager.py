@@ -13,22 +13,19 @@ from ..stores import open_store
 from .cookie import SessionCookie
 from .events import Refusal, SessionRefused
 from .ids import fingerprint
-from .records import NoRecord, RecordStore
+from .records import RecordStore
 from .serializers import serializer_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
-
     from ..errors import StoreUnavailable
     from ..settings import SessionSettings
-    from .record import Record
 
 log = logging.getLogger(__name__)
 
 
 class SessionManager:
-    """Finds the session that a Cookie header belongs to, by one configuration.
+    """The store, the cookie and the rules of all sessions of one configuration.
 
     ``notify`` is called with each event, ``unavailable`` makes the error that sessions
     raise of a store's. The store is opened at first use, or by `open`.
@@ -67,26 +64,11 @@ class SessionManager:
         """Open the store now, so that a mistake shows at configuration."""
         self.records  # noqa: B018 - made when it is first asked for
 
-    def find(self, header: str | None) -> tuple[str, bool] | None:
-        """Give the id that a Cookie header carries, and whether its cookie is up to date."""
-        if not header or not self.settings.use_cookies:
-            return None
-        found = self.cookie.find(header)
-        if found is None:
-            self._refuse(self.cookie.refusal(header), None)
-        return found
-
-    def load(self, session_id: str) -> tuple[Record, Any] | None:
-        """Give the record of a session and its token, or ``None`` if it is not to be had."""
-        try:
-            return self.records.load(session_id)
-        except NoRecord as answer:
-            self._refuse(answer.refusal, fingerprint(session_id))
-            return None
-
-    def _refuse(self, reason: Refusal | None, name: str | None) -> None:
+    def refuse(self, reason: Refusal | None, session_id: str | None = None) -> None:
+        """Tell that a cookie leads to no session; nothing to tell where there was none."""
         if reason is None:
             return
+        name = None if session_id is None else fingerprint(session_id)
         level = logging.WARNING if reason is Refusal.CORRUPT else logging.INFO
         log.log(level, "A session cookie was refused: %s (%s).", reason.value, name or "no id")
         self.notify(SessionRefused(reason, name))

@@ -88,10 +88,13 @@ class EncodedMapping(MutableMapping[str, Any]):
     def __setitem__(self, key: str, value: Any) -> None:
         if not self._writable:
             self._prepare_to_write()
+        if self._modifiers:
+            self._forget_modifiers(key)
         self._values[key] = value
         self._suspects.add(key)
-        self._forget_modifiers(key)
-        self._written()
+        self._dirty = True
+        if self._writes_through:
+            self.persist()
 
     def __delitem__(self, key: str) -> None:
         if not self._writable:
@@ -172,7 +175,10 @@ class EncodedMapping(MutableMapping[str, Any]):
         base = self._base or NOTHING
         if key not in base or key in self._gone:
             return self._missing(key)
-        value = self._values[key] = self._decode(key, base)
+        try:
+            value = self._values[key] = self._serializer.loads(base[key])
+        except CorruptData as error:
+            return self._unreadable(key, base, error)
         if type(value) not in ATOMS:
             self._suspects.add(key)
         return value
@@ -180,14 +186,11 @@ class EncodedMapping(MutableMapping[str, Any]):
     def _missing(self, key: str) -> Any:
         raise KeyError(key)
 
-    def _decode(self, key: str, base: Mapping[str, bytes]) -> Any:
-        try:
-            return self._serializer.loads(base[key])
-        except CorruptData as error:
-            # As if it were absent; what is stored stays, for the release that can read it.
-            log.warning("The value of %r in a session cannot be read: %s", key, error)
-            self._base = {name: value for name, value in base.items() if name != key}
-            raise KeyError(key) from error
+    def _unreadable(self, key: str, base: Mapping[str, bytes], error: CorruptData) -> Any:
+        # As if it were absent; what is stored stays, for the release that can read it.
+        log.warning("The value of %r in a session cannot be read: %s", key, error)
+        self._base = {name: value for name, value in base.items() if name != key}
+        return self._missing(key)
 
     def _read_all(self) -> dict[str, Any]:
         if self._base is None:
@@ -225,7 +228,7 @@ class EncodedMapping(MutableMapping[str, Any]):
         if type(key) is not str:
             raise SerializationError(f"A session's keys are strings, not {type(key).__name__}.")
         try:
-            key.encode()
+            key.encode()  # a lone surrogate
             return self._serializer.dumps(self._values[key])
         except (SerializationError, UnicodeEncodeError) as error:
             raise SerializationError(f"session[{key!a}] cannot be stored: {error}") from error
@@ -239,10 +242,7 @@ class EncodedMapping(MutableMapping[str, Any]):
             if base.get(key) != encoded:
                 written[key] = encoded
         removed = self._gone.difference(self._values) if self._gone else self._gone
-        changes = Changes(written, removed, self._cleared)
-        if changes:
-            changes.merges = self._merges(changes)
-        return changes
+        return Changes(written, removed, self._cleared, NOTHING, self._merges)
 
     def _settle(self, changes: Changes) -> None:
         """Take note that the changes are stored."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 import msgpack
@@ -37,13 +38,17 @@ class Record:
 
 @dataclass(slots=True)
 class Changes:
-    """What one request does to a session: can be applied to any later state of it."""
+    """What one request does to a session: can be applied to any later state of it.
 
-    written: dict[str, bytes] = field(default_factory=dict)
-    removed: frozenset[str] = frozenset()
-    cleared: bool = False
-    merges: dict[str, Merge] = field(default_factory=dict)
-    own: Mapping[str, Any] = field(default_factory=dict)
+    ``merges`` gives, for the keys where two changes can be joined, how; it is called only when
+    somebody else has changed the session as well.
+    """
+
+    written: Mapping[str, bytes]
+    removed: frozenset[str]
+    cleared: bool
+    own: Mapping[str, Any]
+    merges: Callable[[Changes], Mapping[str, Merge]]
 
     def __bool__(self) -> bool:
         return bool(self.written or self.removed or self.cleared or self.own)
@@ -64,7 +69,7 @@ class Changes:
     def merge(self, values: Mapping[str, bytes]) -> dict[str, bytes]:
         """Give the values after the changes, where somebody else has changed them too."""
         changed = self.apply(values)
-        for key, merge in self.merges.items():
+        for key, merge in self.merges(self).items():
             merged = merge(None if self.cleared else values.get(key))
             if merged is None:
                 changed.pop(key, None)
@@ -93,12 +98,29 @@ class RecordCodec:
         """Read a record; raises `CorruptData` for anything that `encode` did not write."""
         try:
             record = Record(*self._unpack(data[WRITE_ID_SIZE:]))
-            moments = type(record.created + record.accessed + (record.expires or 0))
+            moments = record.created + record.accessed + (record.expires or 0.0)
         except Exception as error:
             raise CorruptData("a session record cannot be decoded") from error
-        if (moments, type(record.own), type(record.values)) != (float, dict, dict):
+        if type(moments) is not float or type(record.values) is not dict:
             raise CorruptData("a session record is not of the expected form")
+        if record.own:
+            _check_own(record.own)
         return record
+
+
+_LENGTH = (float, int, bool, NoneType)
+_OWN = {
+    "timeout": _LENGTH,
+    "lifetime": _LENGTH,
+    "cookie_expires": _LENGTH,
+    "domain": (str, NoneType),
+    "path": (str,),
+}
+
+
+def _check_own(own: Any) -> None:
+    if type(own) is not dict or not all(type(own[name]) in _OWN.get(name, ()) for name in own):
+        raise CorruptData("a session record is not of the expected form")
 
 
 _packer = msgpack.Packer(strict_types=True)
@@ -111,8 +133,7 @@ def _to_msgpack(head: list[Any], values: dict[str, bytes]) -> bytes:
     return packed
 
 
-def _from_msgpack(data: bytes) -> Any:
-    return msgpack.unpackb(data)
+_from_msgpack = msgpack.unpackb
 
 
 def _to_lines(head: list[Any], values: dict[str, bytes]) -> bytes:

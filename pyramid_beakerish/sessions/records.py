@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CorruptData, StoreError, StoreUnavailable
 from .events import Refusal
 from .ids import store_key
-from .record import Changes, Record, RecordCodec
+from .record import Record, RecordCodec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ..settings import SessionSettings
     from ..stores.base import Store
+    from .record import Changes
     from .serializers import Serializer
 
 #: Somebody else must have won so often in a row before a request gives up.
@@ -47,37 +49,34 @@ class RecordStore:
         self.store = store
         self._clock = clock
         self._codec = RecordCodec(serializer)
-        self._timeout = settings.timeout
-        self._lifetime = settings.lifetime
+        self._timeout = inf if settings.timeout is None else settings.timeout
+        self._lifetime = inf if settings.lifetime is None else settings.lifetime
         self._touch_interval = settings.touch_interval
-        self._reads_extend = settings.save_accessed_time
+        self._idle = self._timeout + self._touch_interval
 
-    def load(self, session_id: str) -> tuple[Record, Any]:
-        """Give the record of a session and the token to change it with; or raise `NoRecord`."""
+    def load(self, session_id: str) -> tuple[Record, Any, bool]:
+        """Give the record of a session, the token to change it with, and whether a touch is due.
+
+        Raises `NoRecord`.
+        """
         entry = self.store.load(store_key(session_id))
         if entry is None:
             raise NoRecord(Refusal.UNKNOWN)
-        value, token = entry
         try:
-            record = self._codec.decode(value)
-            expires = self._expires(record, record.accessed)
+            record = self._codec.decode(entry[0])
         except CorruptData:
             raise NoRecord(Refusal.CORRUPT) from None
         now = self._clock()
-        if record.expires is not None and record.expires <= now:
+        if self._has_ended(record, now):
             raise NoRecord(Refusal.EXPIRED)
-        # Settings that were made stricter apply to the sessions that exist already.
-        if expires is not None and expires <= now:
-            raise NoRecord(Refusal.EXPIRED)
-        return record, token
+        return record, entry[1], now - record.accessed >= self._interval(record.own)
 
     def create(self, session_id: str, changes: Changes) -> Record:
         """Begin a session; never takes the place of another."""
         now = self._clock()
         record = Record(now, now, None, dict(changes.own), changes.apply({}))
         record.expires = self._expires(record, now)
-        if not self._create(store_key(session_id), record):
-            raise StoreError("a new session id was in use already: the random source is broken")
+        self._create(session_id, record)
         return record
 
     def update(self, session_id: str, record: Record, token: Any, changes: Changes) -> Record:
@@ -85,12 +84,11 @@ class RecordStore:
 
         With no token the record is read first. Raises `NoRecord` if the session has ended.
         """
-        key = store_key(session_id)
         changed = self._changed(record, changes.apply(record.values), changes.own)
         for _ in range(MOST_CONFLICTS):
-            if token is not None and self._swap(key, token, changed):
+            if token is not None and self._swap(session_id, token, changed):
                 return changed
-            record, token = self.load(session_id)
+            record, token, _ = self.load(session_id)
             changed = self._changed(record, changes.merge(record.values), changes.own)
         raise StoreUnavailable("a session was changed by others again and again")
 
@@ -103,11 +101,10 @@ class RecordStore:
         visitor's cookie still opens a session. Raises `NoRecord` if the session has ended.
         """
         changed = self._changed(record, changes.apply(record.values), changes.own)
-        if not self._create(store_key(new_id), changed):
-            raise StoreError("a new session id was in use already: the random source is broken")
+        self._create(new_id, changed)
         while token is None or not self.store.delete(store_key(old_id), token):
             try:
-                record, token = self.load(old_id)
+                record, token, _ = self.load(old_id)
             except NoRecord:
                 self.end(new_id)
                 raise
@@ -120,70 +117,55 @@ class RecordStore:
 
         Somebody else's change at the same time extends it as well, so once is enough.
         """
-        touched = self._changed(record, record.values, {})
-        return self._swap(store_key(session_id), token, touched)
+        return self._swap(session_id, token, self._changed(record, record.values, {}))
 
     def end(self, session_id: str) -> None:
         """End a session."""
         self.store.delete(store_key(session_id))
 
-    def is_touch_due(self, record: Record) -> bool:
-        """Tell whether the record's last extension is so long ago that a use must extend it."""
-        return self._clock() - record.accessed >= self._touch_interval_of(record)
-
-    def reads_extend(self, record: Record) -> bool:
-        """Tell whether a request that only reads has to extend the idle time now."""
-        return self._reads_extend and self.is_touch_due(record)
-
-    def _changed(
-        self, record: Record, values: dict[str, bytes], own: Mapping[str, Any]
-    ) -> Record:
+    def _changed(self, record: Record, values: dict[str, bytes], own: Mapping[str, Any]) -> Record:
         # ``accessed`` moves only when an extension is due: the cookie is sent again whenever
         # it does, and a session written at every request has its cookie extended as well.
         now = self._clock()
-        accessed = now if self.is_touch_due(record) else record.accessed
-        changed = Record(record.created, accessed, None, {**record.own, **own}, values)
+        due = now - record.accessed >= self._interval(record.own)
+        own = {**record.own, **own} if own else record.own
+        changed = Record(record.created, now if due else record.accessed, None, own, values)
         changed.expires = self._expires(changed, now)
         return changed
 
+    def _has_ended(self, record: Record, now: float) -> bool:
+        if record.expires is not None and record.expires <= now:
+            return True
+        # Settings that were made stricter apply to the sessions that exist already.
+        expires = self._expires(record, record.accessed)
+        return expires is not None and expires <= now
+
     def _expires(self, record: Record, used: float) -> float | None:
-        own = record.own
-        if own:
-            return self._own_expires(record, used)
-        ends = None if self._timeout is None else used + self._timeout + self._touch_interval
-        if self._lifetime is None:
-            return ends
-        return _earlier(ends, record.created + self._lifetime)
+        idle, lifetime = self._limits(record.own) if record.own else (self._idle, self._lifetime)
+        ends = used + idle
+        if record.created + lifetime < ends:
+            ends = record.created + lifetime
+        return None if ends == inf else ends
 
-    def _own_expires(self, record: Record, used: float) -> float | None:
-        timeout = _seconds(record.own, "timeout", self._timeout)
-        lifetime = _seconds(record.own, "lifetime", self._lifetime)
-        idle = None if timeout is None else used + timeout + self._touch_interval_of(record)
-        return _earlier(idle, None if lifetime is None else record.created + lifetime)
+    def _limits(self, own: Mapping[str, Any]) -> tuple[float, float]:
+        timeout, lifetime = own.get("timeout", self._timeout), own.get("lifetime", self._lifetime)
+        idle = inf if timeout is None else timeout + self._interval(own)
+        return idle, inf if lifetime is None else lifetime
 
-    def _touch_interval_of(self, record: Record) -> float:
-        timeout = _seconds(record.own, "timeout", None) if record.own else None
+    def _interval(self, own: Mapping[str, Any]) -> float:
+        timeout: float | None = own.get("timeout") if own else None
         return self._touch_interval if timeout is None else min(self._touch_interval, timeout / 10)
+
+    def _create(self, session_id: str, record: Record) -> None:
+        value, ttl = self._codec.encode(record), self._ttl(record)
+        if not self.store.create(store_key(session_id), value, ttl):
+            raise StoreError("a new session id was in use already: the random source is broken")
+
+    def _swap(self, session_id: str, token: Any, record: Record) -> bool:
+        value, ttl = self._codec.encode(record), self._ttl(record)
+        return self.store.swap(store_key(session_id), token, value, ttl)
 
     def _ttl(self, record: Record) -> float | None:
         if record.expires is None:
             return None
         return max(record.expires - self._clock(), _SHORTEST_TTL)
-
-    def _create(self, key: str, record: Record) -> bool:
-        return self.store.create(key, self._codec.encode(record), self._ttl(record))
-
-    def _swap(self, key: str, token: Any, record: Record) -> bool:
-        return self.store.swap(key, token, self._codec.encode(record), self._ttl(record))
-
-
-def _earlier(one: float | None, other: float | None) -> float | None:
-    ends = [moment for moment in (one, other) if moment is not None]
-    return min(ends, default=None)
-
-
-def _seconds(own: Mapping[str, Any], name: str, default: float | None) -> float | None:
-    seconds = own.get(name, default)
-    if seconds is not None and not isinstance(seconds, (int, float)):
-        raise CorruptData("a session record is not of the expected form")
-    return seconds

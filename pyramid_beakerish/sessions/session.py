@@ -6,7 +6,7 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SessionStateError, StoreUnavailable
+from ..errors import LockTimeout, SessionStateError, StoreUnavailable
 from ..stores.lease import Lease
 from .events import SessionChangesDropped, SessionRotated
 from .flash import CSRF_KEY, FlashAndCSRF
@@ -39,6 +39,7 @@ class Session(FlashAndCSRF, EncodedMapping):
 
     _record: Record | None = None  # the record that is stored
     _token: Any = None  # to change it with, where nothing has been stored since it was loaded
+    _touch_due = False  # whether a use must extend the idle time
     _id: str | None = None
     _stored_id: str | None = None  # where the record is stored; another than ``_id`` when rotating
     _own: Mapping[str, Any] = NOTHING  # what this session sets otherwise than the settings
@@ -90,7 +91,7 @@ class Session(FlashAndCSRF, EncodedMapping):
             self._prepare_to_write()
         if self._stored_id is not None:
             self._ended += (self._stored_id,)
-        self._begin(None)
+        self._start_over()
         self._send_cookie = False
         self._remove_cookie = self._header is not None
         self._written()
@@ -161,12 +162,9 @@ class Session(FlashAndCSRF, EncodedMapping):
 
     def get_by_id(self, session_id: str) -> Session | None:
         """Give the session that has the id, or ``None``; its own `persist` stores it."""
-        loaded = self._manager.load(session_id)
-        if loaded is None:
-            return None
         other = type(self)(self._manager, None)
-        other._begin(session_id, *loaded)
-        return other
+        other._open(session_id)
+        return None if other._record is None else other
 
     def regenerate_id(self) -> None:
         """Go on under a new id and CSRF token, from now on; the old id ends at save.
@@ -191,9 +189,11 @@ class Session(FlashAndCSRF, EncodedMapping):
         ``seconds``: after so long it ends by itself.
         """
         lease = Lease(self._manager.records.store, store_key(self.id), seconds)
-        lease.acquire(wait)
+        if not lease.acquire(wait):
+            raise LockTimeout(f"Somebody else has locked the session for more than {wait:g} s.")
         self._lease = lease
         if self._stored_id is not None and not self._dirty:
+            self._forget_values()
             self._open(self._stored_id)
 
     def unlock(self) -> None:
@@ -232,8 +232,8 @@ class Session(FlashAndCSRF, EncodedMapping):
         Raises `SerializationError`, before anything is stored, for a value that would not come
         back as it is, and `StoreUnavailable`.
         """
-        if self._base is None or self._detached:
-            return
+        if not (self._dirty or self._suspects or self._touch_due) or self._detached:
+            return  # most requests only read
         changes = self._changes()
         changes.own = self._own
         try:
@@ -247,7 +247,8 @@ class Session(FlashAndCSRF, EncodedMapping):
 
     def finish(self) -> None:
         """Take note that the response has been written: later changes are stored one by one."""
-        self.unlock()
+        if self._lease is not None:
+            self.unlock()
         self._writes_through = True
         self._writable = False
 
@@ -259,7 +260,7 @@ class Session(FlashAndCSRF, EncodedMapping):
         self.unlock()
         self._failure = failure or SessionStateError("The request failed: its session stays as it was.")
         if failure is not None:
-            self._begin(None)
+            self._start_over()
         self._detached = True
         self._writable = self._send_cookie = self._remove_cookie = False
 
@@ -292,29 +293,44 @@ class Session(FlashAndCSRF, EncodedMapping):
             (self._values, self._base), self._parked = self._parked, None
             self._writable = self._failure is None and not self._writes_through
             return
-        try:
-            found = self._manager.find(self._header)
-            self._begin(None)
-            if found is not None:
-                self._open(found[0])
-                self._send_cookie = not found[1] and self._record is not None
-        except StoreUnavailable as error:
-            self._fail(error)
+        header, cookie = self._header, self._manager.cookie
+        found = cookie.find(header) if header else None
+        if found is not None:
+            self._open(found[0])
+            self._send_cookie = not found[1] and self._record is not None
+            return
+        if header:
+            self._manager.refuse(cookie.refusal(header))
+        self._begin()
 
     def _open(self, session_id: str) -> None:
-        loaded = self._manager.load(session_id)
-        if loaded is not None:
-            self._begin(session_id, *loaded)
+        try:
+            record, token, due = self._manager.records.load(session_id)
+        except NoRecord as answer:
+            self._manager.refuse(answer.refusal, session_id)
+            self._begin()
+        except StoreUnavailable as error:
+            self._fail(error)
+        else:
+            self._begin(session_id, record, token, record.values)
+            self._touch_due = due and self._settings.save_accessed_time
 
-    def _begin(self, session_id: str | None, record: Record | None = None, token: Any = None) -> None:
+    def _begin(
+        self,
+        session_id: str | None = None,
+        record: Record | None = None,
+        token: Any = None,
+        base: Mapping[str, bytes] = NOTHING,
+    ) -> None:
         self._id = self._stored_id = session_id
-        self._record, self._token = record, token
-        self._base = {} if record is None else record.values
+        self._record, self._token, self._base = record, token, base
         self._writable = self._failure is None and not self._writes_through
-        self._forced = False
+
+    def _start_over(self) -> None:
+        self._forget_values()
         self._own = NOTHING
-        if self._values or self._gone:
-            self._forget_values()
+        self._forced = self._dirty = self._touch_due = False
+        self._begin()
 
     def _missing(self, key: str) -> Any:
         if key in _MOMENTS:
@@ -370,7 +386,7 @@ class Session(FlashAndCSRF, EncodedMapping):
             self._rotate(record, changes)
         elif changes or self._forced:
             self._update(record, changes)
-        elif self._token is not None and records.reads_extend(record):
+        elif self._touch_due:
             self._extend(record)
 
     def _update(self, record: Record, changes: Changes) -> None:
@@ -389,14 +405,14 @@ class Session(FlashAndCSRF, EncodedMapping):
         except StoreUnavailable:
             log.warning("A session's idle time could not be extended.", exc_info=True)
             return
-        self._token = None
+        self._token, self._touch_due = None, False
         self._send_cookie = self._send_cookie or self._manager.cookie.slides(record.own)
 
     def _stored(self, changes: Changes, record: Record, *, send_cookie: bool = True) -> None:
         self._settle(changes)
         self._record, self._token, self._stored_id = record, None, self._id
         self._own = NOTHING
-        self._forced = False
+        self._forced = self._touch_due = False
         self._send_cookie = send_cookie
 
     def _drop(self, changes: Changes) -> None:
@@ -414,7 +430,7 @@ class Session(FlashAndCSRF, EncodedMapping):
             raise failure from error
         log.error("The session store is unavailable; going on without a session.", exc_info=True)
         if self._base is None:
-            self._begin(None)
+            self._begin()
         self._detached = True
         self._send_cookie = self._remove_cookie = False
 
