@@ -8,6 +8,8 @@ import os
 import struct
 from zlib import crc32
 
+from .folders import fsync_name
+
 MAGIC = b"BKR1"
 HEADER = struct.Struct("<4sId")  # magic, length of the key, moment of expiry
 HEADER_SIZE = HEADER.size
@@ -92,7 +94,7 @@ def write_file(path: str, temporary: str, data: bytes, expires: float, fsync: bo
             os.unlink(temporary)
         raise
     if fsync:
-        fsync_folder(path)
+        fsync_name(path)
 
 
 def fill(path: str, data: bytes, expires: float, fsync: bool) -> None:
@@ -105,15 +107,6 @@ def fill(path: str, data: bytes, expires: float, fsync: bool) -> None:
         hint_expiry(fd if TIMES_BY_DESCRIPTOR else path, expires)
         if fsync:
             os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def fsync_folder(path: str) -> None:
-    """Make the name of the file, or that it is gone, outlive a power cut."""
-    fd = os.open(os.path.dirname(path), os.O_RDONLY)
-    try:
-        os.fsync(fd)
     finally:
         os.close(fd)
 

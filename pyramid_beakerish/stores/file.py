@@ -14,17 +14,9 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ..errors import SettingsError, StoreUnavailable
 from .base import WRITE_ID_SIZE, Entry, Store
-from .entry_file import (
-    fsync_folder,
-    hint_expiry,
-    pack,
-    read_file,
-    surely_alive,
-    unpack,
-    write_file,
-)
+from .entry_file import hint_expiry, pack, read_file, surely_alive, unpack, write_file
 from .file_sweep import Sweeper
-from .folders import make_private_folder
+from .folders import fsync_name, make_private_folder
 from .locks import FileLock
 
 if TYPE_CHECKING:
@@ -104,7 +96,7 @@ class FileStore(Store):
         self._locks = {digit: FileLock(f"{lock_root}{digit}.lock", patience) for digit in STRIPES}
         self._fsync = fsync
         self._clock = clock
-        self._sweeper = Sweeper(self._root, self._examine)
+        self._sweeper = Sweeper(self._root)
         self._reported: set[str] = set()
 
     @classmethod
@@ -176,7 +168,8 @@ class FileStore(Store):
     @translating_errors
     def sweep(self) -> int:
         """Remove what has expired or is damaged, and tell how much."""
-        return self._sweeper.all(self._clock())
+        now = self._clock()
+        return sum(self._examine(name, now) for name in self._sweeper.names())
 
     def close(self) -> None:
         """Close the lock files; the store may be used again."""
@@ -228,22 +221,26 @@ class FileStore(Store):
         try:
             write_file(path, temporary, data, expires, self._fsync)
         except FileNotFoundError:
-            make_private_folder(os.path.dirname(path))
+            make_private_folder(os.path.dirname(path), self._fsync)
             write_file(path, temporary, data, expires, self._fsync)
         self._reported.discard(name)
 
     def _unlink(self, path: str) -> None:
         os.unlink(path)
         if self._fsync:
-            fsync_folder(path)
+            fsync_name(path)
 
     def _sweep_a_little(self, now: float) -> None:
         if not self._sweeper.due(now):
             return
         try:
-            self._sweeper.step(now)
-        except (OSError, StoreUnavailable) as error:  # the write itself is done
-            log.warning("Expired entries of the file store could not be swept: %s", error)
+            self._step(now)
+        except StoreUnavailable as error:  # the write itself is done
+            log.warning("Expired entries could not be removed: %s", error)
+
+    @translating_errors
+    def _step(self, now: float) -> None:
+        self._sweeper.step(self._examine, now)
 
     def _examine(self, name: str, now: float) -> bool:
         path = self._path(name)

@@ -20,16 +20,14 @@ REST = 600.0
 
 
 class Sweeper:
-    """Shows every entry to ``examine``, which tells whether it removed it; a few at each step.
+    """Shows the entries of a store to a function that removes the expired, a few at each step.
 
-    ``root`` is the folder of the folders, ending with a separator; ``examine`` is called
-    with an entry's name and the time. A step does nothing if the last walk has ended and
-    began less than ten minutes ago.
+    ``root`` is the folder of the folders, ending with a separator. A step does nothing if
+    the last walk has ended and began less than ten minutes ago.
     """
 
-    def __init__(self, root: str, examine: Callable[[str, float], bool]) -> None:
+    def __init__(self, root: str) -> None:
         self._root = root
-        self._examine = examine
         self._lock = threading.Lock()
         self._walk: Iterator[str | None] | None = None
         self._begun = -math.inf
@@ -39,21 +37,17 @@ class Sweeper:
         """Tell whether a step would do anything."""
         return self._walk is not None or abs(now - self._begun) >= REST
 
-    def step(self, now: float) -> None:
-        """Look at the next few entries; in one thread at a time, the others go on."""
+    def step(self, examine: Callable[[str, float], bool], now: float) -> None:
+        """Show the next few entries; if another thread is at it, that is enough."""
         if not self._lock.acquire(blocking=False):
             return
         try:
             if self._walk is None:
                 self._begun = now
                 self._walk = self._names()
-            self._go_on(self._walk, now)
+            self._go_on(self._walk, examine, now)
         finally:
             self._lock.release()
-
-    def all(self, now: float) -> int:
-        """Look at every entry, and tell how many were removed."""
-        return sum(self._examine(name, now) for name in self.names())
 
     def names(self) -> Iterator[str]:
         """Give the name of every entry."""
@@ -63,15 +57,18 @@ class Sweeper:
         """Get ready to serve a child process: the thread that held the lock is not in it."""
         self._lock = threading.Lock()
         self._walk = None
+        self._begun = -math.inf
 
-    def _go_on(self, walk: Iterator[str | None], now: float) -> None:
+    def _go_on(
+        self, walk: Iterator[str | None], examine: Callable[[str, float], bool], now: float
+    ) -> None:
         entries = folders = 0
         for name in walk:
             if name is None:
                 folders += 1
             else:
                 entries += 1
-                self._examine(name, now)
+                examine(name, now)
             if STEP in (entries, folders):
                 return
         self._walk = None

@@ -5,14 +5,28 @@ from __future__ import annotations
 import os
 
 
-def make_private_folder(path: str) -> None:
-    """Make the folder, and those above it, for this user only; leave those that are there."""
+def make_private_folder(path: str, fsync: bool = False) -> None:
+    """Make the folder, and those above it, for this user only; leave those that are there.
+
+    A power cut cannot undo that if ``fsync`` is true.
+    """
     try:
         os.mkdir(path, 0o700)
     except FileExistsError:
         return
     except FileNotFoundError:
-        make_private_folder(os.path.dirname(path))
-        make_private_folder(path)
+        make_private_folder(os.path.dirname(path), fsync)
+        make_private_folder(path, fsync)
         return
     os.chmod(path, 0o700)  # the umask may have taken away even the owner's rights
+    if fsync:
+        fsync_name(path)
+
+
+def fsync_name(path: str) -> None:
+    """Make that something has this name, or that nothing has it, outlive a power cut."""
+    fd = os.open(os.path.dirname(path), os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -126,5 +126,6 @@ def open_lock_file(path: str) -> int:
     open_it = partial(os.open, path, os.O_RDWR | os.O_CREAT, 0o600)
     with contextlib.suppress(FileNotFoundError):
         return open_it()
-    make_private_folder(os.path.dirname(path))
+    # The store's entries may be in there too, and a power cut must not take the folder away.
+    make_private_folder(os.path.dirname(path), fsync=True)
     return open_it()

@@ -1,0 +1,6 @@
+"""Help for the tests of applications, and of stores that other packages add."""
+
+from __future__ import annotations
+
+from .clock import FrozenClock as FrozenClock
+from .stores import StoreSuite as StoreSuite
