@@ -69,10 +69,10 @@ def _boolean_or_auto(value: Any) -> Any:
 def _seconds(value: Any) -> float:
     if isinstance(value, timedelta):
         return value.total_seconds()
-    if isinstance(value, bool):
-        raise TypeError(value)
-    if isinstance(value, (int, float)):
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
+    if not isinstance(value, str):
+        raise TypeError(type(value))
     found = DURATION.fullmatch(value.lower())
     if found is None:
         raise ValueError(value)
@@ -247,10 +247,11 @@ def one_of(*words: str) -> Converter:
 
 boolean = Converter("a boolean", "true or false", _boolean)
 boolean_or_auto = Converter("a boolean", "true, false or auto", _boolean_or_auto)
-whole_number = Converter("a whole number above zero", "digits only", _whole_number)
+whole_number = Converter("a whole number above zero", "a number such as 250", _whole_number)
 nonce_bits = Converter("a multiple of 8", "128, or 48 as Beaker before 1.8", _nonce_bits)
 text = Converter("a text", "a text", _text)
 text_or_object = Converter("a text", "a text or a client object", _text_or_object)
+store_type = Converter("a type", "the name of a type, or a store", _text_or_object)
 text_or_none = Converter("a text", "a text or none", _text_or_none)
 text_or_false = Converter("a text", "a text or false", _text_or_false)
 names = Converter(

@@ -35,10 +35,10 @@ class StoreSettings:
     """
 
     type: str | Store = option(
-        convert.text_or_object,
+        convert.store_type,
         "memory",
         "The kind of store, or a store object.",
-        default_text="file if data_dir is given, else memory",
+        default_text="memory; for sessions file if data_dir is given",
     )
     url: str | Any | None = option(
         convert.text_or_object,

@@ -13,7 +13,7 @@ from .option import GivenOptions
 from .options import MEMCACHED, REGION_OPTIONS, RegionSettings
 from .section import Section
 from .sentences import listed
-from .store_types import passes_on
+from .store_types import has_own_store, passes_on
 from .types_read import drop_wrong_type
 from .unknown import unknown_defaults, unknown_options
 
@@ -34,14 +34,12 @@ def build_regions(cache: Section, report: Report) -> dict[str, RegionSettings]:
     defaults, own = _divide(cache, names)
     values = _values(defaults, report)
     given = {name: {**values, **_values(own[name], report)} for name in names}
-    handed_on = {name: passes_on(_type(given[name])) for name in names}
-    shared = unknown_defaults(defaults, names, any(handed_on.values()), report)
-    regions = {}
-    for name in names:
-        unknown = unknown_options(own[name], own[name].unknown(), handed_on[name], report)
-        regions[name] = _region(name, given[name], {**shared, **unknown} if handed_on[name] else {})
-        _check(own[name], defaults, regions[name], report)
-        report.messages.extend(_without_effect(own[name], [regions[name]]))
+    passed_on = _passed_on(defaults, own, given, report)
+    regions = {name: _region(name, given[name], passed_on[name]) for name in names}
+    for name, region in regions.items():
+        _check(own[name], defaults, region, report)
+        report.messages.extend(_about_type(own[name], region))
+        report.messages.extend(_without_effect(own[name], [region]))
     report.messages.extend(_without_effect(defaults, list(regions.values())))
     return regions
 
@@ -83,6 +81,19 @@ def _values(section: Section, report: Report) -> dict[str, Any]:
     return values
 
 
+def _passed_on(
+    defaults: Section, own: dict[str, Section], given: dict[str, dict[str, Any]], report: Report
+) -> dict[str, dict[str, Any]]:
+    """Give, for each region, the unknown options that its backend is handed."""
+    hands_on = {name: passes_on(_type(given[name])) for name in own}
+    shared = unknown_defaults(defaults, own, any(hands_on.values()), report)
+    found = {}
+    for name, section in own.items():
+        unknown = unknown_options(section, section.unknown(), hands_on[name], report)
+        found[name] = {**shared, **unknown} if hands_on[name] else {}
+    return found
+
+
 def _region(name: str, given: dict[str, Any], passed_on: dict[str, Any]) -> RegionSettings:
     values = {"type": _type(given), **given}
     fields = {name: values.get(name, option.default) for name, option in REGION_OPTIONS.items()}
@@ -104,6 +115,14 @@ def _check(own: Section, defaults: Section, region: RegionSettings, report: Repo
                 "expire",
                 "is longer than memcached keeps anything, which is 30 days: use 30d or less.",
             )
+        )
+
+
+def _about_type(section: Section, region: RegionSettings) -> Iterator[str]:
+    if isinstance(region.type, str) and not has_own_store(region.type):
+        yield (
+            f"{section.key('type')} = {region.type} has no store of pyramid_beakerish yet: "
+            "only Beaker's own decorators can use this region."
         )
 
 

@@ -9,7 +9,7 @@ from beaker import crypto
 from .beaker_only import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS
 from .options import DATABASES, RegionSettings, SessionSettings
 from .sentences import listed
-from .store_types import missing_library, own_types
+from .store_types import has_own_store, missing_library
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,27 +43,24 @@ def _prefix(settings: StoreSettings) -> str:
 
 
 def _missing_options(settings: StoreSettings) -> Iterator[str]:
+    options = ALL_REGION_OPTIONS if isinstance(settings, RegionSettings) else ALL_SESSION_OPTIONS
+    for name, option in options.items():
+        instead = _instead(settings, option)
+        if settings.type not in option.needed_by or _value(settings, name) is not None:
+            continue
+        if not instead or any(_value(settings, other) is None for other in instead):
+            yield _needs(settings, name, instead)
+
+
+def _instead(settings: StoreSettings, option: Option) -> tuple[str, ...]:
+    """Give the options of Beaker's which together stand in for this one."""
+    return option.instead.get(str(settings.type), ()) if _is_beakers(settings) else ()
+
+
+def _needs(settings: StoreSettings, name: str, instead: tuple[str, ...]) -> str:
     prefix = _prefix(settings)
-    for name, option in _table(settings).items():
-        if settings.type in option.needed_by and not _is_there(settings, name, option):
-            instead = option.instead.get(str(settings.type), ())
-            names = [prefix + name, *filter(None, [listed(_keys(prefix, instead), "and")])]
-            yield f"{prefix}type = {settings.type} needs {listed(names)}."
-
-
-def _keys(prefix: str, names: tuple[str, ...]) -> list[str]:
-    return [prefix + name for name in names]
-
-
-def _table(settings: StoreSettings) -> dict[str, Option]:
-    return ALL_REGION_OPTIONS if isinstance(settings, RegionSettings) else ALL_SESSION_OPTIONS
-
-
-def _is_there(settings: StoreSettings, name: str, option: Option) -> bool:
-    instead = option.instead.get(str(settings.type))
-    return _value(settings, name) is not None or bool(
-        instead and all(_value(settings, other) is not None for other in instead)
-    )
+    others = listed([prefix + other for other in instead], "and")
+    return f"{prefix}type = {settings.type} needs {prefix}{name}{', or ' * bool(others)}{others}."
 
 
 def _value(settings: StoreSettings, name: str) -> Any:
@@ -87,7 +84,7 @@ def _missing_client(settings: StoreSettings) -> Iterator[str]:
 def _is_beakers(settings: StoreSettings) -> bool:
     if isinstance(settings, SessionSettings):
         return settings.format == "beaker"
-    return settings.type not in own_types()
+    return not has_own_store(settings.type)
 
 
 def _missing_for_encryption(settings: SessionSettings) -> Iterator[str]:

@@ -113,7 +113,7 @@ def cut(
             continue
         name = key[len(prefix) :].strip()
         earlier = section.written.setdefault(name, Written(key, value))
-        if earlier.value != value:
+        if earlier.key != key and earlier.value != value:
             value_shown = shown(value, section.is_secret(name))
             report.mistakes.append(
                 section.sentence(name, f"and {key} = {value_shown} are one option: keep one line.")

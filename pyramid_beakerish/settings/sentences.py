@@ -48,5 +48,5 @@ def did_you_mean(suggestion: str | None) -> str:
 
 def listed(words: Iterable[str], last: str = "or") -> str:
     """Give the words as a sentence lists them: ``a, b or c``."""
-    *front, end = words
+    *front, end = [*words] or [""]
     return f"{', '.join(front)} {last} {end}" if front else end

@@ -12,7 +12,7 @@ from .option import SAME, GivenOptions
 from .options import SESSION_OPTIONS, SessionSettings
 from .sentences import shown
 from .session_messages import session_messages
-from .store_types import beaker_has, own_types, passes_on
+from .store_types import beaker_has, has_own_store, passes_on
 from .types_read import drop_wrong_type
 from .unknown import unknown_options
 
@@ -28,7 +28,8 @@ NOT_LISTED_AS_GIVEN = ("cookie_on_exception", "constant_csrf_token")
 def build_session(section: Section, report: Report) -> SessionSettings:
     """Give the settings that the section describes; mistakes and messages go to the report."""
     values = section.convert(report)
-    if "namespace_class" not in values:
+    # Beside a namespace_class Beaker looks at no type's name.
+    if "namespace_class" not in values or not isinstance(values.get("type"), str):
         drop_wrong_type(section, values, report)
     given = dict(values)
     values.setdefault("type", "file" if "data_dir" in values else "memory")
@@ -65,7 +66,7 @@ def _beaker_reason(section: Section, values: dict[str, Any]) -> str | None:
     for name in ASK_FOR_BEAKER:
         if name in values:
             return f"{section.key(name)} is an option of Beaker's own sessions"
-    if isinstance(values["type"], str) and values["type"] not in own_types():
+    if isinstance(values["type"], str) and not has_own_store(values["type"]):
         return f"{section.key('type')} = {values['type']} has no store of pyramid_beakerish yet"
     return None
 

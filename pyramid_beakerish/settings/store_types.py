@@ -30,48 +30,45 @@ WITHOUT_SERVICE = frozenset({"ext:google", "google"})
 PASSING_ON = frozenset({"ext:rediscluster"})
 
 
-def own_types() -> frozenset[str]:
-    """Give the types that have a store of this package."""
-    # Stores are typed by these settings, so that an import at the top would be a circle.
-    from pyramid_beakerish.stores import known_types
-
-    return known_types()
-
-
-def own_built_in_types() -> frozenset[str]:
-    """Give the types whose store is part of this package."""
-    from pyramid_beakerish.stores import OWN_STORES
-
-    return frozenset(OWN_STORES)
-
-
 def is_store(value: object) -> bool:
     """Tell whether the value is a store itself, not the name of a type."""
-    from pyramid_beakerish.stores.base import Store
+    # Stores are typed by these settings, so that an import at the top would be a circle.
+    from pyramid_beakerish.stores import Store
 
     return isinstance(value, Store)
 
 
-def third_party_types() -> frozenset[str]:
-    """Give the types that other packages register with Beaker."""
-    registered = entry_points(group="beaker.backends").names
-    return frozenset(registered) - frozenset(BEAKER_TYPES) - WITHOUT_SERVICE
+def has_own_store(type_name: object) -> bool:
+    """Tell whether the type has a store of this package, or one that is registered with it."""
+    from pyramid_beakerish.stores import OWN_STORES, known_types
 
-
-def all_types() -> frozenset[str]:
-    """Give every type that somebody serves."""
-    return own_types() | frozenset(BEAKER_TYPES) | third_party_types()
-
-
-def passes_on(type_name: object) -> bool:
-    """Tell whether options that nobody here knows belong to the backend of this type."""
-    others = own_types() - own_built_in_types() | third_party_types()
-    return type_name in PASSING_ON or type_name in others
+    return type_name in OWN_STORES or type_name in known_types()
 
 
 def beaker_has(type_name: object) -> bool:
     """Tell whether Beaker has a backend, or a session class, of that type."""
-    return type_name in BEAKER_TYPES or type_name in third_party_types()
+    return type_name in BEAKER_TYPES or type_name in _registered_with_beaker()
+
+
+def passes_on(type_name: object) -> bool:
+    """Tell whether options that nobody here knows belong to the backend of this type."""
+    from pyramid_beakerish.stores import OWN_STORES
+
+    if type_name in BEAKER_TYPES or type_name in OWN_STORES or is_store(type_name):
+        return type_name in PASSING_ON
+    return True
+
+
+def all_types() -> frozenset[str]:
+    """Give every type that somebody serves."""
+    from pyramid_beakerish.stores import known_types
+
+    return known_types() | frozenset(BEAKER_TYPES) | _registered_with_beaker()
+
+
+def _registered_with_beaker() -> frozenset[str]:
+    registered = frozenset(entry_points(group="beaker.backends").names)
+    return registered - WITHOUT_SERVICE
 
 
 def missing_library(type_name: str, chosen: str | None = None) -> str | None:

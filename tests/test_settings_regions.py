@@ -1,0 +1,296 @@
+"""Settings of cache regions: inheritance, names, keys that are no options, and messages."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyramid_beakerish.errors import SettingsError
+from pyramid_beakerish.settings import (
+    RegionSettings,
+    missing_requirements,
+    read_region_settings,
+    read_settings,
+)
+
+
+def regions(**settings):
+    """Read cache settings that are given without their prefix, double underscores for dots."""
+    written = {f"cache.{name.replace('__', '.')}": value for name, value in settings.items()}
+    return read_region_settings(written)[0]
+
+
+def problems(settings):
+    """Give the mistakes that strict reading finds."""
+    with pytest.raises(SettingsError) as caught:
+        read_region_settings(settings, strict=True)
+    return list(caught.value.problems)
+
+
+def messages(settings):
+    """Give the messages of strict reading."""
+    return list(read_region_settings(settings, strict=True)[1])
+
+
+@pytest.fixture
+def odd_type(tmp_path, monkeypatch):
+    """Install a package that registers the type odd with Beaker, for as long as the test runs."""
+    folder = tmp_path / "odd-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: odd\nVersion: 1.0\n")
+    (folder / "entry_points.txt").write_text(
+        "[beaker.backends]\nodd = beaker.container:MemoryNamespaceManager\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+
+def test_defaults():
+    """A region of which nothing more is said has the documented defaults."""
+    assert regions(regions="a") == {"a": RegionSettings(name="a")}
+    region = regions(regions="a")["a"]
+    assert (region.type, region.expire, region.enabled, region.key_length) == (
+        "memory", 60, True, 250,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("value", ["a, b", "a\n b", ["a", "b"], ("a", "b", "a"), "a,,b,"])
+def test_names(value):
+    """Regions are listed with commas or line ends between them, or in a list."""
+    assert list(regions(regions=value)) == ["a", "b"]
+
+
+@pytest.mark.parametrize("value", ["", None, [], ","])
+def test_no_regions(value):
+    """An empty list of regions gives none."""
+    assert regions(regions=value) == {}
+
+
+def test_inheritance():
+    """What is said for the cache holds for every region, unless the region says otherwise."""
+    read = regions(
+        regions="a, b",
+        expire="5m",
+        enabled="false",
+        data_dir="/all",
+        lock_dir="/lock",
+        url="u",
+        b__expire="none",
+        b__enabled="true",
+        b__data_dir="/b",
+        b__type="file",
+    )
+    assert (read["a"].expire, read["a"].enabled, read["a"].data_dir) == (300, False, "/all")
+    assert (read["b"].expire, read["b"].enabled, read["b"].data_dir) == (None, True, "/b")
+    assert {region.lock_dir for region in read.values()} == {"/lock"}
+    assert {region.url for region in read.values()} == {"u"}
+    assert (read["a"].type, read["b"].type) == ("memory", "file")
+
+
+@pytest.mark.parametrize("order", ["a, a.b", "a.b, a"])
+def test_longest_name_wins(order):
+    """Of regions a and a.b, the longer name owns what begins with it."""
+    read = regions(regions=order, a__b__expire="10", a__expire="20")
+    assert {name: region.expire for name, region in read.items()} == {"a.b": 10, "a": 20}
+
+
+def test_name_that_ends_in_cache():
+    """The prefix is cut at the front only."""
+    assert regions(regions="page_cache", page_cache__expire="10")["page_cache"].expire == 10
+
+
+def test_real_objects():
+    """Values may be Python objects as well as text."""
+    region = regions(regions=["a"], expire=60, enabled=True, url=None, key_length=10)["a"]
+    assert (region.expire, region.enabled, region.url, region.key_length) == (60, True, None, 10)
+
+
+def test_backend_options():
+    """Options of a backend are kept with the region, those for all regions too."""
+    read = regions(regions="a", type="ext:database", table_name="t", a__sa__pool_size="5")
+    assert read["a"].backend == {"table_name": "t", "sa.pool_size": "5"}
+
+
+def test_file_dir_stands_in_for_data_dir():
+    """Settings for Beaker's files may name file_dir alone."""
+    assert regions(regions="a", type="file", file_dir="/f")["a"].data_dir == "/f"
+
+
+def test_repr():
+    """The repr of a region's settings tells its name and its type."""
+    assert repr(regions(regions="a", url="redis://:pw@h")["a"]) == "<RegionSettings a: memory>"
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (
+            {"cache.regions": "r x"},
+            (
+                "cache.regions = 'r x' lists 'r x', which is no name: "
+                "use letters, digits, _, - and dots."
+            ),
+        ),
+        (
+            {"cache.regions": 7},
+            "cache.regions = 7 is not a list: use names with commas or line ends between them.",
+        ),
+        (
+            {"cache.regions": "r, s", "cache.expires": "5"},
+            "cache.expires = '5' is no option. Did you mean cache.expire?",
+        ),
+        (
+            {"cache.regions": "r, s", "beaker.cache.r.expires": "5"},
+            "beaker.cache.r.expires = '5' is no option. Did you mean beaker.cache.r.expire?",
+        ),
+        (
+            {"cache.regions": "r, s", "cache.r.colour": "red"},
+            "cache.r.colour = 'red' is no option.",
+        ),
+        (
+            {"cache.regions": "short, s", "cache.shrt.expire": "5"},
+            (
+                "cache.shrt.expire = '5' belongs to no region: cache.regions lists short and s. "
+                "Did you mean cache.short.expire?"
+            ),
+        ),
+        (
+            {"cache.regions": "r, s", "cache.other.sa.url": "db://u:pw@h"},
+            "cache.other.sa.url = '***' belongs to no region: cache.regions lists r and s.",
+        ),
+        (
+            {"cache.r.expire": "5"},
+            "cache.r.expire = '5' belongs to no region: cache.regions lists no region.",
+        ),
+    ],
+)
+def test_mistaken_key(settings, sentence):
+    """A key that looks like an option, and a name that is none, are mistakes."""
+    assert problems(settings) == [sentence]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"cache.regions": "r", "cache.expires": "5"},
+        {"cache.regions": "r", "cache.r.expires": "5"},
+        {"cache.regions": "r", "cache.s.expire": "5"},
+        {"cache.regions": "r", "cache.backend": "dogpile.cache.memory"},
+    ],
+)
+def test_unknown_keys_when_lenient(settings):
+    """Read leniently, a key that is no option is a message, or nothing at all."""
+    assert len(read_region_settings(settings)[1]) == 1
+    quiet = {**settings, "beakerish.unknown_settings": "ignore"}
+    assert read_region_settings(quiet)[1] == ()
+
+
+def test_keys_of_others():
+    """A key under cache. that looks like none of ours is a message, as others own keys there."""
+    assert messages({"cache.regions": "r", "cache.backend": "dogpile.cache.memory"}) == [
+        "cache.backend = 'dogpile.cache.memory' is no option and has no effect."
+    ]
+
+
+def test_types_of_other_packages(odd_type):
+    """Under a type of another package unknown options are handed on, for that region alone."""
+    settings = {
+        "cache.regions": "a, b",
+        "cache.a.type": "odd",
+        "cache.a.flavour": "sour",
+        "cache.colour": "red",
+        "cache.tabel_name": "t",
+        "cache.table_name": "t",
+    }
+    read, said = read_region_settings(settings, strict=True)
+    assert read["a"].backend == {
+        "colour": "red",
+        "tabel_name": "t",
+        "table_name": "t",
+        "flavour": "sour",
+    }
+    assert read["b"].backend == {"table_name": "t"}
+    assert said == (
+        "cache.tabel_name = 't' is handed on to the backend. Did you mean cache.table_name?",
+        (
+            "cache.a.type = odd has no store of pyramid_beakerish yet: "
+            "only Beaker's own decorators can use this region."
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"cache.regions": "a", "cache.a.table_name": "t"},
+            "cache.a.table_name has no effect: only type = ext:database or database reads it.",
+        ),
+        (
+            {"cache.regions": "a", "cache.fsync": "true"},
+            "cache.fsync has no effect: only type = file reads it.",
+        ),
+        (
+            {"cache.regions": "a", "cache.log_file": "x"},
+            "cache.log_file has no effect: nothing reads it, in Beaker neither.",
+        ),
+        (
+            {"cache.expire": "5"},
+            "cache.expire has no effect: cache.regions lists no region.",
+        ),
+    ],
+)
+def test_option_without_effect(settings, message):
+    """An option that no region obeys is told, with the reason."""
+    assert messages(settings) == [message]
+
+
+def test_option_with_effect_on_one_region():
+    """An option that one of several regions reads has an effect, so nothing is said."""
+    settings = {"cache.regions": "a, b", "cache.data_dir": "/x", "cache.a.type": "file"}
+    assert messages({**settings, "cache.fsync": "true"}) == []
+
+
+def test_wrong_type():
+    """A type that nobody serves is told once, however many regions have it."""
+    (problem,) = problems({"cache.regions": "a, b", "cache.type": "memroy"})
+    assert problem.startswith("cache.type = 'memroy' is no type: use database, dbm, ")
+    assert problem.endswith(" Did you mean memory?")
+    (problem,) = problems({"cache.regions": "a", "cache.a.type": "cookie"})
+    assert problem.startswith("cache.a.type = 'cookie' is no type: use ")
+
+
+@pytest.mark.parametrize("prefix", ["cache.", "cache.a."])
+def test_longer_than_memcached_keeps(prefix):
+    """Memcached takes more than 30 days for a date in the past, so that nothing would be kept."""
+    settings = {"cache.regions": "a", "cache.a.type": "ext:memcached", f"{prefix}expire": "31d"}
+    with pytest.raises(SettingsError) as caught:
+        read_region_settings(settings)
+    assert caught.value.problems == (
+        (
+            f"{prefix}expire = '31d' is longer than memcached keeps anything, which is 30 days: "
+            "use 30d or less."
+        ),
+    )
+    settings[f"{prefix}expire"] = "30d"
+    assert read_region_settings(settings)[0]["a"].expire == 30 * 86400
+    settings[f"{prefix}expire"] = "none"
+    assert read_region_settings(settings)[0]["a"].expire is None
+
+
+def test_requirements():
+    """What a region's type needs is a mistake when read strictly, unless it is switched off."""
+    settings = {"cache.regions": "a, b", "cache.type": "file", "cache.b.enabled": "false"}
+    sentence = "cache.a.type = file needs cache.a.data_dir."
+    assert problems(settings) == [sentence]
+    with pytest.raises(SettingsError) as caught:
+        read_settings(settings)
+    assert caught.value.problems == (sentence,)
+    assert missing_requirements(read_region_settings(settings)[0]["a"]) == [sentence]
+
+
+def test_requirements_of_beakers_types(monkeypatch):
+    """A region of a type that only Beaker serves needs what Beaker's backend needs."""
+    monkeypatch.setitem(__import__("sys").modules, "redis", None)
+    assert problems({"cache.regions": "a", "cache.type": "ext:redis"}) == [
+        "cache.a.type = ext:redis needs cache.a.url.",
+        "cache.a.type = ext:redis needs redis: install it.",
+    ]

@@ -1,0 +1,499 @@
+"""Session settings: defaults, keys that are no options, formats, messages, and requirements."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import FrozenInstanceError
+
+import pytest
+from beaker import crypto
+from beaker.container import MemoryNamespaceManager
+from beaker.session import Session
+
+from pyramid_beakerish.errors import SettingsError
+from pyramid_beakerish.settings import (
+    SessionSettings,
+    missing_requirements,
+    read_session_settings,
+    read_settings,
+    session_settings,
+)
+from pyramid_beakerish.stores.memory import MemoryStore
+
+SECRET = "a secret that is long enough to be one"
+NEW_SECRET = "python -c 'import secrets; print(secrets.token_urlsafe(32))' makes one."
+SIGNED = {"session.secret": SECRET}
+
+
+def problems(settings):
+    """Give the mistakes that strict reading finds."""
+    with pytest.raises(SettingsError) as caught:
+        read_settings(settings)
+    return list(caught.value.problems)
+
+
+def messages(settings):
+    """Give the messages of strict reading, for sessions with a good secret."""
+    return list(read_settings({**SIGNED, **settings}).messages)
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Install a package that registers entry points, for as long as the test runs."""
+
+    def install(group, name, module):
+        folder = tmp_path / "odd-1.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: odd\nVersion: 1.0\n")
+        (folder / "entry_points.txt").write_text(f"[{group}]\n{name} = {module}\n")
+        monkeypatch.syspath_prepend(str(tmp_path))
+
+    return install
+
+
+@pytest.fixture
+def without_aes(monkeypatch):
+    """Take away the libraries that Beaker encrypts with."""
+    monkeypatch.setattr(crypto, "CRYPTO_MODULES", {})
+    for name in ("pyca_cryptography", "pycrypto"):
+        monkeypatch.delattr(crypto, name, raising=False)
+        monkeypatch.setitem(sys.modules, f"beaker.crypto.{name}", None)
+
+
+@pytest.fixture
+def with_aes(monkeypatch):
+    """Register a crypto module under the name test-aes, as an application may."""
+
+    class Aes:
+        has_aes = True
+
+    monkeypatch.setattr(crypto, "CRYPTO_MODULES", {"test-aes": Aes, "default": Aes})
+
+
+def test_defaults():
+    """Settings that say nothing give Beaker's defaults, but for those that design changed."""
+    assert read_settings(SIGNED).session == SessionSettings(
+        secret=(SECRET,), given={"secret": (SECRET,)}
+    )
+    session = SessionSettings()
+    assert (session.type, session.key, session.timeout) == (
+        "memory", "beaker.session.id", 14 * 86400,
+    )  # fmt: skip
+    assert (session.touch_interval, session.lifetime) == (60, None)
+    assert (session.secure, session.httponly, session.samesite) == ("auto", True, "Lax")
+    assert (session.data_serializer, session.format) == ("msgpack", "beakerish")
+
+
+def test_settings_are_frozen():
+    """Settings cannot be changed after they were read."""
+    with pytest.raises(FrozenInstanceError):
+        SessionSettings().timeout = 1
+
+
+def test_data_dir_means_file():
+    """Without a type, a data_dir means files."""
+    assert session_settings(data_dir="/x")[0].type == "file"
+    assert session_settings(data_dir="/x", type="memory")[0].type == "memory"
+
+
+def test_file_dir_stands_in_for_data_dir():
+    """Settings for Beaker's files may name file_dir alone; our store takes it for data_dir."""
+    assert session_settings(type="file", file_dir="/f")[0].data_dir == "/f"
+    assert session_settings(type="file", file_dir="/f", data_dir="/d")[0].data_dir == "/d"
+    assert session_settings(type="file", file_dir="/f", format="beaker")[0].data_dir is None
+
+
+@pytest.mark.parametrize(
+    ("timeout", "interval"), [("10m", 60), ("100", 10), ("14d", 60), ("none", 60)]
+)
+def test_touch_interval(timeout, interval):
+    """A read is recorded every tenth of the timeout, at least every minute."""
+    assert session_settings(timeout=timeout)[0].touch_interval == interval
+    assert session_settings(timeout=timeout, touch_interval="5s")[0].touch_interval == 5
+
+
+def test_store_object_is_a_type():
+    """A store is taken as it is."""
+    store = MemoryStore.from_settings(SessionSettings(), lambda: 0.0)
+    assert session_settings(type=store)[0].type is store
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (
+            {"session.timeot": "30m"},
+            "session.timeot = '30m' is no option. Did you mean session.timeout?",
+        ),
+        (
+            {"beaker.session.htponly": "true"},
+            "beaker.session.htponly = 'true' is no option. Did you mean beaker.session.httponly?",
+        ),
+        (
+            {"session.secrets": "hunter2"},
+            "session.secrets = '***' is no option. Did you mean session.secret?",
+        ),
+        ({"session.color": "red"}, "session.color = 'red' is no option."),
+        ({"session.": 1}, "session. = 1 is no option."),
+        ({"session.color": None}, "session.color = None is no option."),
+        ({"session.color": {}}, "session.color = <dict> is no option."),
+    ],
+)
+def test_unknown_key(settings, sentence):
+    """A key that is no option is a mistake, with the option that was probably meant."""
+    assert problems(settings) == [sentence]
+    assert sentence in read_session_settings(settings)[1]
+    assert messages({**settings, "beakerish.unknown_settings": "warn"}) == [sentence]
+    assert messages({**settings, "beakerish.unknown_settings": "ignore"}) == []
+    with pytest.raises(SettingsError):
+        read_session_settings({**settings, "beakerish.unknown_settings": "error"})
+
+
+def test_wrong_unknown_settings():
+    """What becomes of unknown settings is told in one of three words."""
+    settings = {"beakerish.unknown_settings": "shout", "session.color": "red"}
+    assert problems(settings) == [
+        "beakerish.unknown_settings = 'shout' is not allowed: use error, warn or ignore.",
+        "session.color = 'red' is no option.",
+    ]
+
+
+def test_session_settings_without_prefix():
+    """Options that are given directly are named without a prefix."""
+    session, said = session_settings(timeout="60", secret=SECRET, color="red", auto=True)
+    assert session.timeout == 60
+    assert said == (
+        "color = 'red' is no option.",
+        "auto has no effect: every change is saved without being asked for.",
+    )
+    with pytest.raises(SettingsError, match=r"^secure = 'x' is not a boolean: use true, false"):
+        session_settings(secure="x")
+
+
+def test_given_options():
+    """The given options are listed converted, without the two that pyramid_beaker takes out."""
+    session, _ = read_session_settings(
+        {
+            "session.auto": "true",
+            "session.key": "foo",
+            "session.cookie_on_exception": "false",
+            "session.constant_csrf_token": "x",
+            "session.url": None,
+        }
+    )
+    assert session.given == {"auto": True, "key": "foo"}
+    assert len(session.given) == 2
+    assert session.cookie_on_exception is False
+    assert session.constant_csrf_token == "x"
+
+
+def test_no_repr_shows_a_value():
+    """The repr of settings and of their parts names options and no values."""
+    session, _ = session_settings(secret=SECRET, url="redis://:pw@h", type="ext:redis")
+    assert repr(session) == "<SessionSettings <options: secret, type, url>>"
+    assert repr(session.given) == "<options: secret, type, url>"
+    assert repr(session.backend) == "<options: none>"
+    assert SECRET not in repr(read_settings(SIGNED))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"auto": "true"}, "every change is saved without being asked for"),
+        ({"invalidate_corrupt": "1"}, "a session that cannot be read always becomes a new one"),
+        ({"webtest_varname": "s"}, "only Beaker's WSGI middleware reads it"),
+        ({"crypto_type": "default"}, "nothing is encrypted without session.encrypt_key"),
+        ({"encrypt_nonce_bits": "48"}, "nothing is encrypted without session.encrypt_key"),
+        ({"log_file": "x"}, "nothing reads it, in Beaker neither"),
+        ({"protocol": "binary"}, "nothing reads it, in Beaker neither"),
+        ({"fsync": "true"}, "only session.type = file reads it"),
+        (
+            {"table_name": "t"},
+            "only session.type = ext:database or database reads it",
+        ),
+        ({"sa.pool_size": "5"}, "only session.type = ext:database or database reads it"),
+        (
+            {"lifetime": "1d", "format": "beaker"},
+            "Beaker keeps the sessions and has no such option",
+        ),
+    ],
+)
+def test_option_without_effect(settings, message):
+    """An option that is accepted and has no effect is told, with the reason."""
+    name = next(iter(settings))
+    written = {f"session.{name}": value for name, value in settings.items()}
+    assert messages(written) == [f"session.{name} has no effect: {message}."]
+
+
+def test_beakers_options_are_obeyed_where_beaker_serves():
+    """Where Beaker keeps the sessions its options have an effect, so nothing is said."""
+    settings = {"session.format": "beaker", "session.auto": "true", "session.rotate_on": "x"}
+    assert messages(settings) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, [f"session.secret is missing, so cookies are not signed: {NEW_SECRET}"]),
+        ({"session.use_cookies": "false"}, []),
+        (
+            {"session.secret": f"{SECRET}\nshort"},
+            [
+                f"session.secret is shorter than 32 characters and may be guessed: {NEW_SECRET}",
+            ],
+        ),
+        (
+            {"session.format": "beaker", "session.secret": f"{SECRET}\n{SECRET}x"},
+            ["session.secret has several lines, and Beaker takes the first alone."],
+        ),
+        (
+            {"session.type": "cookie", "session.validate_key": "short"},
+            [
+                (
+                    "Beaker keeps the sessions: session.validate_key is an option of Beaker's "
+                    "own sessions."
+                ),
+                (
+                    "session.validate_key is shorter than 32 characters and may be guessed: "
+                    f"{NEW_SECRET}"
+                ),
+            ],
+        ),
+    ],
+)
+def test_messages_about_secrets(settings, expected):
+    """A secret that is missing or weak is told; a good one is not."""
+    assert list(read_session_settings(settings)[1]) == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"type": "dbm"}, "session.type = dbm has no store of pyramid_beakerish yet"),
+        ({"type": "cookie"}, "session.type = cookie has no store of pyramid_beakerish yet"),
+        (
+            {"encrypt_key": "x"},
+            "session.encrypt_key is an option of Beaker's own sessions",
+        ),
+        (
+            {"session_class": "beaker.session:Session", "type": "dbm"},
+            "session.session_class is an option of Beaker's own sessions",
+        ),
+        (
+            {"namespace_class": MemoryNamespaceManager, "type": "anything"},
+            "session.namespace_class is an option of Beaker's own sessions",
+        ),
+    ],
+)
+def test_beaker_serves(settings, reason):
+    """What only Beaker can do is done by Beaker, with one sentence why."""
+    written = {f"session.{name}": value for name, value in settings.items()}
+    session, said = read_session_settings(written)
+    assert (session.format, session.beaker_reason) == ("beaker", reason)
+    assert said[0] == f"Beaker keeps the sessions: {reason}."
+    with pytest.raises(SettingsError) as caught:
+        read_session_settings({**written, "session.format": "beakerish"})
+    assert caught.value.problems == (f"session.format = 'beakerish' cannot be obeyed: {reason}.",)
+
+
+def test_beaker_on_request():
+    """Where Beaker was asked for there is no reason to tell, and Beaker's defaults hold."""
+    session, _ = session_settings(format="beaker", secret=SECRET)
+    assert (session.format, session.beaker_reason) == ("beaker", None)
+    assert (session.timeout, session.httponly) == (None, False)
+    assert session.data_serializer == "pickle"
+
+
+def test_session_class_object():
+    """A session class may be given itself, and takes options that nobody here knows."""
+
+    class Own(Session):
+        pass
+
+    session, said = session_settings(session_class=Own, secret=SECRET, flavour="sour", timeot=1)
+    assert session.given["session_class"] is Own
+    assert session.backend == {"flavour": "sour", "timeot": 1}
+    assert said == (
+        "timeot = 1 is handed on to the backend. Did you mean timeout?",
+        "Beaker keeps the sessions: session_class is an option of Beaker's own sessions.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (
+            {"data_serializer": "msgpack"},
+            (
+                "session.data_serializer = 'msgpack' is unknown to Beaker, which keeps these "
+                "sessions: use json, pickle or an object with dumps and loads."
+            ),
+        ),
+        (
+            {"save_accessed_time": "false", "timeout": "60"},
+            (
+                "session.save_accessed_time = 'false' cannot go with session.timeout where Beaker "
+                "keeps the sessions: leave one of them out."
+            ),
+        ),
+    ],
+)
+def test_what_beaker_cannot_do(settings, sentence):
+    """What Beaker would refuse at first use is refused at configuration."""
+    written = {f"session.{name}": value for name, value in settings.items()}
+    assert problems({"session.format": "beaker", **written}) == [sentence]
+    assert messages(written) == []
+
+
+def test_store_object_under_beaker():
+    """Beaker cannot use a store of ours."""
+    store = MemoryStore.from_settings(SessionSettings(), lambda: 0.0)
+    assert problems({"session.type": store, "session.format": "beaker"}) == [
+        "session.type = <MemoryStore> is unknown to Beaker, which is to keep these sessions."
+    ]
+
+
+TYPES = (
+    "use cookie, database, dbm, ext:database, ext:memcached, ext:mongodb, ext:redis, "
+    "ext:rediscluster, ext:sqla, file, memcached, memory or sqla."
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ("memry", f"'memry' is no type: {TYPES} Did you mean memory?"),
+        ("redis", f"'redis' is no type: {TYPES} Did you mean ext:redis?"),
+        ("zzz", f"'zzz' is no type: {TYPES}"),
+        (
+            "ext:google",
+            (
+                "'ext:google' cannot be served: the API that it called no longer exists. "
+                "Use another type."
+            ),
+        ),
+        (7, "7 is neither the name of a type nor a store."),
+    ],
+)
+def test_wrong_type(value, sentence):
+    """A type that nobody serves is a mistake, also when read leniently."""
+    assert problems({"session.type": value}) == [f"session.type = {sentence}"]
+    with pytest.raises(SettingsError):
+        session_settings(type=value)
+
+
+def test_types_of_other_packages(install):
+    """Under a type that another package registers with Beaker, unknown options are its own."""
+    install("beaker.backends", "odd", "beaker.container:MemoryNamespaceManager")
+    session = read_settings({"session.type": "odd", "session.colour": "red"}).session
+    assert session.format == "beaker"
+    assert session.backend == {"colour": "red"}
+
+
+def test_stores_of_other_packages(install):
+    """Under a store type that another package registers here, unknown options are its own."""
+    install("pyramid_beakerish.stores", "odd", "pyramid_beakerish.stores.memory:MemoryStore")
+    session = read_settings({"session.type": "odd", "session.colour": "red"}).session
+    assert session.format == "beakerish"
+    assert session.backend == {"colour": "red"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentences"),
+    [
+        (
+            {"type": "file"},
+            ["session.type = file needs session.data_dir."],
+        ),
+        (
+            {"type": "file", "format": "beaker", "file_dir": "/x"},
+            [
+                (
+                    "session.type = file needs session.data_dir, "
+                    "or session.file_dir and session.lock_dir."
+                )
+            ],
+        ),
+        (
+            {"type": "dbm"},
+            ["session.type = dbm needs session.data_dir, or session.dbm_dir and session.lock_dir."],
+        ),
+        ({"type": "cookie"}, ["session.type = cookie needs session.validate_key."]),
+        ({"type": "ext:redis"}, ["session.type = ext:redis needs session.url."]),
+        ({"type": "ext:rediscluster"}, ["session.type = ext:rediscluster needs session.urls."]),
+        (
+            {"type": "ext:sqla"},
+            [
+                "session.type = ext:sqla needs session.bind.",
+                "session.type = ext:sqla needs session.table.",
+            ],
+        ),
+        (
+            {"type": "ext:database"},
+            ["session.type = ext:database needs session.url, or session.sa.url."],
+        ),
+        ({"type": "ext:database", "sa.url": "sqlite://"}, []),
+        ({"type": "ext:database", "sa_opts": {"sa.url": "sqlite://"}}, []),
+        ({"type": "ext:mongodb", "url": object()}, []),
+        ({"type": "dbm", "dbm_dir": "/x", "lock_dir": "/y"}, []),
+        ({"type": "memory"}, []),
+        ({"namespace_class": MemoryNamespaceManager, "type": "file"}, []),
+    ],
+)
+def test_what_a_type_needs(settings, sentences, tmp_path, monkeypatch):
+    """What a type needs and lacks is a mistake when read strictly, and asked later otherwise."""
+    for library in ("redis", "sqlalchemy", "pymongo"):
+        (tmp_path / f"{library}.py").touch()
+        monkeypatch.delitem(sys.modules, library, raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    written = {f"session.{name}": value for name, value in settings.items()}
+    session, _ = read_session_settings(written)
+    assert missing_requirements(session) == sentences
+    if sentences:
+        assert problems(written) == sentences
+    else:
+        read_session_settings(written, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "libraries", "needed"),
+    [
+        ({"type": "ext:redis", "url": "u"}, ["redis"], "redis"),
+        (
+            {"type": "ext:memcached", "url": "u"},
+            ["memcache", "cmemcache", "bmemcached"],
+            "memcache or cmemcache or bmemcached",
+        ),
+        (
+            {"type": "ext:memcached", "url": "u", "memcache_module": "bmemcached"},
+            ["bmemcached"],
+            "bmemcached",
+        ),
+    ],
+)
+def test_client_library(settings, libraries, needed, monkeypatch):
+    """A client library that is not installed is missed at configuration."""
+    for library in libraries:
+        monkeypatch.setitem(sys.modules, library, None)
+    written = {f"session.{name}": value for name, value in settings.items()}
+    assert problems(written) == [f"session.type = {settings['type']} needs {needed}: install it."]
+
+
+def test_encryption_without_library(without_aes):
+    """Beaker would store clear text where it has no AES library; here that is a mistake."""
+    settings = {"session.encrypt_key": SECRET, "session.validate_key": SECRET}
+    assert problems(settings) == ["session.encrypt_key needs an AES library: install cryptography."]
+    assert problems({**settings, "session.crypto_type": "cryptography"}) == [
+        "session.crypto_type = cryptography needs that library: install it."
+    ]
+    session, _ = read_session_settings(settings)
+    assert missing_requirements(session)
+
+
+def test_encryption(with_aes):
+    """Encryption by Beaker needs a validate_key beside the encrypt_key."""
+    settings = {"session.encrypt_key": SECRET, "session.crypto_type": "test-aes"}
+    assert problems(settings) == ["session.encrypt_key needs session.validate_key."]
+    settings["session.validate_key"] = SECRET
+    assert read_settings(settings).session.format == "beaker"
+    assert read_settings({"session.type": "cookie", "session.validate_key": SECRET}).session
