@@ -1,0 +1,211 @@
+"""The file store: several processes, forks, kills, and the locks between them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import signal
+import sys
+import threading
+import time
+import types
+from hashlib import blake2b
+
+import pytest
+
+from pyramid_beakerish.errors import StoreUnavailable
+from pyramid_beakerish.stores.file import FileStore
+from pyramid_beakerish.stores.locks import FileLock
+from pyramid_beakerish.testing import FrozenClock
+from pyramid_beakerish.testing.stores import count_up, exit_with, stamped, succeeds_in_child
+from tests.file_help import HOUR, entries, files, fill
+
+
+@pytest.fixture
+def clock():
+    return FrozenClock()
+
+
+@pytest.fixture
+def store(tmp_path, clock):
+    store = FileStore(tmp_path, clock=clock)
+    yield store
+    store.close()
+
+
+def start_child(work):
+    """Call the function in a child process; give its id."""
+    child = os.fork()
+    if child == 0:
+        exit_with(work)
+    return child
+
+
+def wait_for(child):
+    """Give how the child ended."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+class TestProcesses:
+    def test_no_swap_is_lost(self, store, tmp_path, clock):
+        """When 4 processes count by swapping, no count is lost."""
+        store.set("count", stamped(b"0"), None)
+        children = [
+            start_child(lambda: count_up(FileStore(tmp_path, clock=clock), "count", 50))
+            for _ in range(2)
+        ]
+        # These two use their parent's store, whose lock files are already open.
+        children += [start_child(lambda: count_up(store, "count", 50)) for _ in range(2)]
+        assert [wait_for(child) for child in children] == [0] * 4
+        assert store.load("count")[0][8:] == b"200"
+
+    def test_two_stores_in_one_process(self, store, tmp_path, clock):
+        """Two stores of one process on one folder exclude each other."""
+        other = FileStore(tmp_path, clock=clock)
+        store.set("count", stamped(b"0"), None)
+        threads = [
+            threading.Thread(target=count_up, args=(each, "count", 60)) for each in (store, other)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert store.load("count")[0][8:] == b"120"
+
+    def test_killed_at_any_moment(self, store, tmp_path, clock):
+        """Whenever a writer is killed, the old or the new value is there, and no litter."""
+        keys = [f"k{number}" for number in range(4)]
+        sizes = (10, 40_000, 300_000)
+
+        def write_for_ever():
+            mine = FileStore(tmp_path, clock=clock)
+            for number in range(10**9):
+                mine.set(keys[number % 4], stamped(b"%d" % (number % 10) * sizes[number % 3]), None)
+
+        for key in keys:
+            store.set(key, stamped(b"0" * 10), None)
+        dice = random.Random(5)
+        for _ in range(30):
+            child = start_child(write_for_ever)
+            time.sleep(dice.uniform(0.001, 0.02))
+            os.kill(child, signal.SIGKILL)
+            assert wait_for(child) == -signal.SIGKILL
+            for key in keys:
+                contents = store.load(key)[0][8:]
+                assert len(set(contents)) == 1
+                assert len(contents) in sizes
+        assert len(entries(tmp_path)) == 4
+        assert len(files(tmp_path)) <= 4 + 2 * 16
+        for key in keys:
+            store.set(key, stamped(), None)
+        assert not [path for path in files(tmp_path) if path.suffix == ".tmp"]
+
+    def test_readers_see_whole_values(self, store, tmp_path, clock):
+        """A reader beside a writer finds one value or the next, never a part."""
+        store.set("k", stamped(b"0" * 20_000), None)
+
+        def write():
+            mine = FileStore(tmp_path, clock=clock)
+            for number in range(300):
+                mine.set("k", stamped(b"%d" % (number % 10) * 20_000), None)
+
+        child = start_child(write)
+        while os.waitpid(child, os.WNOHANG) == (0, 0):
+            contents = store.load("k")[0][8:]
+            assert contents == contents[:1] * 20_000
+
+    def test_a_fork_while_locked(self, store):
+        """A child made while another thread writes can write too, once that is done."""
+        store.set("count", stamped(b"0"), None)
+        writer = threading.Thread(target=count_up, args=(store, "count", 100))
+        writer.start()
+        children = [start_child(lambda: count_up(store, "count", 20)) for _ in range(3)]
+        assert [wait_for(child) for child in children] == [0, 0, 0]
+        writer.join()
+        assert store.load("count")[0][8:] == b"160"
+
+    def test_child_goes_on_sweeping(self, store, tmp_path, clock):
+        """A child whose parent's walk was under way begins its own."""
+        fill(store, "old", 300, ttl=60)
+        clock.advance(HOUR)
+        store.set("new", stamped(), None)
+        assert succeeds_in_child(lambda: fill(store, "new", 60))
+        assert len(entries(tmp_path)) == 61
+
+
+class TestLock:
+    def test_others_wait_no_longer_than_told(self, tmp_path, clock):
+        """A process that was stopped while it wrote does not stop the others for ever."""
+        with FileLock(str(tmp_path / "beakerish" / f"{digit_of('k')}.lock"), patience=1):
+            store = FileStore(tmp_path, clock=clock, patience=0.01)
+            with pytest.raises(StoreUnavailable, match=r"a lock of the file store for 0\.01 s"):
+                store.set("k", stamped(), None)
+        store.set("k", stamped(), None)
+        assert store.load("k")
+
+    def test_threads_wait_no_longer_than_told(self, tmp_path):
+        """A thread that waits for another one of the same store gives up too."""
+        lock = FileLock(str(tmp_path / "lock"), patience=0.01)
+        with lock, pytest.raises(StoreUnavailable), lock:
+            pass
+        with lock:
+            pass
+
+    def test_waiting(self, tmp_path):
+        """Who waits goes on when the holder has left."""
+        holder, waiter = (FileLock(str(tmp_path / "lock"), patience=10) for _ in range(2))
+        order = []
+
+        def wait():
+            with waiter:
+                order.append("waiter")
+
+        with holder:
+            thread = threading.Thread(target=wait)
+            thread.start()
+            thread.join(0.02)
+            order.append("holder")
+        thread.join()
+        assert order == ["holder", "waiter"]
+
+    def test_lock_file_removed(self, tmp_path):
+        """A lock whose file was removed is taken on the file that others find."""
+        one, other = (FileLock(str(tmp_path / "lock"), patience=0.01) for _ in range(2))
+        with one:
+            pass
+        (tmp_path / "lock").unlink()
+        with other, pytest.raises(StoreUnavailable), one:
+            pass
+
+    def test_windows(self, tmp_path, monkeypatch):
+        """Where there is no fcntl the lock is Windows' own, of the first byte of the file."""
+        calls = []
+
+        def locking(fd, mode, size):
+            calls.append((mode, size))
+            if len(calls) == 1:
+                raise PermissionError(errno.EACCES, "Permission denied")
+
+        windows = types.SimpleNamespace(LK_NBLCK="lock", LK_UNLCK="unlock", locking=locking)
+        monkeypatch.setitem(sys.modules, "fcntl", None)
+        monkeypatch.setitem(sys.modules, "msvcrt", windows)
+        with FileLock(str(tmp_path / "lock"), patience=1):
+            assert calls == [("lock", 1), ("lock", 1)]
+        assert calls[2:] == [("unlock", 1)]
+
+    def test_descriptors_are_given_back(self, tmp_path, clock):
+        """Closing a store, or dropping it, closes its files."""
+        before = len(os.listdir("/proc/self/fd"))
+        store = FileStore(tmp_path, clock=clock)
+        fill(store, "k", 60)
+        store.close()
+        assert len(os.listdir("/proc/self/fd")) == before
+        fill(store, "k", 60)
+        del store
+        assert len(os.listdir("/proc/self/fd")) == before
+
+
+def digit_of(key):
+    """Give the first digit of the name of the key's file, which names its lock."""
+    return blake2b(key.encode(), digest_size=20).hexdigest()[0]

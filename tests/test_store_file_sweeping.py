@@ -1,0 +1,188 @@
+"""The file store: a write sweeps a little, and writes together sweep all."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+
+import pytest
+
+from pyramid_beakerish.stores.file import FileStore
+from pyramid_beakerish.testing import FrozenClock
+from pyramid_beakerish.testing.stores import stamped
+from tests.file_help import HOUR, entries, fill
+
+
+@pytest.fixture
+def clock():
+    return FrozenClock()
+
+
+@pytest.fixture
+def store(tmp_path, clock):
+    store = FileStore(tmp_path, clock=clock)
+    yield store
+    store.close()
+
+
+class TestSweeping:
+    def test_one_pass_of_writes(self, store, tmp_path, clock):
+        """As many writes as there are entries leave nothing that expired an hour ago."""
+        fill(store, "old", 300, ttl=60)
+        fill(store, "alive", 100)
+        clock.advance(HOUR + 60)
+        fill(store, "alive", 40)
+        assert len(entries(tmp_path)) == 100
+
+    def test_a_pass_that_was_under_way(self, store, tmp_path, clock):
+        """It does not matter that a walk had begun before they expired."""
+        fill(store, "old", 300, ttl=60)
+        store.close()
+        again = FileStore(tmp_path, clock=clock)
+        fill(again, "alive", 8)
+        clock.advance(HOUR + 60)
+        fill(again, "alive", 60)
+        assert len(entries(tmp_path)) == 60
+
+    def test_after_a_restart(self, store, tmp_path, clock):
+        """A store that is made anew removes what an earlier one had stored."""
+        fill(store, "old", 100, ttl=60)
+        clock.advance(HOUR + 60)
+        fill(FileStore(tmp_path, clock=clock), "alive", 20)
+        assert len(entries(tmp_path)) == 20
+
+    @pytest.mark.parametrize("when", [0, 10**9, 1_700_000_001, 4 * 10**9])
+    def test_time_stamps_of_a_copy(self, store, tmp_path, clock, when):
+        """Where the time stamps are not ours the entry's own expiry decides."""
+        fill(store, "old", 50, ttl=60)
+        fill(store, "alive", 50, ttl=10 * HOUR)
+        fill(store, "for ever", 50)
+        for path in entries(tmp_path):
+            os.utime(path, (when, when))
+        clock.advance(HOUR + 60)
+        fill(FileStore(tmp_path, clock=clock), "new", 50)
+        assert sorted({key[:3] for key in store.keys("")}) == ["ali", "for", "new"]
+        assert len(entries(tmp_path)) == 150
+
+    def test_time_stamps_are_restored(self, store, tmp_path, clock):
+        """An entry whose time stamps were lost is read once by who sweeps, not each time."""
+        store.set("k", stamped(), 10 * HOUR)
+        (path,) = entries(tmp_path)
+        before = path.stat().st_mtime_ns
+        os.utime(path)
+        assert store.sweep() == 0
+        assert path.stat().st_mtime_ns == before
+
+    def test_alive_entries_are_not_read(self, store, tmp_path):
+        """A sweep reads no file that the time stamps tell is alive."""
+        fill(store, "alive", 30, ttl=60)
+        fill(store, "for ever", 30)
+        for path in entries(tmp_path):
+            times = path.stat()
+            path.write_bytes(b"unreadable")
+            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        assert store.sweep() == 0
+
+    def test_at_most_20_at_each_write(self, store, tmp_path, clock):
+        """A write examines at most 20 entries, and no more folders than that."""
+        fill(store, "old", 300, ttl=60)
+        clock.advance(HOUR + 60)
+        again = FileStore(tmp_path, clock=clock)
+        for _ in range(5):
+            before = len(entries(tmp_path))
+            again.set("new", stamped(), None)
+            assert before - 20 <= len(entries(tmp_path)) <= before + 1
+
+    def test_folders_listed_at_each_write(self, store, tmp_path, clock):
+        """A write lists at most 20 folders, and none at all between two walks."""
+        listed = []
+        counting = [False]
+
+        def hook(event, args):
+            if counting[0] and event == "os.listdir" and str(tmp_path) in str(args[0]):
+                listed.append(args[0])
+
+        sys.addaudithook(hook)
+        fill(store, "alive", 300)
+        fill(store, "alive", 40)
+        counting[0] = True
+        store.set("alive0", stamped(), None)
+        assert listed == []
+        clock.advance(600)
+        store.set("alive0", stamped(), None)
+        counting[0] = False
+        assert 2 <= len(listed) <= 21
+
+    def test_sweep_tells_how_much(self, store, tmp_path, clock):
+        """A sweep removes at once all that has expired, to the second."""
+        fill(store, "old", 30, ttl=60)
+        fill(store, "alive", 30, ttl=61)
+        clock.advance(60)
+        assert store.sweep() == 30
+        assert len(entries(tmp_path)) == 30
+
+    def test_expiry_between_two_seconds(self, store, clock):
+        """An entry whose time ends within a second is swept at most a second later."""
+        store.set("k", stamped(), 0.5)
+        clock.advance(0.5)
+        assert store.load("k") is None
+        clock.advance(0.5)
+        assert store.sweep() == 1
+
+    def test_removed_by_another_process(self, store, tmp_path, clock, monkeypatch):
+        """What somebody else removes while it is being examined is nobody's error."""
+        fill(store, "old", 3, ttl=60)
+        clock.advance(HOUR)
+        other = FileStore(tmp_path, clock=clock)
+        real = os.stat
+
+        def late_stat(path):
+            monkeypatch.setattr(os, "stat", real)
+            found = real(path)
+            assert other.sweep() == 3
+            return found
+
+        monkeypatch.setattr(os, "stat", late_stat)
+        assert store.sweep() == 0
+
+    def test_one_sweeps_at_a_time(self, store, tmp_path, clock, monkeypatch):
+        """A write that comes while another one sweeps does not wait for it."""
+        fill(store, "old", 10, ttl=60)
+        clock.advance(HOUR)
+        again = FileStore(tmp_path, clock=clock)
+        real = os.stat
+
+        def stat_during_which_somebody_writes(path):
+            monkeypatch.setattr(os, "stat", real)
+            again.set("meanwhile", stamped(), None)
+            return real(path)
+
+        monkeypatch.setattr(os, "stat", stat_during_which_somebody_writes)
+        again.set("new", stamped(), None)
+        assert os.stat is real
+        assert set(store.keys("")) == {"new", "meanwhile"}
+        assert len(entries(tmp_path)) == 2
+
+    def test_foreign_files_are_left_alone(self, store, tmp_path):
+        """A file whose name is not one of ours is neither read nor removed."""
+        store.set("k", stamped(), None)
+        (path,) = entries(tmp_path)
+        foreign = path.with_name(".nfs0001")
+        foreign.write_bytes(b"")
+        store.sweep()
+        assert list(store.keys("")) == ["k"]
+        assert foreign.exists()
+
+    def test_threads_sweep_together(self, store, tmp_path, clock):
+        """Writes of several threads sweep together without an error."""
+        fill(store, "old", 200, ttl=60)
+        clock.advance(HOUR)
+        again = FileStore(tmp_path, clock=clock)
+        threads = [threading.Thread(target=fill, args=(again, f"t{n}-", 20)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        fill(again, "t0-", 20)
+        assert len(entries(tmp_path)) == 80
