@@ -69,22 +69,19 @@ def to_tree(value: Any, form: Form, within: tuple[type, ...] = ()) -> Any:
     """
     kind = type(value)
     is_native = form.natives.get(kind)
-    native = is_native is not None and is_native(value)
-    if native and kind is not list and kind is not dict:
-        return value
-    if len(within) > DEEPEST:
-        remedy = f"it lies more than {DEEPEST} containers deep, or in itself: flatten it"
-        raise _refusal(kind, (), remedy)
-    inner = (*within, kind)
-    if not native:
-        return _tagged(value, form, inner)
+    if is_native is None or not is_native(value):
+        return _tagged(value, form, within)
     if kind is list:
+        inner = _inside(kind, within)
         return [to_tree(item, form, inner) for item in value]
-    return {key: to_tree(item, form, inner) for key, item in value.items()}
+    if kind is dict:
+        inner = _inside(kind, within)
+        return {key: to_tree(item, form, inner) for key, item in value.items()}
+    return value
 
 
-def _tagged(value: Any, form: Form, inner: tuple[type, ...]) -> Any:
-    kind, within = inner[-1], inner[:-1]
+def _tagged(value: Any, form: Form, within: tuple[type, ...]) -> Any:
+    kind = type(value)
     row = BY_KIND.get(kind)
     if row is None:
         raise _refusal(kind, within, _remedy(kind))
@@ -92,16 +89,24 @@ def _tagged(value: Any, form: Form, inner: tuple[type, ...]) -> Any:
         plain = row.to_plain(value)
     except _UnfitError as unfit:
         raise _refusal(kind, within, str(unfit)) from None
-    return form.tagged(row, _content(row, plain, form, inner))
+    return form.tagged(row, _content(row, plain, form, within))
 
 
-def _content(row: Row, plain: Any, form: Form, inner: tuple[type, ...]) -> Any:
+def _content(row: Row, plain: Any, form: Form, within: tuple[type, ...]) -> Any:
     if not row.nested:
         return plain
+    inner = _inside(row.kind, within)
     content = [to_tree(item, form, inner) for item in plain]
     if row.unordered:  # equal sets are equal bytes, though they iterate as they were filled
         content.sort(key=form.spell)
     return content
+
+
+def _inside(kind: type, within: tuple[type, ...]) -> tuple[type, ...]:
+    if len(within) == DEEPEST:
+        remedy = f"it lies in {DEEPEST} other containers, or in itself: flatten it"
+        raise _refusal(kind, (), remedy)
+    return (*within, kind)
 
 
 def type_name(kind: type) -> str:
