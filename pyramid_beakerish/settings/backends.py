@@ -33,6 +33,11 @@ def beaker_options(settings: SessionSettings) -> dict[str, Any]:
 
     Durations are whole seconds, the secret and the keys are the first one that was given,
     and ``secure = auto`` is left out, as it takes a request to answer it.
+
+    Example::
+
+        session, messages = session_settings(format="beaker", timeout="30m")
+        assert beaker_options(session) == {"timeout": 1800}
     """
     options = {
         name: _for_beaker(name, value)
@@ -46,6 +51,10 @@ def beaker_region_options(region: RegionSettings) -> dict[str, Any]:
     """Give what ``beaker.cache.cache_regions`` is to hold for a region.
 
     These are exactly the keys that pyramid_beaker writes, and the given backend options.
+
+    Example::
+
+        beaker.cache.cache_regions["short"] = beaker_region_options(regions["short"])
     """
     return {
         "data_dir": region.data_dir,

@@ -69,6 +69,11 @@ def read_session_settings(
     to `missing_requirements` at first use.
 
     Raises `SettingsError` with a sentence for each mistake that there is.
+
+    Example::
+
+        session, messages = read_session_settings({"session.timeout": "30m"})
+        assert session.timeout == 1800
     """
     report = _report(settings, strict)
     session = _read_session(settings, report)
@@ -87,6 +92,11 @@ def read_region_settings(
     to `missing_requirements` at first use.
 
     Raises `SettingsError` with a sentence for each mistake that there is.
+
+    Example::
+
+        regions, messages = read_region_settings({"cache.regions": "short", "cache.expire": "5s"})
+        assert regions["short"].expire == 5
     """
     report = _report(settings, strict)
     regions = _read_regions(settings, report)
