@@ -1,0 +1,306 @@
+"""Which calls share an entry, and which arguments cannot be told apart."""
+
+from __future__ import annotations
+
+import enum
+import math
+import re
+from collections import namedtuple
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from decimal import Decimal
+from pathlib import PurePosixPath
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyramid_beakerish.cache.errors import CacheKeyError, CacheUsageError
+from pyramid_beakerish.cache.keys import CallKeys
+from pyramid_beakerish.cache.spelling import NoStableKeyError, spell
+
+Point = namedtuple("Point", "x y")
+
+
+class Colour(enum.Enum):
+    RED = 1
+    CRIMSON = 1
+    BLUE = 2
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+
+
+class Right(enum.Flag):
+    READ = 1
+    WRITE = 2
+
+
+class Keyed:
+    def __init__(self, number):
+        self.number = number
+
+    def __cache_key__(self):
+        return self.number
+
+
+class OtherKeyed(Keyed):
+    pass
+
+
+class Plain:
+    pass
+
+
+class Zone(tzinfo):
+    def utcoffset(self, moment):
+        return timedelta(0)
+
+
+atoms = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 3),
+    st.floats(allow_nan=False),
+    st.sampled_from([0.0, -0.0, 1.0]),
+    st.text("ab:1tsN ", max_size=4),
+    st.binary(max_size=2),
+    st.decimals(allow_nan=False, places=1),
+    st.dates(),
+    st.datetimes(),
+    st.times(),
+    st.timedeltas(),
+    st.sampled_from([Colour.RED, Colour.BLUE, Level.LOW, Right.READ, Right.READ | Right.WRITE]),
+)
+hashables = st.recursive(
+    atoms, lambda inner: st.lists(inner, max_size=2).map(tuple) | st.frozensets(inner, max_size=2)
+)
+values = st.recursive(
+    hashables,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.lists(inner, max_size=3).map(tuple),
+        st.dictionaries(hashables, inner, max_size=2),
+        st.sets(hashables, max_size=2),
+    ),
+    max_leaves=6,
+)
+
+
+def alike(one, other):
+    """Tell whether two values are equal and of the same types, all the way down."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(alike, one, other))
+    if isinstance(one, dict):
+        return paired(list(one.items()), list(other.items()))
+    if isinstance(one, (set, frozenset)):
+        return paired(list(one), list(other))
+    if isinstance(one, (float, Decimal, datetime, time)):
+        return repr(one) == repr(other)
+    return one == other
+
+
+def paired(these, those):
+    return len(these) == len(those) and all(any(alike(a, b) for b in those) for a in these)
+
+
+@given(values, values)
+def test_only_equal_values_of_equal_types_have_one_spelling(one, other):
+    """Two values are spelt the same if and only if they are equal and of the same types."""
+    assert (spell(one) == spell(other)) == alike(one, other)
+
+
+@given(st.lists(atoms, max_size=3), st.lists(atoms, max_size=3))
+def test_only_equal_arguments_have_one_key(these, those):
+    """Two calls share a key if and only if their arguments are equal and of the same types."""
+
+    def function(*args):
+        """Take anything."""
+
+    keys = CallKeys(function)
+    assert (keys.of_call(these, {}) == keys.of_call(those, {})) == alike(these, those)
+
+
+DIFFERENT = [
+    (("a b", "c"), ("a", "b c")),
+    ((1,), ("1",)),
+    ((1,), (1.0,)),
+    ((1,), (True,)),
+    ((0.0,), (-0.0,)),
+    ((None,), ("None",)),
+    ((True,), ("True",)),
+    ((b"x",), ("b'x'",)),
+    ((), ("",)),
+    (("é",), ("\\xe9",)),
+    (([1],), ((1,),)),
+    (({1},), (frozenset({1}),)),
+    (([[1], []],), ([[], [1]],)),
+    ((Colour.RED,), (1,)),
+    ((Level.LOW,), (1,)),
+    ((Right.READ,), (Right.READ | Right.WRITE,)),
+    ((Keyed(1),), (OtherKeyed(1),)),
+    ((Keyed(1),), (Keyed(2),)),
+    ((Point(1, 2),), ((1, 2),)),
+    ((Plain,), (Keyed,)),
+    ((date(2026, 1, 1),), (datetime(2026, 1, 1),)),
+    ((datetime(2026, 1, 1),), (datetime(2026, 1, 1, tzinfo=timezone.utc),)),
+    (
+        (datetime(2026, 1, 1, tzinfo=ZoneInfo("Europe/Berlin")),),
+        (datetime(2026, 1, 1, tzinfo=ZoneInfo("Europe/Paris")),),
+    ),
+    ((datetime(2026, 1, 1),), (datetime(2026, 1, 1, fold=1),)),
+    ((Decimal("1.0"),), (Decimal("1.00"),)),
+    ((PurePosixPath("a"),), ("a",)),
+    ((1j,), (1,)),
+    ((timedelta(1),), (timedelta(seconds=1),)),
+    ((UUID(int=1),), (UUID(int=2),)),
+    ((10**5000,), (10**5000 + 1,)),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), DIFFERENT)
+def test_what_beaker_confuses_is_told_apart(one, other):
+    """Arguments that differ in value or type have different keys."""
+
+    def function(*args):
+        """Take anything."""
+
+    keys = CallKeys(function)
+    assert keys.of_call(one, {}) != keys.of_call(other, {})
+
+
+SAME = [
+    ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
+    (set("abcdef"), set("fedcba")),
+    (math.nan, float("nan")),
+    (Colour.RED, Colour.CRIMSON),
+    (Keyed(1), Keyed(1)),
+    (UUID(int=3), UUID(int=3)),
+    (time(1, 2, tzinfo=timezone.utc), time(1, 2, tzinfo=timezone.utc)),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SAME)
+def test_equal_values_have_one_spelling(one, other):
+    """The order of a set or dict, and the identity of an object, do not matter."""
+    assert spell(one) == spell(other)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [object(), Plain(), [Plain()], lambda: 1, bytearray(b"x"), range(3), time(tzinfo=Zone())],
+    ids=lambda value: type(value).__name__,
+)
+def test_no_stable_key_is_an_error(value):
+    """A value whose repr need not tell it from others is refused, and its type named."""
+    with pytest.raises(NoStableKeyError):
+        spell(value)
+
+
+def test_refused_argument_is_named_with_remedies():
+    """The error names the function, the parameter, the type and what to do."""
+
+    def rights(user, item=1):
+        """Take a user."""
+
+    expected = (
+        f"{__name__}.test_refused_argument_is_named_with_remedies.<locals>.rights cannot be"
+        f" cached by parameter 'user': {__name__}.Plain has no stable key. Pass plain values,"
+        " give the class a __cache_key__ method, leave the parameter out with ignore=, or say"
+        " with key= what tells the calls apart."
+    )
+    with pytest.raises(CacheKeyError, match=f"^{re.escape(expected)}$"):
+        CallKeys(rights).of_call((Plain(),), {})
+
+
+def test_endless_argument_is_refused():
+    """A list that contains itself has no key."""
+    endless = []
+    endless.append(endless)
+    with pytest.raises(CacheKeyError, match="nested too deeply"):
+        CallKeys(lambda items: 1).of_call((endless,), {})
+
+
+def test_defaults_and_keywords_make_no_difference():
+    """The same call spelt in other ways has the same key."""
+
+    def function(a, b=2, *rest, c=3, **more):
+        """Take everything."""
+
+    keys = CallKeys(function)
+    assert keys.of_call((1,), {}) == keys.of_call((), {"c": 3, "b": 2, "a": 1})
+    assert keys.of_call((1, 2), {"x": 1, "y": 2}) == keys.of_call((1,), {"y": 2, "x": 1})
+    assert keys.of_call((1, 2, 3), {}) != keys.of_call((1, 3), {})
+
+
+def test_ignored_parameters_are_not_in_the_key():
+    """What is ignored may differ, and need not have a key at all."""
+    keys = CallKeys(lambda request, item: 1, ignore=("request",))
+    assert keys.of_call((Plain(), 1), {}) == keys.of_call((Plain(),), {"item": 1})
+    assert keys.of_call((Plain(), 1), {}) != keys.of_call((Plain(), 2), {})
+    assert keys.leading_ignored == 1
+    assert CallKeys(lambda item, request: 1, ignore=["request"]).leading_ignored == 0
+    assert CallKeys(lambda request: 1, ignore=["request"]).leading_ignored == 1
+
+
+def test_key_callable_decides_alone():
+    """What key= returns for the arguments is the key."""
+    keys = CallKeys(lambda user: 1, key=lambda user: user.number)
+    assert keys.of_call((Keyed(1),), {}) == keys.of_call((), {"user": OtherKeyed(1)})
+    with pytest.raises(CacheKeyError, match="by the result of key="):
+        CallKeys(lambda user: 1, key=lambda user: user).of_call((Plain(),), {})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"ignore": ("reqest",)}, "has no parameter reqest"),
+        ({"ignore": "request"}, r"ignore takes a sequence: ignore=\('request',\)"),
+        ({"ignore": ("request",), "key": str}, "either ignore= or key=, not both"),
+        ({"given": (Plain(),)}, "by a decorator argument"),
+    ],
+)
+def test_wrong_options_are_errors(options, message):
+    """A mistake in the decorator's options is found at decoration."""
+    with pytest.raises(CacheUsageError, match=message):
+        CallKeys(lambda request: 1, **options)
+
+
+def test_functions_of_one_name_have_keys_of_their_own():
+    """Two functions of the same name in one module, or in one function, share nothing."""
+
+    def make_early():
+        def view():
+            """Be the first."""
+
+        return view
+
+    def make_late():
+        def view():
+            """Be the second."""
+
+        return view
+
+    early, late = make_early(), make_late()
+    name = f"name{uuid4().hex}"
+    early.__qualname__ = late.__qualname__ = name
+    keys = [CallKeys(early).of_call((), {}), CallKeys(late).of_call((), {})]
+    assert keys[0] != keys[1]
+    assert "@" not in keys[0]
+    assert keys[0] == CallKeys(make_early_again(early)).of_call((), {})
+    assert CallKeys(make_late()).of_call((), {}) != CallKeys(make_early()).of_call((), {})
+
+
+def make_early_again(function):
+    """Give the function as a decorator gives it that knows functools.wraps."""
+    import functools
+
+    @functools.wraps(function)
+    def wrapper():
+        """Stand for the function."""
+
+    return wrapper

@@ -1,0 +1,257 @@
+"""One creation per key over threads, and what becomes of those who wait."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import pytest
+from pyramid.httpexceptions import HTTPNotFound
+
+from pyramid_beakerish.stores.memory import MemoryStore
+from tests.cache_help import Clock, FailingStore, in_threads, make_regions
+
+
+@pytest.fixture(params=["memory", "store"])
+def region(request):
+    """A region that keeps objects, and one that keeps bytes."""
+    clock = Clock()
+    given = "memory" if request.param == "memory" else MemoryStore(clock)
+    return make_regions(clock, r=given)["r"]
+
+
+class Held:
+    """A creator that begins, and ends only when it is let go."""
+
+    def __init__(self, result):
+        self.result = result
+        self.begun = threading.Event()
+        self.go = threading.Event()
+        self.calls = 0
+
+    def __call__(self):
+        self.calls += 1
+        self.begun.set()
+        assert self.go.wait(10)
+        if isinstance(self.result, BaseException):
+            raise self.result
+        return self.result
+
+
+def until(condition):
+    """Wait until another thread has got so far."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def together(region, creator, count=20):
+    """Let so many threads ask for one key at once; give what each one got."""
+    got = []
+    threading.Thread(
+        target=lambda: (creator.begun.wait(10), all_wait(region, count - 1), creator.go.set())
+    ).start()
+    got = in_threads(count, lambda number: region.get_or_create("key", creator))
+    return got
+
+
+def all_wait(region, count):
+    """Wait until so many threads wait for a creation."""
+    until(lambda: region.stats().waits == count)
+
+
+def test_twenty_threads_one_creation(region):
+    """Of twenty threads that miss one key, one creates the value, and all get it."""
+    creator = Held([1])
+    got = together(region, creator)
+    assert got == [[1]] * 20
+    assert creator.calls == 1
+    stats = region.stats()
+    assert (stats.hits, stats.misses, stats.waits) == (0, 1, 19)
+
+
+def test_each_waiter_of_a_store_gets_his_own_object(region):
+    """Who waits gets what a hit would have given: the object, or one of his own."""
+    got = together(region, Held([1]), count=3)
+    kept_itself = region.settings.type == "memory"
+    assert len({id(value) for value in got}) == (1 if kept_itself else 3)
+
+
+def test_failure_is_shared_at_once(region):
+    """A failing creator is called once; each thread gets an exception of its own."""
+    creator = Held(LookupError("none"))
+    got = together(region, creator)
+    assert creator.calls == 1
+    assert {repr(error) for error in got} == {"LookupError('none')"}
+    assert len({id(error) for error in got}) == 20
+    assert sum(error.__cause__ is creator.result for error in got) == 19
+
+
+def test_response_is_not_shared(region):
+    """What one visitor's request adds to an HTTPException is not seen in another's."""
+    creator = Held(HTTPNotFound("gone"))
+    got = together(region, creator, count=5)
+    for number, error in enumerate(got):
+        assert type(error) is HTTPNotFound
+        assert error.detail == "gone"
+        error.headers.add("Set-Cookie", f"visitor={number}")
+    assert [error.headers.getall("Set-Cookie") for error in got] == [
+        [f"visitor={number}"] for number in range(5)
+    ]
+
+
+class Uncopyable(Exception):
+    """An exception that cannot be copied."""
+
+    def __init__(self, one, other):
+        super().__init__(one)
+
+
+class ReturnsAnother(Exception):
+    """An exception whose copy is something else."""
+
+    def __reduce__(self):
+        return Exception, ()
+
+
+@pytest.mark.parametrize(
+    "error", [Uncopyable(1, 2), ReturnsAnother(), SystemExit()], ids=lambda error: repr(error)
+)
+def test_who_cannot_share_a_failure_creates_himself(region, error):
+    """Where the exception cannot be copied, or was not meant for others, each calls himself."""
+    creator = Held(error)
+    leader = threading.Thread(target=swallow, args=(region, creator))
+    leader.start()
+    creator.begun.wait(10)
+    got = []
+    waiter = threading.Thread(target=lambda: got.append(region.get_or_create("key", lambda: 7)))
+    waiter.start()
+    all_wait(region, 1)
+    creator.go.set()
+    leader.join(10)
+    waiter.join(10)
+    assert got == [7]
+
+
+def swallow(region, creator):
+    """Create, whatever is raised."""
+    try:
+        region.get_or_create("key", creator)
+    except BaseException:
+        return
+
+
+def test_recursion_is_a_plain_call(region):
+    """A creator that asks for its own key gets what a function that is not cached gives."""
+
+    def factorial(number):
+        return number * region.get_or_create("key", lambda: factorial(number - 1)) if number else 1
+
+    assert region.get_or_create("key", lambda: factorial(5)) == 120
+
+
+def test_two_creators_that_need_each_other(region):
+    """Where waiting would never end, the creator is called instead."""
+    meet = threading.Barrier(2)
+    names = ["a", "b"]
+
+    def create(number):
+        meet.wait(10)
+        return names[number] + region.get_or_create(names[1 - number], lambda: "!")
+
+    got = in_threads(2, lambda n: region.get_or_create(names[n], lambda: create(n)))
+    assert sorted(got) in (["a!", "ba!"], ["ab!", "b!"])
+
+
+def test_invalidation_is_not_waited_for(region):
+    """Who asks after an invalidation does not get what was begun before it."""
+    creator = Held("old")
+    leader = threading.Thread(target=region.get_or_create, args=("key", creator))
+    leader.start()
+    creator.begun.wait(10)
+    region.invalidate("key")
+    assert region.get_or_create("key", lambda: "new") == "new"
+    creator.go.set()
+    leader.join(10)
+    assert region.peek("key") == "new"
+
+
+def test_clear_is_for_its_own_region():
+    """What another region is creating is kept."""
+    regions = make_regions(Clock(), r="memory", other="memory")
+    assert regions["other"].get_or_create("key", lambda: regions["r"].clear() or 1) == 1
+    assert regions["other"].peek("key") == 1
+
+
+class SlowStore(FailingStore):
+    """A store that does something else before it answers."""
+
+    before_load = before_set = None
+
+    def load(self, key):
+        found = super().load(key)
+        if self.before_load:
+            self.before_load()
+        return found
+
+    def set(self, key, value, ttl):
+        super().set(key, value, ttl)
+        if self.before_set:
+            self.before_set()
+
+
+def slow_region():
+    """A region over such a store."""
+    clock = Clock()
+    store = SlowStore(clock)
+    return make_regions(clock, r={"type": store})["r"], store
+
+
+def test_invalidated_while_it_is_saved():
+    """An invalidation that meets the saving of a value wins."""
+    region, store = slow_region()
+    store.before_set = lambda: region.flight.disown("key")
+    assert region.get_or_create("key", lambda: 1) == 1
+    assert region.peek("key") is None
+
+
+@pytest.mark.parametrize("down", [False, True])
+def test_created_between_the_look_and_the_turn(down):
+    """Who looked too early looks again before he creates, if somebody was faster."""
+    region, store = slow_region()
+
+    def be_faster():
+        store.before_load = None
+        region.refresh("key", lambda: "faster")
+        store.down = down
+
+    store.before_load = be_faster
+    got = region.get_or_create("key", lambda: "slower")
+    assert got == ("slower" if down else "faster")
+
+
+def test_counts_of_threads_are_exact():
+    """No hit is lost, however many threads count."""
+    region = make_regions(Clock(), r="memory")["r"]
+    region.set("key", 1)
+    in_threads(8, lambda _: [region.get_or_create("key", int) for _ in range(1000)])
+    assert region.stats().hits == 8000
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_fork_during_a_creation(region):
+    """A child does not wait for a thread that only its parent has."""
+    creator = Held("parent")
+    leader = threading.Thread(target=region.get_or_create, args=("key", creator))
+    leader.start()
+    creator.begun.wait(10)
+    child = os.fork()
+    if not child:
+        os._exit(0 if region.get_or_create("key", lambda: "child") == "child" else 1)
+    creator.go.set()
+    leader.join(10)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert region.peek("key") == "parent"
