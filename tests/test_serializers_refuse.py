@@ -1,0 +1,306 @@
+"""What no serializer takes: values that would come back different, and foreign bytes."""
+
+from __future__ import annotations
+
+import collections
+import enum
+import io
+import sys
+import threading
+import uuid
+from contextlib import suppress
+from datetime import datetime, time, timedelta, timezone, tzinfo
+from zoneinfo import ZoneInfo
+
+import msgpack
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markupsafe import Markup
+from translationstring import TranslationString
+
+from pyramid_beakerish.errors import CorruptData, SerializationError
+from pyramid_beakerish.sessions.serializers import serializer_for
+from tests.strategies import values
+
+MSGPACK = serializer_for("msgpack")
+
+
+JSON = serializer_for("json")
+
+
+PICKLE = serializer_for("pickle")
+
+
+both = pytest.mark.parametrize("serializer", [MSGPACK, JSON], ids=lambda it: it.name)
+
+
+every = pytest.mark.parametrize("serializer", [MSGPACK, JSON, PICKLE], ids=lambda it: it.name)
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+
+
+class Text(str):
+    __slots__ = ()
+
+
+class Owner:
+    pass
+
+
+Point = collections.namedtuple("Point", "x y")
+
+
+class BadZone(tzinfo):
+    """A zone with an offset that depends on fold, or none, or that fails."""
+
+    def __init__(self, offset):
+        self.offset = offset
+
+    def utcoffset(self, moment):
+        return self.offset(moment)
+
+    def dst(self, moment):
+        return None
+
+
+def raises(*_):
+    raise OSError
+
+
+class TestRefusal:
+    GENERIC = (
+        "store the str, int, list, dict ... that it is made of, or use data_serializer = pickle "
+        "with {} in session.pickle_classes"
+    )
+    UNICODE = "it holds lone surrogates, which UTF-8 does not have: encode it and store the bytes"
+    ZONE = "its time zone cannot be stored: convert it to UTC or a zoneinfo zone"
+
+    @pytest.mark.parametrize(
+        ("value", "where", "remedy"),
+        [
+            (Level.LOW, f"{__name__}.Level", "convert it to int"),
+            ({1: [Level.LOW]}, f"{__name__}.Level in a list in a dict", "convert it to int"),
+            ({Level.LOW: 1}, f"{__name__}.Level in a dict", "convert it to int"),
+            ((Level.LOW,), f"{__name__}.Level in a tuple", "convert it to int"),
+            ({Level.LOW}, f"{__name__}.Level in a set", "convert it to int"),
+            (Text("a"), f"{__name__}.Text", "convert it to str"),
+            ({Text("a"): 1}, f"{__name__}.Text in a dict", "convert it to str"),
+            (Point(1, 2), f"{__name__}.Point", "convert it to tuple"),
+            (collections.OrderedDict(), "collections.OrderedDict", "convert it to dict"),
+            (
+                collections.UserList(),
+                "collections.UserList",
+                GENERIC.format("collections:UserList"),
+            ),
+            (object(), "object", GENERIC.format("builtins:object")),
+            (bytearray(b"a"), "bytearray", GENERIC.format("builtins:bytearray")),
+            ([memoryview(b"a")], "memoryview in a list", GENERIC.format("builtins:memoryview")),
+            (1j, "complex", GENERIC.format("builtins:complex")),
+            (Owner, "type", GENERIC.format("builtins:type")),
+            (msgpack.ExtType(1, b"\x90"), "msgpack.ext.ExtType", "convert it to tuple"),
+            (
+                msgpack.Timestamp(1),
+                "msgpack.ext.Timestamp",
+                GENERIC.format("msgpack.ext:Timestamp"),
+            ),
+            ("secret\ud800", "str", UNICODE),
+            (["secret\ud800"], "str in a list", UNICODE),
+            ({"secret\ud800": 1}, "str in a dict", UNICODE),
+            ({1: "secret\ud800"}, "str in a dict", UNICODE),
+            (Markup("secret\ud800"), "markupsafe.Markup", UNICODE),
+            (
+                TranslationString("m", mapping={"k": Level.LOW}),
+                f"{__name__}.Level in a dict in a TranslationString",
+                "convert it to int",
+            ),
+            (
+                datetime(2024, 1, 1, tzinfo=timezone(timedelta(0), "\ud800")),
+                "datetime.datetime",
+                ZONE,
+            ),
+            (datetime(2024, 1, 1, tzinfo=BadZone(raises)), "datetime.datetime", ZONE),
+            (time(1, tzinfo=BadZone(lambda moment: None)), "datetime.time", ZONE),
+            (
+                datetime(2024, 1, 1, tzinfo=BadZone(lambda moment: timedelta(hours=moment.fold))),
+                "datetime.datetime",
+                ZONE,
+            ),
+        ],
+    )
+    @both
+    def test_message(self, serializer, value, where, remedy):
+        """What would come back different is refused by type, way and remedy, never by value."""
+        with pytest.raises(SerializationError) as caught:
+            serializer.dumps(value)
+        assert str(caught.value) == f"{where} would not come back as it was; {remedy}"
+        assert "secret" not in str(caught.value)
+
+    @both
+    def test_nameless_zone(self, serializer):
+        """A ZoneInfo that was read from a file of one's own has no name to be stored by."""
+        header = b"TZif2" + bytes(15) + bytes(16) + b"\0\0\0\1\0\0\0\4"
+        block = bytes(6) + b"UTC\0"
+        nameless = ZoneInfo.from_file(io.BytesIO(header + block + header + block + b"\nUTC0\n"))
+        for value in (time(1, tzinfo=nameless), datetime(2024, 1, 1, tzinfo=nameless)):
+            with pytest.raises(SerializationError, match="time zone cannot be stored"):
+                serializer.dumps(value)
+
+    @both
+    @pytest.mark.parametrize("kind", [list, dict])
+    def test_cycle(self, serializer, kind):
+        """A value that lies in itself is refused."""
+        value = kind()
+        value.append(value) if kind is list else value.update(me=value)
+        with pytest.raises(SerializationError, match=f"^{kind.__name__} would .* or in itself"):
+            serializer.dumps(value)
+
+    @both
+    def test_clean_afterwards(self, serializer):
+        """A refusal half way leaves nothing behind for the next value."""
+        for bad in ([1, 2, "\ud800"], {"a": 2**64, "b": object()}, ["x", [object()]]):
+            with pytest.raises(SerializationError):
+                serializer.dumps(bad)
+            assert serializer.loads(serializer.dumps([7])) == [7]
+
+
+class TestForeignBytes:
+    @every
+    @settings(max_examples=300, deadline=None)
+    @given(data=st.binary(max_size=40))
+    def test_random(self, serializer, data):
+        """Random bytes are a value or corrupt, nothing else."""
+        with suppress(CorruptData):
+            serializer.loads(data)
+
+    @every
+    @settings(max_examples=200, deadline=None)
+    @given(value=values, data=st.data())
+    def test_damaged(self, serializer, value, data):
+        """A stored value with a byte changed, put in or cut off is a value or corrupt."""
+        stored = serializer.dumps(value)
+        at = data.draw(st.integers(0, len(stored) - 1))
+        byte = data.draw(st.binary(max_size=2))
+        for damaged in (stored[:at], stored[:at] + byte + stored[at + len(byte) :]):
+            with suppress(CorruptData):
+                serializer.loads(damaged)
+
+    @every
+    def test_every_prefix(self, serializer):
+        """A stored value that was cut short is corrupt wherever it was cut."""
+        stored = serializer.dumps({"a": [1, (2.5, b"x"), {"k"}], "b": uuid.UUID(int=5)})
+        for size in range(len(stored)):
+            with pytest.raises(CorruptData):
+                serializer.loads(stored[:size])
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"",
+            b"\xc1",
+            b"\x01\x01",
+            b"\xdd\xff\xff\xff\xff",
+            b"\xdf\xff\xff\xff\xff",
+            b"\xc6\xff\xff\xff\xff",
+            b"\xc9\xff\xff\xff\xff\x01",
+            b"\x91" * 100_000,
+            b"\x81\x90\x01",
+            b"\xd9\x01\xff",
+            b"\xc7\x0c\xff" + b"\xff" * 12,
+            msgpack.packb(msgpack.ExtType(99, b"\x01")),
+            msgpack.packb(msgpack.ExtType(1, b"\x01")),
+            msgpack.packb(msgpack.ExtType(2, b"\x91\x90")),
+            msgpack.packb(msgpack.ExtType(4, b"\xa1z")),
+            msgpack.packb(msgpack.ExtType(7, b"\x91\x01")),
+            msgpack.packb(msgpack.ExtType(8, msgpack.packb(["2024-01-01", 0, "../x", None]))),
+            msgpack.packb(msgpack.ExtType(8, msgpack.packb(["2024-01-01", 0, 2**62, None]))),
+            msgpack.packb(msgpack.ExtType(11, msgpack.packb([10**12, 0, 0]))),
+            msgpack.packb(msgpack.ExtType(12, b"\xa1x")),
+            msgpack.packb(msgpack.ExtType(13, b"\x05")),
+        ],
+    )
+    def test_hostile_msgpack(self, data):
+        """Lying lengths, deep nesting, unknown tags and impossible contents are corrupt."""
+        with pytest.raises(CorruptData, match=r"^a stored value is not msgpack as written here$"):
+            MSGPACK.loads(data)
+
+    @pytest.mark.parametrize("tail", [b"", b"\x01"])
+    @pytest.mark.parametrize("depth", [50, 3000])
+    def test_hostile_nesting(self, depth, tail):
+        """Extension in extension in extension is corrupt, where it once was a crash."""
+        data = b"\x01" + tail
+        for _ in range(depth):
+            data = msgpack.packb(msgpack.ExtType(13, data))
+        with pytest.raises(CorruptData):
+            MSGPACK.loads(data)
+
+    def test_extra_in_depth(self):
+        """Bytes after the end of a deeply tagged value are corrupt too."""
+        data = b"\x90\x01"
+        for _ in range(20):
+            data = msgpack.packb(msgpack.ExtType(1, b"\x91" + data))
+        with pytest.raises(CorruptData):
+            MSGPACK.loads(data)
+
+    def test_timestamp(self):
+        """msgpack's own timestamp, which is never written, reads as a value one can store."""
+        stamp = msgpack.packb(msgpack.Timestamp(0))
+        assert MSGPACK.loads(stamp) == datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"",
+            b"\xff",
+            b"NaN",
+            b"[Infinity]",
+            b"-Infinity",
+            b"[1,]",
+            b"1 2",
+            b"[" * 100_000,
+            b'{"a":' * 100_000,
+            b'{"$nope":1}',
+            b'{"$":1}',
+            b'{"$tuple":1}',
+            b'{"$set":[[]]}',
+            b'{"$float":"x"}',
+            b'{"$bytes":"*"}',
+            b'{"$dict":[1]}',
+            b'{"$int":5}',
+        ],
+    )
+    def test_hostile_json(self, data):
+        """What is not strict JSON, or not of the table, is corrupt."""
+        with pytest.raises(CorruptData, match=r"^a stored value is not JSON as written here$"):
+            JSON.loads(data)
+
+
+class TestSharedPackers:
+    def test_threads(self):
+        """Threads that pack at once, failures among them, each get their own value."""
+        wrong = []
+
+        def work(number):
+            value = {"who": number, "many": [number] * 50, "big": (number, 2**70)}
+            bad = [number, "\ud800"]
+            for _ in range(200):
+                for refused in (bad, [1, object()]):
+                    with pytest.raises(SerializationError):
+                        MSGPACK.dumps(refused)
+                for item in (value, value["many"], number):
+                    if MSGPACK.loads(MSGPACK.dumps(item)) != item:
+                        wrong.append(number)
+
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        try:
+            threads = [threading.Thread(target=work, args=[number]) for number in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        finally:
+            sys.setswitchinterval(interval)
+        assert wrong == []
