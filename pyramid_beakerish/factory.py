@@ -68,20 +68,14 @@ class SessionFactory:
         self._manager.open()
 
     def __call__(self, request: Any) -> Any:
-        environ = request.environ
-        header = environ.get("HTTP_COOKIE")
-        if header is None and not isinstance(request, BaseRequest):
-            header = _cookie_header_of_double(request)
-        session = self._session(header, environ)
+        header = request.environ.get("HTTP_COOKIE") or _cookie_header_of_double(request)
+        session = PyramidSession(self._manager, header)
         session._join(request)
         return session
 
     def __repr__(self) -> str:
         # The debug toolbar shows it: no options. Two factories of one kind look equal.
         return f"<pyramid_beakerish {type(self).__name__}>"
-
-    def _session(self, header: str | None, environ: Mapping[str, Any]) -> Any:
-        return PyramidSession(self._manager, header)
 
 
 class BeakerSessionFactory(SessionFactory):
@@ -93,9 +87,13 @@ class BeakerSessionFactory(SessionFactory):
     def open(self) -> None:
         """Nothing to open: Beaker does so with each session."""
 
-    def _session(self, header: str | None, environ: Mapping[str, Any]) -> Any:
+    def __call__(self, request: Any) -> Any:
+        environ = request.environ
+        header = environ.get("HTTP_COOKIE") or _cookie_header_of_double(request)
         https = environ.get("wsgi.url_scheme") == "https"
-        return PyramidBeakerSession(self._settings, header, https=https)
+        session = PyramidBeakerSession(self._settings, header, https=https)
+        session._join(request)
+        return session
 
 
 def session_factory(
@@ -111,6 +109,8 @@ def _notify(event: object) -> None:
 
 
 def _cookie_header_of_double(request: Any) -> str | None:
-    """A `pyramid.testing.DummyRequest` has its cookies in a dictionary."""
+    """Give what a `pyramid.testing.DummyRequest` has in a dictionary instead of the environ."""
+    if isinstance(request, BaseRequest):
+        return None
     cookies = getattr(request, "cookies", None) or {}
     return "; ".join(f"{name}={value}" for name, value in cookies.items()) or None

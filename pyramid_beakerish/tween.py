@@ -33,8 +33,9 @@ def session_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Calla
 
     def session_tween(request: Any) -> Any:
         attributes = request.__dict__
-        if SESSIONS in attributes:
-            _look_away(attributes[SESSIONS])
+        looked_at = attributes.get(SESSIONS, ())
+        for session in looked_at:
+            session.park()
         try:
             response = handler(request)
         except Exception as error:
@@ -42,6 +43,9 @@ def session_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Calla
             if isinstance(error, BeakerishError):
                 return _render(request, error)
             raise
+        # What a tween above has read and will read again, like the debug toolbar, is no use.
+        for session in looked_at:
+            session._seen_used = session.accessed()
         if SESSIONS in attributes:
             return _save(request, attributes[SESSIONS], response)
         return response
@@ -49,17 +53,10 @@ def session_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Calla
     return session_tween
 
 
-def _look_away(sessions: Iterable[Any]) -> None:
-    """What a tween above has read, like the debug toolbar, is not the application's use."""
-    for session in sessions:
-        session.park()
-
-
 def _save(request: Any, sessions: Iterable[Any], response: Any) -> Any:
     try:
         for session in sessions:
             session._save(request)
-            session._seen_used = session.accessed()
     except Exception as error:
         # Exception views hide this from everybody who only looks at exceptions, and the
         # transaction may have been committed.

@@ -32,13 +32,12 @@ class Visit:
     """
 
     _settings: SessionSettings
-    _seen_used: bool | None = None  # whether the application has used it, as the tween saw
+    _seen_used: bool | None = None  # by the application, where others have looked at it as well
 
     accessed: Callable[[], bool]
     persist: Callable[[], None]
-    finish: Callable[[], None]
     abandon: Callable[..., None]
-    cookie_header: Callable[..., str | None]
+    finish: Callable[..., str | None]
 
     # pyramid_beaker lets one read these of its sessions and of its factories.
 
@@ -78,8 +77,7 @@ class Visit:
             request.add_response_callback(self._respond)
             return
         self._save(request)
-        cookie = self.cookie_header(secure=request.environ.get("wsgi.url_scheme") == "https")
-        self.finish()
+        cookie = self.finish(https=request.environ.get("wsgi.url_scheme") == "https")
         if not hasattr(response, "headerlist"):
             log.error("%s takes no session cookie: it has no headers.", type(response).__qualname__)
         elif cookie is not None:

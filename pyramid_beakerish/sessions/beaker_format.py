@@ -130,10 +130,6 @@ class BeakerSession(FlashAndCSRF):
         while self._ended:
             _remove_record(self._ended.pop())
 
-    def finish(self) -> None:
-        """Take note that the response has been written: later changes are stored one by one."""
-        self._late = True
-
     def abandon(self, failure: Exception | None = None) -> None:
         """Store nothing of this request."""
         self._abandoned = True
@@ -141,8 +137,9 @@ class BeakerSession(FlashAndCSRF):
     def park(self) -> None:
         """Beaker's session cannot tell who has looked at it."""
 
-    def cookie_header(self, *, secure: bool) -> str | None:
+    def finish(self, *, https: bool) -> str | None:
         """Give the Set-Cookie header that Beaker wants to send, if any."""
+        self._late = True
         headers = self._beaker.__dict__["_headers"]
         if self._abandoned or not headers.get("set_cookie"):
             return None

@@ -34,7 +34,7 @@ class SessionCookie:
 
         cookie = SessionCookie(settings, time.time)
         found = cookie.find("beaker.session.id=...")
-        header = cookie.header(session_id, secure=True)
+        header = cookie.header(session_id, https=True)
     """
 
     def __init__(self, settings: SessionSettings, clock: Callable[[], float]) -> None:
@@ -42,7 +42,7 @@ class SessionCookie:
         self._clock = clock
         self._assignment = settings.key + "="
         self._keys = [_signing_hash(secret) for secret in settings.secret]
-        self._plain = {secure: self._attributes({}, secure) for secure in (False, True)}
+        self._plain = {https: self._attributes({}, https) for https in (False, True)}
 
     def find(self, header: str) -> tuple[str, bool] | None:
         """Give the first id in a Cookie header that can be trusted.
@@ -74,19 +74,19 @@ class SessionCookie:
         shaped = any(_FORM(value[:ID_LENGTH]) for value in values)
         return Refusal.BAD_SIGNATURE if shaped and self._keys else Refusal.MALFORMED
 
-    def header(self, session_id: str, own: Mapping[str, Any], *, secure: bool) -> str:
+    def header(self, session_id: str, own: Mapping[str, Any], *, https: bool) -> str:
         """Write the Set-Cookie header for a session.
 
         ``own`` holds what this one session has set differently: ``domain``, ``path``,
         ``cookie_expires``.
         """
-        attributes = self._attributes(own, secure) if own else self._plain[secure]
+        attributes = self._attributes(own, https) if own else self._plain[https]
         return f"{self._assignment}{self._value(session_id)}{attributes}{self._expiry(own)}"
 
-    def removal_header(self, own: Mapping[str, Any], *, secure: bool) -> str:
+    def removal_header(self, own: Mapping[str, Any], *, https: bool) -> str:
         """Write the Set-Cookie header that makes the browser forget the cookie."""
         # The attributes must be the same, or a browser refuses to remove a __Host- cookie.
-        attributes = self._attributes(own, secure)
+        attributes = self._attributes(own, https)
         return f"{self._assignment}{attributes}; Max-Age=0; Expires={_http_date(0)}"
 
     def slides(self, own: Mapping[str, Any]) -> bool:
@@ -106,21 +106,21 @@ class SessionCookie:
             return (session_id, True) if _FORM(value) else None
         try:
             for key in self._keys:
-                if compare_digest(value, _signed(key, session_id)):
+                if compare_digest(value, _signed(session_id, key.copy())):
                     return session_id, key is self._keys[0]
         except (TypeError, UnicodeEncodeError):
             pass  # not ASCII, so no signature of ours
         return None
 
     def _value(self, session_id: str) -> str:
-        return _signed(self._keys[0], session_id) if self._keys else session_id
+        return _signed(session_id, self._keys[0].copy()) if self._keys else session_id
 
-    def _attributes(self, own: Mapping[str, Any], secure: bool) -> str:
+    def _attributes(self, own: Mapping[str, Any], https: bool) -> str:
         settings = self._settings
         domain = own.get("domain", settings.cookie_domain)
         parts = ["; Path=" + own.get("path", settings.cookie_path)]
         parts += ["; Domain=" + domain] if domain else []
-        parts += ["; Secure"] if self._is_secure(secure) else []
+        parts += ["; Secure"] if self._is_secure(https) else []
         parts += ["; HttpOnly"] if settings.httponly else []
         parts += ["; SameSite=" + settings.samesite] if settings.samesite else []
         return "".join(parts)
@@ -155,9 +155,8 @@ def _signing_hash(secret: str) -> blake2b:
     return blake2b(key=key, digest_size=16)
 
 
-def _signed(key: blake2b, session_id: str) -> str:
+def _signed(session_id: str, signature: blake2b) -> str:
     # A copy of the keyed hash takes 0.29 us, hmac.digest with SHA-256 1.3 us.
-    signature = key.copy()
     signature.update(session_id.encode("ascii"))
     return f"{session_id}.{signature.hexdigest()}"
 

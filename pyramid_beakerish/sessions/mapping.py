@@ -6,12 +6,11 @@ import copy
 import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CorruptData, SerializationError
 from .flash import FLASH_PREFIX
-from .record import Changes, merge_queues
+from .record import NOTHING, Changes, merge_queues
 
 if TYPE_CHECKING:
     from .record import Merge
@@ -24,7 +23,6 @@ log = logging.getLogger(__name__)
 #: Values that cannot change behind the mapping's back once they were handed out.
 ATOMS = frozenset((str, int, float, bool, bytes, type(None)))
 
-NOTHING: Mapping[str, Any] = MappingProxyType({})
 UNSET: Any = object()
 
 
@@ -44,10 +42,10 @@ class EncodedMapping(MutableMapping[str, Any]):
     _writable = False
     _writes_through = False
 
-    def __init__(self, serializer: Serializer) -> None:
-        self._serializer = serializer
-        self._values: dict[str, Any] = {}  # what was read or written, decoded
-        self._suspects: set[str] = set()  # the keys among them that may differ from what is stored
+    _serializer: Serializer
+    _values: dict[str, Any]  # what was read or written, decoded
+    _suspects: set[str]  # the keys among them that may differ from what is stored
+    _unreadable: frozenset[str] = frozenset()
 
     @abstractmethod
     def _load(self) -> None:
@@ -173,24 +171,21 @@ class EncodedMapping(MutableMapping[str, Any]):
             if key in self._values:
                 return self._values[key]
         base = self._base or NOTHING
-        if key not in base or key in self._gone:
+        if key not in base or key in self._gone or key in self._unreadable:
             return self._missing(key)
         try:
             value = self._values[key] = self._serializer.loads(base[key])
         except CorruptData as error:
-            return self._unreadable(key, base, error)
+            # As if it were absent; what is stored stays, for the release that can read it.
+            log.warning("The value of %r in a session cannot be read: %s", key, error)
+            self._unreadable |= {key}
+            return self._missing(key)
         if type(value) not in ATOMS:
             self._suspects.add(key)
         return value
 
     def _missing(self, key: str) -> Any:
         raise KeyError(key)
-
-    def _unreadable(self, key: str, base: Mapping[str, bytes], error: CorruptData) -> Any:
-        # As if it were absent; what is stored stays, for the release that can read it.
-        log.warning("The value of %r in a session cannot be read: %s", key, error)
-        self._base = {name: value for name, value in base.items() if name != key}
-        return self._missing(key)
 
     def _read_all(self) -> dict[str, Any]:
         if self._base is None:
@@ -244,12 +239,12 @@ class EncodedMapping(MutableMapping[str, Any]):
         removed = self._gone.difference(self._values) if self._gone else self._gone
         return Changes(written, removed, self._cleared, NOTHING, self._merges)
 
-    def _settle(self, changes: Changes) -> None:
-        """Take note that the changes are stored."""
-        self._base = changes.apply(self._base or NOTHING)
+    def _settle(self, base: Mapping[str, bytes]) -> None:
+        """Take note that the changes are stored: ``base`` is what this request knows to be."""
+        self._base = base
         self._suspects = {key for key in self._suspects if type(self._values[key]) not in ATOMS}
         self._modifiers = NOTHING
-        self._gone = frozenset()
+        self._gone = self._unreadable = frozenset()
         self._cleared = self._dirty = False
 
     # Meeting the changes of others

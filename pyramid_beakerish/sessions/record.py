@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from types import NoneType
+from types import MappingProxyType, NoneType
 from typing import TYPE_CHECKING, Any
 
 import msgpack
@@ -13,12 +14,15 @@ from ..errors import CorruptData
 from ..stores.base import WRITE_ID_SIZE, new_write_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from .serializers import Serializer
 
     #: Given the stored value of one key, or ``None``, gives what a change makes of it.
     Merge = Callable[[bytes | None], bytes | None]
+
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(slots=True)

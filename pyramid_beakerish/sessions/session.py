@@ -11,7 +11,8 @@ from ..stores.lease import Lease
 from .events import SessionChangesDropped, SessionRotated
 from .flash import CSRF_KEY, FlashAndCSRF
 from .ids import fingerprint, new_id, store_key
-from .mapping import NOTHING, UNSET, EncodedMapping
+from .mapping import UNSET, EncodedMapping
+from .record import NOTHING
 from .records import NoRecord
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class Session(FlashAndCSRF, EncodedMapping):
     _token: Any = None  # to change it with, where nothing has been stored since it was loaded
     _touch_due = False  # whether a use must extend the idle time
     _id: str | None = None
-    _stored_id: str | None = None  # where the record is stored; another than ``_id`` when rotating
+    _stored_id: str | None = None  # of the record; another than ``_id`` when it is to be rotated
+    _key: str | None = None  # where the record is stored
     _own: Mapping[str, Any] = NOTHING  # what this session sets otherwise than the settings
     _ended: tuple[str, ...] = ()
     _born: float | None = None
@@ -54,7 +56,9 @@ class Session(FlashAndCSRF, EncodedMapping):
     _parked: tuple[dict[str, Any], Mapping[str, bytes]] | None = None
 
     def __init__(self, manager: SessionManager, header: str | None) -> None:
-        EncodedMapping.__init__(self, manager.serializer)
+        self._values = {}
+        self._suspects = set()
+        self._serializer = manager.serializer
         self._manager = manager
         self._settings = manager.settings
         self._header = header
@@ -89,8 +93,8 @@ class Session(FlashAndCSRF, EncodedMapping):
         """
         if not self._writable:
             self._prepare_to_write()
-        if self._stored_id is not None:
-            self._ended += (self._stored_id,)
+        if self._key is not None:
+            self._ended += (self._key,)
         self._start_over()
         self._send_cookie = False
         self._remove_cookie = self._header is not None
@@ -245,12 +249,18 @@ class Session(FlashAndCSRF, EncodedMapping):
 
     # For those who bring a session into a request and take it out again
 
-    def finish(self) -> None:
-        """Take note that the response has been written: later changes are stored one by one."""
+    def finish(self, *, https: bool) -> str | None:
+        """Give the Set-Cookie header that the response needs, if any.
+
+        The response is on its way now: what is changed later is stored at once.
+        """
         if self._lease is not None:
             self.unlock()
         self._writes_through = True
         self._writable = False
+        if self._send_cookie or self._remove_cookie:
+            return self._cookie_header(https)
+        return None
 
     def abandon(self, failure: Exception | None = None) -> None:
         """Store nothing of this request: it failed, or will be tried again.
@@ -273,14 +283,13 @@ class Session(FlashAndCSRF, EncodedMapping):
             self._parked = self._values, self._base
             self._values, self._base, self._writable = {}, None, False
 
-    def cookie_header(self, *, secure: bool) -> str | None:
-        """Write the Set-Cookie header that the response needs, if any."""
-        if not (self._send_cookie or self._remove_cookie) or not self._settings.use_cookies:
-            return None
+    def _cookie_header(self, https: bool) -> str | None:
         cookie, own = self._manager.cookie, self._own if self._record is None else self._record.own
+        if not self._settings.use_cookies:
+            return None
         if self._send_cookie:
-            return cookie.header(self.id, own, secure=secure)
-        return cookie.removal_header(own, secure=secure)
+            return cookie.header(self.id, own, https=https)
+        return cookie.removal_header(own, https=https)
 
     # Loading
 
@@ -305,24 +314,27 @@ class Session(FlashAndCSRF, EncodedMapping):
 
     def _open(self, session_id: str) -> None:
         try:
-            record, token, due = self._manager.records.load(session_id)
+            key = store_key(session_id)
+            record, token, due = self._manager.records.load(key)
         except NoRecord as answer:
             self._manager.refuse(answer.refusal, session_id)
             self._begin()
         except StoreUnavailable as error:
             self._fail(error)
         else:
-            self._begin(session_id, record, token, record.values)
+            self._begin(session_id, key, record, token, record.values)
             self._touch_due = due and self._settings.save_accessed_time
 
     def _begin(
         self,
         session_id: str | None = None,
+        key: str | None = None,
         record: Record | None = None,
         token: Any = None,
         base: Mapping[str, bytes] = NOTHING,
     ) -> None:
         self._id = self._stored_id = session_id
+        self._key = key
         self._record, self._token, self._base = record, token, base
         self._writable = self._failure is None and not self._writes_through
 
@@ -381,8 +393,9 @@ class Session(FlashAndCSRF, EncodedMapping):
             self._ended = self._ended[1:]
         if record is None:
             if changes.written or self._forced:
-                self._stored(changes, records.create(self.id, changes))
-        elif self._id != self._stored_id:
+                self._key = store_key(self.id)
+                self._stored(changes, records.create(self._key, changes))
+        elif self._id is not self._stored_id:
             self._rotate(record, changes)
         elif changes or self._forced:
             self._update(record, changes)
@@ -390,26 +403,34 @@ class Session(FlashAndCSRF, EncodedMapping):
             self._extend(record)
 
     def _update(self, record: Record, changes: Changes) -> None:
-        changed = self._manager.records.update(self.id, record, self._token, changes)
-        slides = record.accessed != changed.accessed and self._manager.cookie.slides(changed.own)
-        self._stored(changes, changed, send_cookie=self._send_cookie or slides)
+        records, cookie = self._manager.records, self._manager.cookie
+        changed, merged = records.update(str(self._key), record, self._token, changes)
+        slides = record.accessed != changed.accessed and cookie.slides(changed.own)
+        self._stored(changes, changed, merged=merged, send_cookie=self._send_cookie or slides)
 
     def _rotate(self, record: Record, changes: Changes) -> None:
-        old, new = str(self._stored_id), self.id
-        self._stored(changes, self._manager.records.rotate(old, new, record, self._token, changes))
-        self._manager.notify(SessionRotated(old, new))
+        old_id, new_key = str(self._stored_id), store_key(self.id)
+        rotated, merged = self._manager.records.rotate(
+            str(self._key), new_key, record, self._token, changes
+        )
+        self._key = new_key
+        self._stored(changes, rotated, merged=merged)
+        self._manager.notify(SessionRotated(old_id, self.id))
 
     def _extend(self, record: Record) -> None:
         try:
-            self._manager.records.touch(self.id, record, self._token)
+            self._manager.records.touch(str(self._key), record, self._token)
         except StoreUnavailable:
             log.warning("A session's idle time could not be extended.", exc_info=True)
             return
         self._token, self._touch_due = None, False
         self._send_cookie = self._send_cookie or self._manager.cookie.slides(record.own)
 
-    def _stored(self, changes: Changes, record: Record, *, send_cookie: bool = True) -> None:
-        self._settle(changes)
+    def _stored(
+        self, changes: Changes, record: Record, *, merged: bool = False, send_cookie: bool = True
+    ) -> None:
+        # What others have changed is not what this request has read: it must not look changed.
+        self._settle(changes.apply(self._base or NOTHING) if merged else record.values)
         self._record, self._token, self._stored_id = record, None, self._id
         self._own = NOTHING
         self._forced = self._touch_due = False

@@ -47,7 +47,7 @@ class MemoryStore(Store):
         self._entries: OrderedDict[str, tuple[Entry, float]] = OrderedDict()
         self._touch = self._entries.move_to_end
         self._lock = threading.Lock()
-        self._unexamined: Iterator[str] = iter(())
+        self._unexamined: Iterator[str] | None = None  # what a pass has not come to yet
         self._next_expiry = math.inf
         self._full = False
         self._forked = False
@@ -152,24 +152,21 @@ class MemoryStore(Store):
         self._touch(key)
         if expires < self._next_expiry:
             self._next_expiry = expires
-        self._examine_some(now)
+        if self._unexamined is not None or self._next_expiry <= now:
+            self._examine_some(now)
         if len(self._entries) > self._max_entries:
             self._drop_least_recently_used(now)
 
     def _examine_some(self, now: float) -> None:
         """Go on with a pass over all entries, begun only once something can have expired."""
+        if self._unexamined is None:
+            self._next_expiry = math.inf
+            self._unexamined = iter([key for key, _ in self._expiries()])
         examined = list(islice(self._unexamined, EXAMINED_PER_WRITE))
-        if not examined:
-            if now < self._next_expiry:
-                return
-            examined = self._begin_pass()
         for key in examined:
             self._examine(key, now)
-
-    def _begin_pass(self) -> list[str]:
-        self._next_expiry = math.inf
-        self._unexamined = iter([key for key, _ in self._expiries()])
-        return list(islice(self._unexamined, EXAMINED_PER_WRITE))
+        if len(examined) < EXAMINED_PER_WRITE:
+            self._unexamined = None
 
     def _examine(self, key: str, now: float) -> None:
         found = self._entries.get(key)
