@@ -146,6 +146,16 @@ class TestFolder:
         store.delete("k")
         assert [stat.S_ISDIR(found.st_mode) for found in synced] == [False, True, True]
 
+    def test_fsync_where_folders_cannot_be_opened(self, tmp_path, clock, monkeypatch):
+        """On Windows, which opens no folder, a write waits for the file alone."""
+        synced = []
+        monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.fstat(fd)))
+        monkeypatch.delattr(os, "O_DIRECTORY")
+        store = FileStore(tmp_path, fsync=True, clock=clock)
+        store.set("k", stamped(), None)
+        assert store.delete("k")
+        assert {stat.S_ISDIR(found.st_mode) for found in synced} == {False}
+
     def test_no_fsync(self, store, monkeypatch):
         """Without fsync a write does not wait for the disk, once there is a folder."""
         store.set("first", stamped(), None)

@@ -7,13 +7,14 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SettingsError
+from pyramid_beakerish.errors import SettingsError
+
 from .base import Store as Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..settings import StoreSettings
+    from pyramid_beakerish.settings import StoreSettings
 
 #: Where packages register stores of their own: name = "module:StoreClass".
 ENTRY_POINTS = "pyramid_beakerish.stores"

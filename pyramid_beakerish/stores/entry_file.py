@@ -31,9 +31,12 @@ WRITE = (
     | getattr(os, "O_NOFOLLOW", 0)
 )
 
-# Both fit into 32 bits, because some file systems have no more.
-NEVER = 2**31 - 2 * 86_400
+#: Nanoseconds between the two time stamps of an entry's file, see `hint_expiry`.
 HINT_MARK = 86_400 * 10**9
+
+# The latest time stamp: with the mark it fits into the 31 bits that some file systems have.
+# Entries that expire later are read once their time stamp has come.
+NEVER = 2**31 - 2 * 86_400
 
 TIMES_BY_DESCRIPTOR = os.utime in os.supports_fd
 

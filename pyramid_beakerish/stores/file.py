@@ -12,7 +12,8 @@ from errno import errorcode
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from ..errors import SettingsError, StoreUnavailable
+from pyramid_beakerish.errors import SettingsError, StoreUnavailable
+
 from .base import WRITE_ID_SIZE, Entry, Store
 from .entry_file import hint_expiry, pack, read_file, surely_alive, unpack, write_file
 from .file_sweep import Sweeper
@@ -22,7 +23,8 @@ from .locks import FileLock
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ..settings import StoreSettings
+    from pyramid_beakerish.settings import StoreSettings
+
     from .entry_file import Content
 
 log = logging.getLogger(__name__)
@@ -84,8 +86,8 @@ class FileStore(Store):
 
     def __init__(
         self,
-        data_dir: str,
-        lock_dir: str | None = None,
+        data_dir: str | os.PathLike[str],
+        lock_dir: str | os.PathLike[str] | None = None,
         fsync: bool = False,
         clock: Callable[[], float] = time.time,
         *,
@@ -115,8 +117,9 @@ class FileStore(Store):
     @translating_errors
     def create(self, key: str, value: bytes, ttl: float | None) -> bool:
         """Store the value only if the key is absent; tell whether it was stored."""
-        place, now = self._place(key), self._clock()
+        place = self._place(key)
         with self._lock(place[1]):
+            now = self._clock()
             absent = self._live_value(place, now) is None
             if absent:
                 self._put(place, value, ttl, now)
@@ -126,8 +129,9 @@ class FileStore(Store):
     @translating_errors
     def swap(self, key: str, token: Any, value: bytes, ttl: float | None) -> bool:
         """Store the value only if the entry is still the one that ``load`` gave."""
-        place, now = self._place(key), self._clock()
+        place = self._place(key)
         with self._lock(place[1]):
+            now = self._clock()
             current = self._live_value(place, now)
             unchanged = current is not None and current[:WRITE_ID_SIZE] == token
             if unchanged:
@@ -138,16 +142,18 @@ class FileStore(Store):
     @translating_errors
     def set(self, key: str, value: bytes, ttl: float | None) -> None:
         """Store the value, whatever was there."""
-        place, now = self._place(key), self._clock()
+        place = self._place(key)
         with self._lock(place[1]):
+            now = self._clock()
             self._put(place, value, ttl, now)
         self._sweep_a_little(now)
 
     @translating_errors
     def delete(self, key: str, token: Any = None) -> bool:
         """Remove the entry, given a token only if it is unchanged; tell whether it was removed."""
-        place, now = self._place(key), self._clock()
+        place = self._place(key)
         with self._lock(place[1]):
+            now = self._clock()
             current = self._live_value(place, now)
             removed = current is not None and token in (None, current[:WRITE_ID_SIZE])
             if removed:
@@ -264,6 +270,6 @@ def encode(key: str) -> bytes:
     return key.encode("utf-8", "surrogatepass")
 
 
-def own_folder(folder: str) -> str:
+def own_folder(folder: str | os.PathLike[str]) -> str:
     """Give the path of our own folder in there, ending with a separator, whatever is the cwd."""
     return os.path.join(os.path.abspath(folder), FOLDER, "")

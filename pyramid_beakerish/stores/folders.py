@@ -25,6 +25,8 @@ def make_private_folder(path: str, fsync: bool = False) -> None:
 
 def fsync_name(path: str) -> None:
     """Make that something has this name, or that nothing has it, outlive a power cut."""
+    if not hasattr(os, "O_DIRECTORY"):  # Windows keeps names safe itself, and opens no folder
+        return
     fd = os.open(os.path.dirname(path), os.O_RDONLY)
     try:
         os.fsync(fd)

@@ -10,7 +10,8 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..errors import StoreUnavailable
+from pyramid_beakerish.errors import StoreUnavailable
+
 from .folders import make_private_folder
 from .forks import renew_after_fork
 

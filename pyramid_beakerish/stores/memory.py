@@ -16,7 +16,7 @@ from .forks import renew_after_fork
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ..settings import StoreSettings
+    from pyramid_beakerish.settings import StoreSettings
 
 log = logging.getLogger(__name__)
 

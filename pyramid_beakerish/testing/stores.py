@@ -11,7 +11,8 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..stores.base import WRITE_ID_SIZE, Entry, Store, new_write_id
+from pyramid_beakerish.stores.base import WRITE_ID_SIZE, Entry, Store, new_write_id
+
 from .clock import FrozenClock
 
 if TYPE_CHECKING:
