@@ -120,7 +120,8 @@ def logout(request: Request) -> Response:
 
 LOGIN = Markup("""<form method="post">
 <input type="hidden" name="csrf_token" value="{token}">
-<label>User name <input type="text" name="user" maxlength="40" required autocomplete="username"></label>
+<label>User name
+<input type="text" name="user" maxlength="40" required autocomplete="username"></label>
 <label><input type="checkbox" name="remember"> Remember me for a month</label>
 <button>Login</button>
 </form>""")
@@ -184,9 +185,9 @@ NOTES_LESSON = Lesson(
     "config.set_default_csrf_options(require_csrf=True)\n"
     'request.session.setdefault("notes", []).append(note)',
 )
-REFUSED = Markup("""<p>Its token is not that of your session. That is so if another site sent the form,
-or if it waited here while you logged in or out. Nothing was changed.</p>
-<p><a href="/notes">Back to the form</a></p>""")
+REFUSED = Markup("""<p>Its token is not that of your session. That is so if another site sent
+the form, or if it waited here while you logged in or out. Nothing was changed.</p>
+<p><a href="/">To the first page</a></p>""")
 
 
 # A slow function, cached in two regions
@@ -252,7 +253,7 @@ REPORT = Markup("""<tr><th scope="row">{name}</th><td>{expire:g} s</td><td>{answ
 """)
 CACHE = Markup("""<p>Each report takes {seconds:g} s to make.</p>
 <div class="scroll"><table>
-<thead><tr><th scope="col">Region</th><th scope="col">Kept for</th><th scope="col">This time</th>
+<thead><tr><th scope="col">Region</th><th scope="col">Kept for</th><th scope="col">Answer</th>
 <th scope="col">Age</th><th scope="col">Hits</th><th scope="col">Misses</th></tr></thead>
 <tbody>{rows}</tbody>
 </table></div>

@@ -32,37 +32,47 @@ CSS = Markup("""
   }
 }
 * { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 1rem/1.6 system-ui, sans-serif; }
-header, main, footer { max-width: 44rem; margin: 0 auto; padding: 1rem; }
+body { margin: 0; background: var(--paper); color: var(--ink);
+  font: 1rem/1.6 system-ui, sans-serif; }
+header, main, footer { max-width: 44rem; margin: 0 auto; padding: 1rem 1.5rem; }
 header p { margin: .5rem 0; font-weight: 650; }
 nav { display: flex; flex-wrap: wrap; gap: .25rem; margin: 0 -.6rem; }
 nav a { padding: .35rem .6rem; border-radius: .4rem; text-decoration: none; }
 nav a[aria-current] { background: var(--accent); color: var(--on-accent); }
 a { color: var(--accent); }
-main { background: var(--card); border: 1px solid var(--line); border-radius: .75rem; padding: 1.5rem; }
-@media (max-width: 46rem) { main { border-radius: 0; border-width: 1px 0; padding: 1.25rem 1rem; } }
+main { background: var(--card); border: 1px solid var(--line); border-radius: .75rem;
+  padding: 1.5rem; }
+main > :last-child { margin-bottom: 0; }
 h1 { margin: 0 0 .75rem; font-size: 1.7rem; line-height: 1.25; overflow-wrap: anywhere; }
-.count { font-size: 2.4rem; line-height: 1.2; margin: 1.25rem 0; font-variant-numeric: tabular-nums; }
+.count { margin: 1.25rem 0; font-size: 2.4rem; line-height: 1.2; }
 .flash { margin: 0 0 1.25rem; padding: .6rem .9rem; border-left: .3rem solid var(--accent);
   background: var(--wash); border-radius: .3rem; overflow-wrap: anywhere; }
 code { font: .9em ui-monospace, monospace; }
-pre { margin: 1.25rem 0; padding: .75rem .9rem; background: var(--paper); border: 1px solid var(--line);
-  border-radius: .4rem; overflow-x: auto; }
+pre { margin: 1.25rem 0; padding: .75rem .9rem; background: var(--paper);
+  border: 1px solid var(--line); border-radius: .4rem; overflow-x: auto; }
 form { margin: 1.25rem 0; }
-form.row { display: inline-block; margin: 0 .5rem .5rem 0; }
+form.row { margin: 1rem 0; }
 label { display: block; margin: .6rem 0; }
-input[type=text] { display: block; width: 100%; max-width: 24rem; padding: .5rem .6rem; font: inherit;
-  color: inherit; background: var(--paper); border: 1px solid var(--soft); border-radius: .4rem; }
+input[type=text] { display: block; width: 100%; max-width: 24rem; padding: .5rem .6rem;
+  font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--soft); border-radius: .4rem; }
 button { padding: .5rem .9rem; font: inherit; font-weight: 600; color: var(--on-accent);
-  background: var(--accent); border: 1px solid var(--accent); border-radius: .4rem; cursor: pointer; }
+  background: var(--accent); border: 1px solid var(--accent); border-radius: .4rem;
+  cursor: pointer; }
 button.quiet { color: var(--accent); background: transparent; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: .45rem .8rem .45rem 0; text-align: left; border-bottom: 1px solid var(--line); }
+td { white-space: nowrap; }
 thead th { color: var(--soft); font-weight: 500; white-space: nowrap; }
 li { overflow-wrap: anywhere; }
-footer, .soft { color: var(--soft); font-size: .9rem; }
+footer { color: var(--soft); font-size: .9rem; }
+@media (max-width: 46rem) {
+  header, main, footer { padding-left: 1rem; padding-right: 1rem; }
+  main { border-radius: 0; border-width: 1px 0; }
+  table { font-size: .85rem; }
+  th, td { padding-right: .5rem; }
+}
 """)
 
 SHELL = Markup("""<!DOCTYPE html>
