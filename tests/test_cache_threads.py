@@ -49,12 +49,10 @@ def until(condition):
 
 def together(region, creator, count=20):
     """Let so many threads ask for one key at once; give what each one got."""
-    got = []
     threading.Thread(
         target=lambda: (creator.begun.wait(10), all_wait(region, count - 1), creator.go.set())
     ).start()
-    got = in_threads(count, lambda number: region.get_or_create("key", creator))
-    return got
+    return in_threads(count, lambda number: region.get_or_create("key", creator))
 
 
 def all_wait(region, count):

@@ -60,14 +60,10 @@ class CallKeys:
         return set(ignore)
 
     @property
-    def leading_ignored(self) -> int:
-        """How many positional parameters at the front are not in the key."""
-        count = 0
-        for parameter in self.signature.parameters.values():
-            if parameter.name not in self.ignored or parameter.kind not in _POSITIONAL:
-                break
-            count += 1
-        return count
+    def first_ignored(self) -> bool:
+        """Whether the first argument, often a self or a request, is not in the key."""
+        first = next(iter(self.signature.parameters.values()), None)
+        return first is not None and first.name in self.ignored and first.kind in _POSITIONAL
 
     def of_call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
         """Give the key of ``function(*args, **kwargs)``."""
