@@ -54,7 +54,8 @@ form { margin: 1.25rem 0; }
 form.row { margin: 1rem 0; }
 label { display: block; margin: .6rem 0; }
 input[type=text] { display: block; width: 100%; max-width: 24rem; padding: .5rem .6rem;
-  font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--soft); border-radius: .4rem; }
+  font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--soft);
+  border-radius: .4rem; }
 button { padding: .5rem .9rem; font: inherit; font-weight: 600; color: var(--on-accent);
   background: var(--accent); border: 1px solid var(--accent); border-radius: .4rem;
   cursor: pointer; }

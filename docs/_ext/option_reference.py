@@ -1,0 +1,53 @@
+"""The directive ``option-reference``: the options of a scope, from the table in the code."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, ClassVar
+
+from sphinx.util.docutils import SphinxDirective
+
+from pyramid_beakerish.settings import OptionRow, option_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from docutils.nodes import Node
+    from sphinx.application import Sphinx
+
+MARKUP = re.compile(r"([*`|_\\])")
+
+
+class OptionReference(SphinxDirective):
+    """Describes each option under ``session``, ``cache`` or ``beakerish``."""
+
+    required_arguments = 1
+    option_spec: ClassVar[dict[str, Any]] = {}
+
+    def run(self) -> list[Node]:
+        rows = [row for row in option_table() if row.scope == self.arguments[0]]
+        lines = [line for row in rows for line in described(row)]
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+def described(row: OptionRow) -> Iterator[str]:
+    yield f".. confval:: {row.scope}.{row.name}"
+    yield f"   :type: {plain(row.allowed)}"
+    yield f"   :default: ``{row.default}``"
+    yield ""
+    yield f"   {plain(row.help)}"
+    if row.needed_by:
+        yield f"   Needed by type {plain(row.needed_by)}."
+    if row.inert:
+        yield f"   Without effect on this package's own sessions and stores: {plain(row.inert)}."
+    yield ""
+
+
+def plain(text: str) -> str:
+    return MARKUP.sub(r"\\\1", text)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_directive("option-reference", OptionReference)
+    return {"parallel_read_safe": True}
