@@ -46,10 +46,11 @@ class CallKeys:
         # Beaker leaves the object of a method out, by its name; callers rely on that.
         receiver = next(iter(self.signature.parameters), None)
         self.receiver = receiver if receiver in ("self", "cls") and key is None else None
-        self.ignored = self._checked(ignore) | ({self.receiver} - {None})
+        self._check(ignore)
+        self.ignored = {*ignore, self.receiver}
         self._prefix = spell(_identity(function)) + self._spell("a decorator argument", self.given)
 
-    def _checked(self, ignore: Sequence[str]) -> set[str | None]:
+    def _check(self, ignore: Sequence[str]) -> None:
         if isinstance(ignore, str):
             raise CacheUsageError(f"{self.name}: ignore takes a sequence: ignore=({ignore!r},)")
         if ignore and self.custom is not None:
@@ -57,7 +58,6 @@ class CallKeys:
         unknown = set(ignore) - set(self.signature.parameters)
         if unknown:
             raise CacheUsageError(f"{self.name} has no parameter {', '.join(sorted(unknown))}")
-        return set(ignore)
 
     @property
     def first_ignored(self) -> bool:

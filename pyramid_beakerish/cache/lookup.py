@@ -53,20 +53,22 @@ class Lookup:
         self._counters = counters
         self._source = source
 
-    def get_or_create(self, key: str, creator: Callable[[], T]) -> T:
+    def get_or_create(self, key: str, creator: Callable[[], T]) -> Any | T:
         """Give what is kept under the key; if nothing is, what the creator returns."""
         if not self._region.enabled:
             return creator()
         key = self._region.short(key)
         ended = self._flight.ended
         found = self._load(key)
-        if found is ABSENT or found is _UNKNOWN:
-            creation, own = self._flight.begin(key)
-            if not own:
-                return self._wait(creation, creator)
-            return self._create(key, creator, creation, found, ended)
-        value: T = self._hit(found)
-        return value
+        if _is_value(found):
+            return self._hit(found)
+        creation, own = self._flight.begin(key)
+        if not own:
+            return self._wait(creation, creator)
+        with creation:
+            if found is ABSENT and self._flight.ended != ended:
+                found = self._load(key)  # created between our look and our turn, perhaps
+            return self._create(key, creator, creation, found)
 
     def refresh(self, key: str, creator: Callable[[], T]) -> T:
         """Have the value created anew, and keep it in the place of what there is."""
@@ -80,32 +82,26 @@ class Lookup:
     def peek(self, key: str, default: T) -> Any | T:
         """Give what is kept, or the default; nothing is created or counted."""
         found = self._load(self._region.short(key)) if self._region.enabled else ABSENT
-        return default if found is ABSENT or found is _UNKNOWN else found
+        return found if _is_value(found) else default
 
     def _create(
-        self, key: str, creator: Callable[[], T], creation: Creation, found: Any, ended: int
-    ) -> T:
-        with creation:
-            if found is ABSENT and self._flight.ended != ended:
-                # Somebody may have created it between our look and our turn.
-                found = self._load(key)
-                if found is not ABSENT and found is not _UNKNOWN:
-                    creation.result = self._entries.encode(found)
-                    value: T = self._hit(found)
-                    return value
-            value = self._call(creator)
-            if found is _UNKNOWN:  # one wait for a store that is down is enough
-                creation.result = self._encode(value)
-                return value
-            return self._keep(key, value, creation)
+        self, key: str, creator: Callable[[], T], creation: Creation, found: Any
+    ) -> Any | T:
+        if _is_value(found):
+            creation.result = self._entries.encode(found)
+            return self._hit(found)
+        value = self._call(creator)
+        if found is _UNKNOWN:  # one wait for a store that is down is enough
+            creation.result = self._encode(value)
+            return value
+        return self._keep(key, value, creation)
 
-    def _wait(self, creation: Creation, creator: Callable[[], T]) -> T:
+    def _wait(self, creation: Creation, creator: Callable[[], T]) -> Any | T:
         self._counters.wait()
         result = creation.wait()
         if result is ABSENT:
             return self._call(creator)
-        value: T = self._entries.decode(result)
-        return value
+        return self._entries.decode(result)
 
     def _hit(self, found: Any) -> Any:
         self._counters.hit()
@@ -117,7 +113,7 @@ class Lookup:
         try:
             return creator()
         finally:
-            self._counters.spent(self._region.clock() - started)
+            self._counters.spent(max(0.0, self._region.clock() - started))
 
     def _load(self, key: str) -> Any:
         try:
@@ -154,3 +150,7 @@ class Lookup:
     def _unavailable(self, error: StoreError) -> None:
         self._counters.error()
         self._region.unavailable.say(error)
+
+
+def _is_value(found: Any) -> bool:
+    return found is not ABSENT and found is not _UNKNOWN

@@ -82,7 +82,8 @@ class Region:
         :param key: any text; a long one is kept by its hash.
         :param creator: called without arguments.
         """
-        return self._lookup.get_or_create(key, creator)
+        value: T = self._lookup.get_or_create(key, creator)
+        return value
 
     def refresh(self, key: str, creator: Callable[[], T]) -> T:
         """Call the creator, and keep the result in the place of what there is."""

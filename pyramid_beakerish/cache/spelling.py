@@ -39,7 +39,7 @@ def spell(value: object) -> str:
     which the next object of that class may have, too.
 
     >>> spell(("a b", 1))
-    't2:s3:a bi1:1'
+    't2:s3:a bi3:0x1'
     """
     spelling = _SPELLINGS.get(type(value))
     if spelling is not None:
