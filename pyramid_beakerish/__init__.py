@@ -1,0 +1,20 @@
+"""Sessions and cache regions for Pyramid, from the ini file; in the place of pyramid_beaker."""
+
+from __future__ import annotations
+
+from .cache.decorator import cache_region as cache_region
+from .cache.decorator import region_invalidate as region_invalidate
+from .configure import BeakerSessionFactoryConfig as BeakerSessionFactoryConfig
+from .configure import includeme as includeme
+from .configure import session_factory_from_settings as session_factory_from_settings
+from .configure import set_cache_regions_from_settings as set_cache_regions_from_settings
+from .errors import BeakerishError as BeakerishError
+from .errors import SerializationError as SerializationError
+from .errors import SessionStateError as SessionStateError
+from .errors import SettingsError as SettingsError
+from .errors import StoreError as StoreError
+from .errors import StoreUnavailable as StoreUnavailable
+from .factory import SessionUnavailable as SessionUnavailable
+from .sessions.events import SessionChangesDropped as SessionChangesDropped
+from .sessions.events import SessionRefused as SessionRefused
+from .sessions.events import SessionRotated as SessionRotated

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 from pyramid.interfaces import ISessionFactory
 from pyramid.tweens import EXCVIEW, INGRESS
 
-from .cache import CacheRegions, enter_beaker_regions, use_regions
+from .cache.configured import configure as configure_regions
+from .cache.configured import enter_beaker_regions
+from .cache.region import CacheRegions
 from .factory import session_factory
 from .settings import read_region_settings, read_session_settings, read_settings, session_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from .settings import Settings
+    from .factory import SessionFactory
 
 log = logging.getLogger("pyramid_beakerish")
 
@@ -40,13 +42,10 @@ def includeme(config: Any) -> None:
         under=("pyramid_debugtoolbar.toolbar_tween_factory", INGRESS),
     )
     config.add_request_method(_cache_regions, "cache_regions", reify=True)
-    introspectable = config.introspectable("pyramid_beakerish", "settings", "settings", "settings")
-    config.action(
-        None, _configure, (config.registry, introspectable), order=LAST, introspectables=(introspectable,)
-    )
+    config.action(None, _configure, (config,), order=LAST)
 
 
-def session_factory_from_settings(settings: Mapping[str, Any]) -> Any:
+def session_factory_from_settings(settings: Mapping[str, Any]) -> SessionFactory:
     """Make a session factory from the ``session.`` or ``beaker.session.`` keys of the settings.
 
     Unknown keys are logged; what the type of session needs is asked for at first use. Raises
@@ -56,25 +55,62 @@ def session_factory_from_settings(settings: Mapping[str, Any]) -> Any:
 
         config.set_session_factory(session_factory_from_settings(settings))
     """
-    return session_factory(*_said(read_session_settings(settings)))
+    session, messages = read_session_settings(settings)
+    _log_all(messages)
+    return session_factory(session)
 
 
-def BeakerSessionFactoryConfig(**options: Any) -> Any:  # noqa: N802 - pyramid_beaker's name
+def BeakerSessionFactoryConfig(**options: Any) -> SessionFactory:  # noqa: N802 - pyramid_beaker's name
     """Make a session factory from options without a prefix.
 
     Example::
 
         factory = BeakerSessionFactoryConfig(type="memory", timeout=1800)
     """
-    return session_factory(*_said(session_settings(**options)))
+    session, messages = session_settings(**options)
+    _log_all(messages)
+    return session_factory(session)
 
 
 def set_cache_regions_from_settings(settings: Mapping[str, Any]) -> None:
     """Make the cache regions of the ``cache.`` or ``beaker.cache.`` keys of the settings.
 
     They are those that ``cache_region`` uses from now on, and are entered in
-    ``beaker.cache.cache_regions``. Raises `SettingsError` for a value that cannot be obeyed.
+    ``beaker.cache.cache_regions``. Unknown keys are logged. Raises `SettingsError` for a value
+    that cannot be obeyed.
+
+    Example::
+
+        set_cache_regions_from_settings({"cache.regions": "short_term", "cache.expire": "60"})
     """
-    (regions,) = _said(read_region_settings(settings))
-    use_regions(CacheRegions(regions))
+    regions, messages = read_region_settings(settings)
+    _log_all(messages)
+    _use(CacheRegions(regions))
+
+
+def _configure(config: Any) -> None:
+    registry = config.registry
+    settings = read_settings(registry.settings)
+    _log_all(settings.messages)
+    regions = CacheRegions(settings.regions, settings.clock)
+    registry.pyramid_beakerish_regions = regions
+    _use(regions)
+    if registry.queryUtility(ISessionFactory) is None:
+        factory = session_factory(settings.session, settings.clock)
+        factory.open()
+        registry.registerUtility(factory, ISessionFactory)
+
+
+def _use(regions: CacheRegions) -> None:
+    configure_regions(regions)
     enter_beaker_regions(regions)
+
+
+def _cache_regions(request: Any) -> CacheRegions:
+    regions: CacheRegions = request.registry.pyramid_beakerish_regions
+    return regions
+
+
+def _log_all(messages: Iterable[str]) -> None:
+    for message in messages:
+        log.warning(message)

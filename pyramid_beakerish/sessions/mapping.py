@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 ATOMS = frozenset((str, int, float, bool, bytes, type(None)))
 
 UNSET: Any = object()
+NO_KEYS: frozenset[str] = frozenset()
 
 
 class EncodedMapping(MutableMapping[str, Any]):

@@ -11,7 +11,7 @@ from ..stores.lease import Lease
 from .events import SessionChangesDropped, SessionRotated
 from .flash import CSRF_KEY, FlashAndCSRF
 from .ids import fingerprint, new_id, store_key
-from .mapping import UNSET, EncodedMapping
+from .mapping import NO_KEYS, UNSET, EncodedMapping
 from .record import NOTHING
 from .records import NoRecord
 
@@ -56,8 +56,15 @@ class Session(FlashAndCSRF, EncodedMapping):
     _parked: tuple[dict[str, Any], Mapping[str, bytes]] | None = None
 
     def __init__(self, manager: SessionManager, header: str | None) -> None:
+        # Not super().__init__(): a call less on the path of every request that uses a session.
         self._values = {}
         self._suspects = set()
+        self._base = self._parked = self._lease = self._failure = None
+        self._gone = self._unreadable = NO_KEYS
+        self._modifiers = NOTHING
+        self._dirty = self._writable = self._writes_through = self._touch_due = False
+        self._send_cookie = self._remove_cookie = self._detached = False
+        self._seen_used = None
         self._serializer = manager.serializer
         self._manager = manager
         self._settings = manager.settings
