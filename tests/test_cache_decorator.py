@@ -116,7 +116,19 @@ def test_no_call_outlives_its_entry(regions, forget):
 
 
 TRICKY = [True, 1, 1.0, 0, 0.0, -0.0, False, None, "", "1", "a", b"a", bytearray(b"a")]
-TRICKY += [(), ("a",), ["a"], ("a", {}), {}, array.array("b", b"a"), memoryview(b"a")]
+TRICKY += [
+    (),
+    ("a",),
+    ["a"],
+    ("a", {}),
+    {},
+    ((1,),),
+    [(1,)],
+    ((True,),),
+    (b"a",),
+    array.array("b", b"a"),
+    memoryview(b"a"),
+]
 
 
 @given(st.lists(st.sampled_from(TRICKY), max_size=2), st.lists(st.sampled_from(TRICKY), max_size=2))

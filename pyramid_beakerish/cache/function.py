@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: Types whose values are told apart by what `marshal` writes for them. ``bytes`` is not
-#: one: marshal writes whatever has a buffer, a bytearray or an array, as bytes.
+#: Types whose values are told apart by what `marshal` writes for them, as are tuples and
+#: lists of them. ``bytes`` are not: it writes whatever has a buffer, an array say, as bytes.
 _ATOMS = frozenset({str, int, float, bool, type(None)})
 
 #: Arguments longer than this, in bytes, are not worth a second copy of themselves.
@@ -143,7 +143,7 @@ class FunctionCache:
         # one came by keyword, as nothing would tell that call from one that lacks it.
         if self.keys.custom is not None or (self.keys.first_ignored and not args):
             return False
-        return all(type(each) in _ATOMS for each in (*rest, *kwargs.values()))
+        return _is_told_apart([*rest, *kwargs.values()])
 
     def _need_receiver(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         # shop.stock.refresh(7) comes here without the shop, and would call stock(7).
@@ -238,3 +238,8 @@ def _answering_but_for_first(cache: FunctionCache) -> Callable[..., Any]:
         return slow((first, *args), kwargs)
 
     return cached
+
+
+def _is_told_apart(value: Any) -> bool:
+    kind = type(value)
+    return kind in _ATOMS or (kind in (tuple, list) and all(map(_is_told_apart, value)))
