@@ -188,6 +188,35 @@ def test_counters(regions):
     assert (stats.hits, stats.misses, len(stats.functions)) == (2000, 3, 2)
 
 
+def test_threads_never_get_another_calls_result():
+    """While entries come, go and are forgotten, each call gets its own result."""
+    configured.configured.regions = make_regions(Clock(), r={"max_entries": 10})
+
+    @cache_region("r")
+    def load(number, kind="plain"):
+        return number, kind
+
+    def call_often(thread):
+        for number in range(thread, thread + 300):
+            assert load(number % 25) == (number % 25, "plain")
+            assert load(number % 25, kind="other") == (number % 25, "other")
+            if not number % 7:
+                load.invalidate(number % 25)
+        return "done"
+
+    assert in_threads(8, call_often) == ["done"] * 8
+
+
+@pytest.mark.parametrize("argument", ["a\nb", "a\tb", "\0", "ü" * 5000])
+@pytest.mark.parametrize("region", ["r", "s"])
+def test_any_text_is_an_argument(region, argument):
+    """Control characters, other languages and long texts are arguments like any other."""
+    function = counted(region)
+    assert [function(argument)[0], function(argument)[0]] == [1, 1]
+    function.invalidate(argument)
+    assert function(argument)[0] == 2
+
+
 class Shop:
     """Something with methods."""
 

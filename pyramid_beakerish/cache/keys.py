@@ -43,14 +43,18 @@ class CallKeys:
         self.given = tuple(given)
         self.custom = key
         self.signature = inspect.signature(function)
+        parameters = list(self.signature.parameters.values())
+        self._described = {each.name: f"parameter {each.name!r}" for each in parameters}
         # Beaker leaves the object of a method out, by its name; callers rely on that.
-        receiver = next(iter(self.signature.parameters), None)
-        self.receiver = receiver if receiver in ("self", "cls") and key is None else None
+        has_receiver = key is None and parameters[:1] and parameters[0].name in ("self", "cls")
+        self.receiver = parameters[0].name if has_receiver else None
         self._check(ignore)
         self.ignored = {*ignore, self.receiver}
-        kinds = [parameter.kind for parameter in self.signature.parameters.values()]
-        self._positional = len(kinds) if set(kinds) <= set(_POSITIONAL) else -1
-        self._prefix = spell(_identity(function)) + self._spell("a decorator argument", self.given)
+        #: Whether the first argument, often a self or a request, is not in the key.
+        self.first_ignored = _first_is_one_of(self.ignored, parameters)
+        only_positional = all(each.kind in _POSITIONAL for each in parameters)
+        self._positional = len(parameters) if only_positional else -1
+        self._prefix = spell(_identity(function)) + self._spell(self.given, "a decorator argument")
 
     def _check(self, ignore: Sequence[str]) -> None:
         if isinstance(ignore, str):
@@ -61,19 +65,13 @@ class CallKeys:
         if unknown:
             raise CacheUsageError(f"{self.name} has no parameter {', '.join(sorted(unknown))}")
 
-    @property
-    def first_ignored(self) -> bool:
-        """Whether the first argument, often a self or a request, is not in the key."""
-        first = next(iter(self.signature.parameters.values()), None)
-        return first is not None and first.name in self.ignored and first.kind in _POSITIONAL
-
     def of_call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
         """Give the key of ``function(*args, **kwargs)``."""
         if self.custom is not None:
             result = self.custom(*args, **kwargs)
-            return self._prefix + self._spell("the result of key=", result)
+            return self._prefix + self._spell(result, "the result of key=")
         return self._prefix + "".join(
-            f"{name}={self._spell(f'parameter {name!r}', value)}"
+            f"{name}={self._spell(value, self._described[name])}"
             for name, value in self._bind(args, kwargs)
             if name not in self.ignored
         )
@@ -91,7 +89,7 @@ class CallKeys:
         bound.apply_defaults()
         return bound.arguments.items()
 
-    def _spell(self, what: str, value: object) -> str:
+    def _spell(self, value: object, what: str) -> str:
         try:
             return spell(value)
         except NoStableKeyError as error:
@@ -103,6 +101,10 @@ class CallKeys:
             " class a __cache_key__ method, leave the parameter out with ignore=, or say with"
             " key= what tells the calls apart."
         )
+
+
+def _first_is_one_of(names: set[str | None], parameters: Sequence[inspect.Parameter]) -> bool:
+    return any(each.name in names and each.kind in _POSITIONAL for each in parameters[:1])
 
 
 _first_lines: dict[str, int] = {}
