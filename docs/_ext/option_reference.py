@@ -33,14 +33,13 @@ class OptionReference(SphinxDirective):
 
 def described(row: OptionRow) -> Iterator[str]:
     yield f".. confval:: {row.scope}.{row.name}"
-    yield f"   :type: {plain(row.allowed)}"
-    yield f"   :default: ``{row.default}``"
     yield ""
     yield f"   {plain(row.help)}"
     if row.needed_by:
         yield f"   Needed by type {plain(row.needed_by)}."
     if row.inert:
         yield f"   Without effect on this package's own sessions and stores: {plain(row.inert)}."
+    yield f"   Takes {plain(row.allowed)}. Default: ``{row.default}``."
     yield ""
 
 
