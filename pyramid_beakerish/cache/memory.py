@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from ..stores.forks import renew_after_fork
@@ -51,7 +52,7 @@ class MemoryEntries:
         self._max_entries = max_entries
         self._lifetime = math.inf if expire is None else expire
         self._clock = clock
-        self._entries: dict[str, MemoryEntry] = {}
+        self._entries: OrderedDict[str, MemoryEntry] = OrderedDict()
         self.forked()
         renew_after_fork(self)
 
@@ -114,7 +115,9 @@ class MemoryEntries:
             elif not self._full:
                 return
             elif entry.used:
-                self._spare(key, entry)
+                # In one step, as readers take no lock; it is looked at again after all others.
+                self._entries.move_to_end(key)
+                entry.used = 0
             else:
                 self._drop(key)
         if self._full:
@@ -123,9 +126,3 @@ class MemoryEntries:
     @property
     def _full(self) -> bool:
         return len(self._entries) >= self._max_entries
-
-    def _spare(self, key: str, entry: MemoryEntry) -> None:
-        # Moved to the end, to be looked at again when all others have been.
-        del self._entries[key]
-        entry.used = 0
-        self._entries[key] = entry
