@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pyramid.httpexceptions import HTTPException, HTTPNotFound
 
 from .errors import BeakerishError
-from .visit import SESSIONS
+from .visit import SESSIONS, will_be_tried_again
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,10 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class SessionSaveError(BeakerishError):
-    """A session could not be saved, for a reason that is none of this package's errors.
-
-    Never to be tried again: the transaction may have been committed.
-    """
+    """A session could not be saved, for a reason that is none of this package's errors."""
 
 
 def session_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Callable[[Any], Any]:
@@ -39,40 +36,57 @@ def session_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Calla
         try:
             response = handler(request)
         except Exception as error:
-            _abandon(attributes.get(SESSIONS, ()), error)
-            if isinstance(error, BeakerishError):
-                return _render(request, error)
-            raise
+            return _fail(request, error)
         # What a tween above has read and will read again, like the debug toolbar, is no use.
         for session in looked_at:
             session._seen_used = session.accessed()
-        if SESSIONS in attributes:
-            return _save(request, attributes[SESSIONS], response)
+            session.unpark()
+        try:
+            for session in attributes.get(SESSIONS, ()):
+                session._save(request)
+        except Exception as error:
+            return _fail_to_save(request, error)
         return response
 
     return session_tween
 
 
-def _save(request: Any, sessions: Iterable[Any], response: Any) -> Any:
-    try:
-        for session in sessions:
-            session._save(request)
-    except Exception as error:
-        # Exception views hide this from everybody who only looks at exceptions, and the
-        # transaction may have been committed.
-        log.exception("A session could not be saved.")
-        failure = error if isinstance(error, BeakerishError) else SessionSaveError(str(error))
-        for session in sessions:
-            session.abandon(failure)
-            session._seen_used = True
-        return _render(request, failure)
+def _fail(request: Any, error: Exception) -> Any:
+    """Store nothing; what exception views could not see, as it happened above them, they see now."""
+    failure = error if isinstance(error, BeakerishError) else None
+    for session in _sessions(request):
+        session.abandon(failure)
+    if failure is None:
+        raise error
+    return _render(request, failure)
+
+
+def _fail_to_save(request: Any, error: Exception) -> Any:
+    # Exception views hide this from everybody who only looks at exceptions, and the
+    # transaction may have been committed.
+    log.error("A session could not be saved.", exc_info=error)
+    failure = _never_tried_again(request, error)
+    for session in _sessions(request):
+        session.abandon(failure)
+        session._seen_used = True
+    response = _render(request, failure)
+    for session in _sessions(request):
+        session.abandon()  # nobody could answer any more if a late write were refused
     return response
 
 
-def _abandon(sessions: Iterable[Any], error: BaseException) -> None:
-    failure = error if isinstance(error, BeakerishError) else None
-    for session in sessions:
-        session.abandon(failure)
+def _sessions(request: Any) -> Iterable[Any]:
+    sessions: Iterable[Any] = request.__dict__.get(SESSIONS, ())
+    return sessions
+
+
+def _never_tried_again(request: Any, error: Exception) -> BeakerishError:
+    """The transaction may have been committed: to run the view again would do it twice."""
+    if isinstance(error, BeakerishError) and not will_be_tried_again(request, error):
+        return error
+    failure = SessionSaveError(f"A session could not be saved: {type(error).__qualname__}.")
+    failure.__cause__ = error
+    return failure
 
 
 def _render(request: Any, failure: BeakerishError) -> Any:
@@ -80,9 +94,10 @@ def _render(request: Any, failure: BeakerishError) -> Any:
     try:
         return request.invoke_exception_view((type(failure), failure, failure.__traceback__))
     except HTTPNotFound:
-        raise failure from None
+        pass  # nobody answers
     except HTTPException as refusal:
         # The view wrote to the session that failed; the failure is a response of its own.
         if refusal is failure:
             return refusal
         raise
+    raise failure

@@ -32,11 +32,11 @@ class Visit:
     """
 
     _settings: SessionSettings
-    _seen_used: bool | None = None  # by the application, where others have looked at it as well
-
     accessed: Callable[[], bool]
     persist: Callable[[], None]
     abandon: Callable[..., None]
+    park: Callable[[], None]
+    unpark: Callable[[], None]
     finish: Callable[..., str | None]
 
     # pyramid_beaker lets one read these of its sessions and of its factories.
@@ -55,7 +55,9 @@ class Visit:
 
     def _join(self, request: Any) -> None:
         """Have the session saved and its headers written when the request ends."""
-        attributes = request.__dict__
+        # Whether the application has used it, where others have looked at it as well.
+        self._seen_used: bool | None = None
+        attributes = getattr(request, "__dict__", {})  # a double may have none
         if SESSIONS in attributes:
             attributes[SESSIONS].append(self)
         else:
@@ -82,31 +84,36 @@ class Visit:
             log.error("%s takes no session cookie: it has no headers.", type(response).__qualname__)
         elif cookie is not None:
             response.headerlist.append(("Set-Cookie", cookie))
-            request.add_response_callback(self._keep_private)
+            request.add_response_callback(self._mark_private)
         elif self.accessed() if self._seen_used is None else self._seen_used:
-            add_vary(response.headerlist, "Cookie")
+            request.add_response_callback(self._mark_varying)
 
-    def _keep_private(self, request: Any, response: Any) -> None:
+    def _mark_varying(self, request: Any, response: Any) -> None:
+        """Tell caches that the response depends on the cookie."""
+        add_vary(response.headerlist, "Cookie")
+
+    def _mark_private(self, request: Any, response: Any) -> None:
         """Tell caches that the response is for this visitor only."""
         add_vary(response.headerlist, "Cookie")
         keep_private(response.headerlist, self._settings.cache_control)
 
     def _counts(self, request: Any, exception: Any) -> bool:
-        if _will_be_tried_again(request, exception):
+        if will_be_tried_again(request, exception):
             return False
         return self._settings.cookie_on_exception or _is_redirect(exception)
 
 
 def _is_ours(callback: Any) -> bool:
     """Tell our callbacks from others': two of ours must not wait for each other."""
-    return getattr(callback, "__func__", None) in (Visit._respond, Visit._keep_private)
+    return isinstance(getattr(callback, "__self__", None), Visit)
 
 
 def _is_redirect(exception: Any) -> bool:
     return isinstance(exception, HTTPException) and exception.status_int < 400
 
 
-def _will_be_tried_again(request: Any, exception: BaseException) -> bool:
+def will_be_tried_again(request: Any, exception: BaseException) -> bool:
+    """Tell whether pyramid_retry throws the request's result away."""
     if "retry.attempts" not in request.environ:
         return False
     from pyramid_retry import is_error_retryable  # whoever set the key has it installed

@@ -140,6 +140,17 @@ def test_a5_without_exception_views_the_failure_propagates():
     assert site.contents(visitor) == {"old": "1"}
 
 
+@pytest.mark.parametrize(("page", "method"), [("/look", "load"), ("/put", "swap")])
+def test_a5_the_failure_tells_its_cause(page, method):
+    """A failure that reaches the server has what the store had to say as its cause."""
+    site = Site(exceptionresponse_view=None)
+    visitor = site.visitor()
+    site.store.fail(method)
+    with pytest.raises(StoreUnavailable) as raised:
+        visitor.get(page, {"new": "2"})
+    assert str(raised.value.__cause__) == "down"
+
+
 def test_a5_a_value_that_cannot_be_stored_propagates(site):
     """A value that no store can keep is an error for the developer, and stores nothing."""
 
@@ -206,6 +217,20 @@ def test_a8_headers_of_callbacks_are_on_the_503(site):
 
     response = fail_to_save(site, site.visitor())
     assert response.headers["X-Own"] == "1"
+
+
+def test_a8_a_callback_that_writes_leaves_the_503(site):
+    """A response callback that writes to the session, once the failure is answered, changes
+    nothing: neither the session nor the 503."""
+
+    @site.page("write")
+    def with_callback(request):
+        request.add_response_callback(lambda request, _: request.session.flash("Done."))
+        return write(request)
+
+    visitor = site.visitor()
+    assert "The session store is unavailable" in fail_to_save(site, visitor).text
+    assert site.contents(visitor) == {"old": "1"}
 
 
 def test_a9_a_shared_response_stays_intact(site):

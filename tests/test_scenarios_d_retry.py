@@ -9,7 +9,7 @@ from pyramid.events import NewResponse
 from pyramid_retry import RetryableException, mark_error_retryable
 from transaction.interfaces import TransientError
 
-from pyramid_beakerish.errors import BeakerishError, StoreUnavailable
+from pyramid_beakerish.errors import BeakerishError, StoreError, StoreUnavailable
 from tests.scenarios import DataManager, Site, fail_with, set_cookies
 
 
@@ -71,6 +71,21 @@ def test_d2_an_attempt_that_an_exception_view_answers_for(site):
     assert visitor.get("/try").text == "attempt 2"
     assert site.writes() == ["swap"]
     assert site.contents(visitor) == {"old": "1", "attempt2": "1"}
+
+
+def test_d2_a_discarded_attempt_with_a_callback_that_writes(site):
+    """A response callback may write to the session of an attempt that is discarded: the next
+    attempt is made nevertheless."""
+    attempts_page(site, fail_with(RetryableException, times=2))
+    error_page_that_flashes(site)
+
+    def remember(event):
+        event.request.add_response_callback(lambda r, _: r.session.update(path=r.path))
+
+    site.config.add_subscriber(remember, "pyramid.events.NewRequest")
+    visitor = site.visitor()
+    assert visitor.get("/try").text == "attempt 2"
+    assert site.contents(visitor) == {"old": "1", "attempt2": "1", "path": "/try"}
 
 
 def test_d3_the_last_attempt_fails_too(site):
@@ -174,6 +189,13 @@ own_page = pytest.mark.parametrize("own_page", [False, True], ids=["nobody", "ow
 @pytest.mark.parametrize("error", [RetryableException, retryable(StoreUnavailable)])
 def test_d7_a_retryable_error_of_the_store(error, own_page):
     """A retryable error of the store while saving runs neither view nor commit again."""
+    assert entries_of_a_save_that_fails(error, own_page) == ["view", "commit", "swap"]
+
+
+@own_page
+def test_d7_a_retryable_error_of_our_kind(own_page):
+    """An error of our own that a store has marked as retryable runs nothing again either."""
+    error = retryable(StoreError)
     assert entries_of_a_save_that_fails(error, own_page) == ["view", "commit", "swap"]
 
 

@@ -47,6 +47,27 @@ def test_f2_the_panel_is_active_and_the_view_does_without_session(site):
     assert "Vary" not in response.headers
 
 
+def test_f2_the_panel_reads_a_mutable_value(site):
+    """The active panel may read a list, such as flash messages: nothing is saved for that."""
+    site.page("flash")(lambda request: request.session.flash("Hello."))
+    page_without_session(site)
+    visitor = visitor_with_panel(site, active=True)
+    visitor.get("/flash")
+    site.journal.clear()
+    assert visitor.get("/plain").text == "plain"
+    assert site.journal == ["load"]
+    assert site.contents(visitor)["_f_"] == ["Hello."]
+
+
+def test_f2_the_panel_extends_no_session(site):
+    """What the active panel reads does not extend the session's idle time."""
+    page_without_session(site)
+    visitor = visitor_with_panel(site, active=True)
+    site.clock.advance(3600)
+    visitor.get("/plain")
+    assert site.writes() == []
+
+
 def test_f2_the_panel_is_active_and_the_view_reads(site):
     """What the active panel has loaded is not loaded again when the view reads it."""
     visitor = visitor_with_panel(site, active=True)

@@ -237,6 +237,24 @@ def test_h4_a_finished_callback_deletes_and_pops(site):
     assert site.contents(visitor) == {"_f_": ["Later."], "count": 2}
 
 
+def test_h4_a_finished_callback_changes_in_place(site):
+    """A value that a finished callback changes in place is stored when it says ``changed()``."""
+
+    def late(request):
+        request.session["cart"].append("late")
+        request.session.changed()
+
+    @site.page("page")
+    def page(request):
+        request.add_finished_callback(late)
+        request.session["cart"] = ["apple"]
+        return "page"
+
+    visitor = site.visitor()
+    visitor.get("/page")
+    assert site.contents(visitor)["cart"] == ["apple", "late"]
+
+
 def test_h4_a_finished_callback_ends_the_session(site):
     """A session that a finished callback invalidates is ended at once."""
 

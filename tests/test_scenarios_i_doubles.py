@@ -57,6 +57,11 @@ def check_double(store, kind):
     assert dict(factory(kind(cookie))) == {"new": "2"}
 
 
+def test_i2_a_minimal_double(store):
+    """A double that has callbacks and an environ, and no ``__dict__``, has its session saved."""
+    check_double(store, SlottedDouble)
+
+
 def test_i3_a_minimal_double_with_a_dict(store):
     """A double that has callbacks and an environ has its session saved by the first callback."""
     check_double(store, DoubleWithDict)

@@ -144,6 +144,11 @@ def test_x3_an_outer_tween_changes_in_place_before(site, use):
     assert append_around(site, use, before=True) == ["apple", "outer"]
 
 
+def test_x3_an_outer_tween_changes_in_place_and_the_view_uses_nothing(site):
+    """What a tween above ours changes in place is saved even if the view uses no session."""
+    assert append_around(site, "unused", before=True) == ["apple", "outer"]
+
+
 def look_around(site, use):
     """Have a tween above ours read the session, before the view and after, a touch being due."""
 
@@ -164,6 +169,12 @@ def test_x3_an_outer_tween_reads_and_the_view_reads(site):
     """What a tween above ours reads does not hide that the view has read it as well."""
     assert look_around(site, "read").headers["Vary"] == "Cookie"
     assert site.journal == ["load", "swap"]
+
+
+def test_x3_an_outer_tween_only_reads(site):
+    """What only a tween above ours reads is no use of the session: nothing is sent or extended."""
+    assert "Vary" not in look_around(site, "unused").headers
+    assert site.journal == ["load"]
 
 
 @known
@@ -269,6 +280,22 @@ def test_cookie_on_exception_is_false(error, saved, includes, known):
     response = browser.get("/page", status="*")
     assert len(set_cookies(response)) == (1 if saved and not known else 0)
     assert site.contents(browser).get("new") == ("2" if saved else None)
+
+
+def test_cookie_on_exception_is_false_and_a_callback_writes():
+    """With ``cookie_on_exception = false`` a response callback may still write to the session of a
+    page that is rolled back: it is rolled back as well."""
+    site = Site(settings=STRICT)
+
+    @site.page("page")
+    def page(request):
+        request.add_response_callback(lambda request, response: write(request))
+        request.session["view"] = "1"
+        raise HTTPForbidden
+
+    visitor = site.visitor()
+    visitor.get("/page", status=403)
+    assert site.contents(visitor) == {"old": "1"}
 
 
 def write(request):

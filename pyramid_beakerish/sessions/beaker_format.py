@@ -137,6 +137,9 @@ class BeakerSession(FlashAndCSRF):
     def park(self) -> None:
         """Beaker's session cannot tell who has looked at it."""
 
+    def unpark(self) -> None:
+        """See `park`."""
+
     def finish(self, *, https: bool) -> str | None:
         """Give the Set-Cookie header that Beaker wants to send, if any."""
         self._late = True

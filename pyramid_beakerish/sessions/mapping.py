@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import CorruptData, SerializationError
 from .flash import FLASH_PREFIX
-from .record import NOTHING, Changes, merge_queues
+from .record import NOTHING, merge_queues
 
 if TYPE_CHECKING:
-    from .record import Merge
     from .serializers import Serializer
 
     Modifier = tuple[Callable[[Any], Any], Any]
@@ -33,28 +32,30 @@ class EncodedMapping(MutableMapping[str, Any]):
     A subclass fills ``_base`` in `_load`, and may refuse writes in `_prepare_to_write`.
     """
 
-    # Most requests never change these. On the class they cost nothing until they do:
-    # making a session is on the path of every request that uses one.
-    _base: Mapping[str, bytes] | None = None  # what is stored, as far as this request knows
-    _gone: frozenset[str] = frozenset()
-    _modifiers: Mapping[str, tuple[Modifier, ...]] = NOTHING
-    _cleared = False
-    _dirty = False
-    _writable = False
-    _writes_through = False
+    _unreadable: frozenset[str] = NO_KEYS
 
-    _serializer: Serializer
-    _values: dict[str, Any]  # what was read or written, decoded
-    _suspects: set[str]  # the keys among them that may differ from what is stored
-    _unreadable: frozenset[str] = frozenset()
+    def __init__(self, serializer: Serializer, announced: str | None = None) -> None:
+        # No defaults on the class: CPython finds an instance's attribute in 3 ns, but in 50 if
+        # the class has one of that name as well.
+        self._serializer = serializer
+        self._announced = announced  # the key that is told to `_prepare_to_write` each time
+        self._base: Mapping[str, bytes] | None = None  # what is stored, as far as is known here
+        self._values: dict[str, Any] = {}  # what was read or written, decoded
+        self._suspects: set[str] = set()  # the keys among them that may differ from what is stored
+        self._gone = NO_KEYS
+        self._modifiers: Mapping[str, tuple[Modifier, ...]] = NOTHING
+        self._cleared = False
+        self._dirty = False
+        self._writable = False
+        self._writes_through = False
 
     @abstractmethod
     def _load(self) -> None:
         """Fill ``_base``."""
 
     @abstractmethod
-    def _prepare_to_write(self) -> None:
-        """Load, and raise if nothing may be written."""
+    def _prepare_to_write(self, key: str | None = None) -> None:
+        """Load, and raise if nothing may be written; told the key that is about to be set."""
 
     @abstractmethod
     def persist(self) -> None:
@@ -85,8 +86,8 @@ class EncodedMapping(MutableMapping[str, Any]):
         return len(self._read_all())
 
     def __setitem__(self, key: str, value: Any) -> None:
-        if not self._writable:
-            self._prepare_to_write()
+        if not self._writable or key == self._announced:
+            self._prepare_to_write(key)
         if self._modifiers:
             self._forget_modifiers(key)
         self._values[key] = value
@@ -104,7 +105,7 @@ class EncodedMapping(MutableMapping[str, Any]):
         self._suspects.discard(key)
         self._gone |= {key}
         self._forget_modifiers(key)
-        self._written()
+        self._wrote()
 
     def clear(self) -> None:
         """Remove everything, including what other requests add at the same time."""
@@ -113,7 +114,7 @@ class EncodedMapping(MutableMapping[str, Any]):
         self._forget_values()
         self._cleared = True
         self._gone = frozenset(self._base or ())
-        self._written()
+        self._wrote()
 
     def modify(self, key: str, function: Callable[[Any], Any], default: Any = None) -> Any:
         """Change a value by a function of it, exactly once, whatever others do meanwhile.
@@ -133,7 +134,7 @@ class EncodedMapping(MutableMapping[str, Any]):
         self._suspects.add(key)
         if modifiers is not None:
             self._modifiers = {**self._modifiers, key: (*modifiers, (function, default))}
-        self._written()
+        self._wrote()
         return value
 
     def __or__(self, other: Mapping[str, Any]) -> dict[str, Any]:
@@ -172,21 +173,25 @@ class EncodedMapping(MutableMapping[str, Any]):
             if key in self._values:
                 return self._values[key]
         base = self._base or NOTHING
-        if key not in base or key in self._gone or key in self._unreadable:
+        if key not in base or key in self._gone:
             return self._missing(key)
         try:
             value = self._values[key] = self._serializer.loads(base[key])
         except CorruptData as error:
-            # As if it were absent; what is stored stays, for the release that can read it.
-            log.warning("The value of %r in a session cannot be read: %s", key, error)
-            self._unreadable |= {key}
-            return self._missing(key)
+            return self._unread(key, error)
         if type(value) not in ATOMS:
             self._suspects.add(key)
         return value
 
     def _missing(self, key: str) -> Any:
         raise KeyError(key)
+
+    def _unread(self, key: str, error: CorruptData) -> Any:
+        # As if it were absent; what is stored stays, for the release that can read it.
+        if key not in self._unreadable:
+            log.warning("The value of %r in a session cannot be read: %s", key, error)
+            self._unreadable |= {key}
+        return self._missing(key)
 
     def _read_all(self) -> dict[str, Any]:
         if self._base is None:
@@ -197,7 +202,7 @@ class EncodedMapping(MutableMapping[str, Any]):
 
     # Keeping track
 
-    def _written(self) -> None:
+    def _wrote(self) -> None:
         self._dirty = True
         if self._writes_through:
             self.persist()
@@ -210,7 +215,7 @@ class EncodedMapping(MutableMapping[str, Any]):
         self._values.clear()
         self._suspects.clear()
         self._modifiers = NOTHING
-        self._gone = frozenset()
+        self._gone = NO_KEYS
         self._cleared = False
 
     def _modifiers_of(self, key: str) -> tuple[Modifier, ...] | None:
@@ -221,64 +226,73 @@ class EncodedMapping(MutableMapping[str, Any]):
         return None if assigned or key in self._gone else ()
 
     def _encode(self, key: str) -> bytes:
-        if type(key) is not str:
-            raise SerializationError(f"A session's keys are strings, not {type(key).__name__}.")
         try:
-            key.encode()  # a lone surrogate
+            if not key.isascii():
+                key.encode()  # raises for a lone surrogate
             return self._serializer.dumps(self._values[key])
         except (SerializationError, UnicodeEncodeError) as error:
             raise SerializationError(f"session[{key!a}] cannot be stored: {error}") from error
+        except (AttributeError, TypeError) as error:
+            kind = type(key).__name__
+            raise SerializationError(f"The keys of a session are strings, not {kind}.") from error
 
-    def _changes(self) -> Changes:
-        """Collect what differs from what is stored; raises `SerializationError`."""
-        base = self._base or NOTHING
-        written = {}
+    def _changed(self) -> dict[str, bytes]:
+        """Give the values that differ from what is stored; raises `SerializationError`.
+
+        From now on only those can differ again that can be changed in place.
+        """
+        base, values, changed, mutable = self._base or NOTHING, self._values, {}, set()
         for key in self._suspects:
             encoded = self._encode(key)
             if base.get(key) != encoded:
-                written[key] = encoded
-        removed = self._gone.difference(self._values) if self._gone else self._gone
-        return Changes(written, removed, self._cleared, NOTHING, self._merges)
+                changed[key] = encoded
+            if type(values[key]) not in ATOMS:
+                mutable.add(key)
+        self._suspects = mutable
+        return changed
+
+    def _apply(self, changed: dict[str, bytes], stored: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Give the stored values with what has changed, be it others who stored them."""
+        values = {} if self._cleared else {**stored}
+        for key in self._gone:
+            values.pop(key, None)
+        values.update(changed)
+        if stored is not self._base:
+            self._merge(changed, NOTHING if self._cleared else stored, values)
+        return values
 
     def _settle(self, base: Mapping[str, bytes]) -> None:
         """Take note that the changes are stored: ``base`` is what this request knows to be."""
         self._base = base
-        self._suspects = {key for key in self._suspects if type(self._values[key]) not in ATOMS}
         self._modifiers = NOTHING
-        self._gone = self._unreadable = frozenset()
+        self._gone = NO_KEYS
         self._cleared = self._dirty = False
 
     # Meeting the changes of others
 
-    def _merges(self, changes: Changes) -> dict[str, Merge]:
-        merges: dict[str, Merge] = {}
-        for key in changes.keys:
+    def _merge(
+        self, changed: Mapping[str, bytes], theirs: Mapping[str, bytes], into: dict[str, bytes]
+    ) -> None:
+        for key in {*changed, *self._gone}:
             if key in self._modifiers:
-                merges[key] = self._modify_again(self._modifiers[key])
+                into[key] = self._modify_again(self._modifiers[key], theirs.get(key))
             elif key.startswith(FLASH_PREFIX):
-                merges[key] = self._merge_queue(key, changes.written.get(key))
-        return merges
+                merged = self._merge_queue(key, changed.get(key), theirs.get(key))
+                into.pop(key, None)
+                into.update(merged)
 
-    def _modify_again(self, modifiers: tuple[Modifier, ...]) -> Merge:
-        serializer = self._serializer
+    def _modify_again(self, modifiers: tuple[Modifier, ...], theirs: bytes | None) -> bytes:
+        value = UNSET if theirs is None else self._serializer.loads(theirs)
+        for function, default in modifiers:
+            value = function(copy.deepcopy(default) if value is UNSET else value)
+        return self._serializer.dumps(value)
 
-        def merge(theirs: bytes | None) -> bytes:
-            value = UNSET if theirs is None else serializer.loads(theirs)
-            for function, default in modifiers:
-                value = function(copy.deepcopy(default) if value is UNSET else value)
-            return serializer.dumps(value)
-
-        return merge
-
-    def _merge_queue(self, key: str, mine: bytes | None) -> Merge:
-        serializer, base = self._serializer, (self._base or NOTHING).get(key)
-
-        def merge(theirs: bytes | None) -> bytes | None:
-            encoded = (base, mine, theirs)
-            queues = [[] if queue is None else serializer.loads(queue) for queue in encoded]
-            if not all(isinstance(queue, list) for queue in queues):
-                return mine
-            merged = merge_queues(*queues)
-            return serializer.dumps(merged) if merged else None
-
-        return merge
+    def _merge_queue(
+        self, key: str, mine: bytes | None, theirs: bytes | None
+    ) -> dict[str, bytes]:
+        encoded = ((self._base or NOTHING).get(key), mine, theirs)
+        queues = [[] if queue is None else self._serializer.loads(queue) for queue in encoded]
+        if not all(isinstance(queue, list) for queue in queues):
+            return {} if mine is None else {key: mine}
+        merged = merge_queues(*queues)
+        return {key: self._serializer.dumps(merged)} if merged else {}

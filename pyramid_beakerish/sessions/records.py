@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import CorruptData, StoreError, StoreUnavailable
 from .events import Refusal
-from .record import NOTHING, Record, RecordCodec
+from .record import NOTHING, Record, codec_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ..settings import SessionSettings
     from ..stores.base import Store
-    from .record import Changes
     from .serializers import Serializer
+
+    Change = Callable[[Mapping[str, bytes]], dict[str, bytes]]
 
 #: Somebody else must have won so often in a row before a request gives up.
 MOST_CONFLICTS = 100
@@ -48,7 +49,7 @@ class RecordStore:
     ) -> None:
         self.store = store
         self._clock = clock
-        self._codec = RecordCodec(serializer)
+        self._codec = codec_for(serializer)
         self._settings = settings
         self._default_limits = self._limits({})
 
@@ -75,37 +76,47 @@ class RecordStore:
             raise NoRecord(Refusal.EXPIRED)
         return record, entry[1], now - record.accessed >= interval
 
-    def create(self, key: str, changes: Changes) -> Record:
+    def create(self, key: str, own: Mapping[str, Any], values: dict[str, bytes]) -> Record:
         """Begin a session; never takes the place of another."""
         now = self._clock()
-        record = self._changed(Record(now, now, None, {}, {}), changes.apply(NOTHING), changes.own)
-        self._create(key, record)
+        record, value, ttl = self._revised(Record(now, now, None, {}, NOTHING), own, values)
+        self._create(key, value, ttl)
         return record
 
-    def update(self, key: str, record: Record, token: Any, changes: Changes) -> tuple[Record, bool]:
-        """Apply changes to a session, whatever others have done to it meanwhile.
+    def update(
+        self, key: str, record: Record, token: Any, own: Mapping[str, Any], change: Change
+    ) -> tuple[Record, bool]:
+        """Change a session, whatever others have done to it meanwhile.
 
-        With no token the record is read first. Gives the new record, and whether others' changes
-        are in it. Raises `NoRecord` if the session has ended.
+        ``change`` gives the new values for the stored ones; it is called again on what another
+        request has stored. With no token the record is read first. Gives the new record, and
+        whether others' changes are in it. Raises `NoRecord` if the session has ended.
         """
-        changed = self._changed(record, changes.apply(record.values), changes.own)
         for attempt in range(MOST_CONFLICTS):
-            if token is not None and self.store.swap(key, token, *self._spell(changed)):
-                return changed, attempt > 0
+            if token is not None:
+                revised, value, ttl = self._revised(record, own, change(record.values))
+                if self.store.swap(key, token, value, ttl):
+                    return revised, attempt > 0
             record, token, _ = self.load(key)
-            changed = self._changed(record, changes.merge(record.values), changes.own)
         raise StoreUnavailable("a session was changed by others again and again")
 
     def rotate(
-        self, old_key: str, new_key: str, record: Record, token: Any, changes: Changes
+        self,
+        old_key: str,
+        new_key: str,
+        record: Record,
+        token: Any,
+        own: Mapping[str, Any],
+        change: Change,
     ) -> tuple[Record, bool]:
-        """Move a session to a new id, with the changes applied; the old id opens nothing more.
+        """Move a session to a new id, changed; the old id opens nothing more.
 
         The new record is there before the old one goes: whatever breaks in between, the
         visitor's cookie still opens a session. Gives and raises what `update` does.
         """
-        changed, merged = self._changed(record, changes.apply(record.values), changes.own), False
-        self._create(new_key, changed)
+        revised, value, ttl = self._revised(record, own, change(record.values))
+        self._create(new_key, value, ttl)
+        merged = False
         while token is None or not self.store.delete(old_key, token):
             try:
                 record, token, _ = self.load(old_key)
@@ -113,37 +124,40 @@ class RecordStore:
                 self.end(new_key)
                 raise
             merged = True
-            changed = self._changed(record, changes.merge(record.values), changes.own)
-            self.store.set(new_key, *self._spell(changed))
-        return changed, merged
+            revised, value, ttl = self._revised(record, own, change(record.values))
+            self.store.set(new_key, value, ttl)
+        return revised, merged
 
     def touch(self, key: str, record: Record, token: Any) -> bool:
         """Extend the idle time of a session that was only read; tell whether it was done.
 
         Somebody else's change at the same time extends it as well, so once is enough.
         """
-        return self.store.swap(key, token, *self._spell(self._changed(record, record.values)))
+        _, value, ttl = self._revised(record, NOTHING, record.values)
+        return self.store.swap(key, token, value, ttl)
 
     def end(self, key: str) -> None:
         """End a session."""
         self.store.delete(key)
 
-    def _changed(
-        self, record: Record, values: dict[str, bytes], own: Mapping[str, Any] = NOTHING
-    ) -> Record:
+    def _create(self, key: str, value: bytes, ttl: float | None) -> None:
+        if not self.store.create(key, value, ttl):
+            raise StoreError("a new session id was in use already: the random source is broken")
+
+    def _revised(
+        self, record: Record, own: Mapping[str, Any], values: dict[str, bytes]
+    ) -> tuple[Record, bytes, float | None]:
+        """Give the record as it is after this use, what to store, and for how many seconds."""
         own = {**record.own, **own} if own else record.own
         idle, lifetime, interval = self._limits(own) if own else self._default_limits
         now = self._clock()
         # ``accessed`` moves only when an extension is due: the cookie is sent again whenever
         # it does, and a session written at every request has its cookie extended as well.
         accessed = now if now - record.accessed >= interval else record.accessed
-        expires = _earlier(now + idle, record.created + lifetime)
-        return Record(record.created, accessed, expires, own, values)
-
-    def _spell(self, record: Record) -> tuple[bytes, float | None]:
-        """Give the value to store, and how long from now."""
-        value, expires = self._codec.encode(record), record.expires
-        return value, None if expires is None else max(expires - self._clock(), _SHORTEST_TTL)
+        ttl = min(idle, record.created + lifetime - now)
+        expires = None if ttl == inf else now + ttl
+        revised = Record(record.created, accessed, expires, own, values)
+        return revised, self._codec.encode(revised), None if ttl == inf else max(ttl, _SHORTEST_TTL)
 
     def _limits(self, own: Mapping[str, Any]) -> tuple[float, float, float]:
         """Give the seconds a session lives after its last use, and in all, and the touch interval."""
@@ -154,12 +168,3 @@ class RecordStore:
             interval = min(interval, timeout / 10)
         idle = inf if timeout is None else timeout + interval
         return idle, inf if lifetime is None else lifetime, interval
-
-    def _create(self, key: str, record: Record) -> None:
-        if not self.store.create(key, *self._spell(record)):
-            raise StoreError("a new session id was in use already: the random source is broken")
-
-
-def _earlier(one: float, other: float) -> float | None:
-    ends = one if one < other else other
-    return None if ends == inf else ends

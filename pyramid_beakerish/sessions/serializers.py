@@ -109,7 +109,8 @@ def _is_plain(value: Any, deepest: int = DEEPEST) -> bool:
 _idle_packers: list[Packer] = []
 
 
-def _pack(tree: Any) -> bytes:
+def pack(tree: Any) -> bytes:
+    """Give a tree of plain values as msgpack."""
     try:
         packer = _idle_packers.pop()
     except IndexError:
@@ -159,7 +160,7 @@ class MsgpackSerializer:
         """Give the value as msgpack; see `Serializer.dumps`."""
         if type(value) in _SCALAR_TYPES or _is_plain(value):
             try:
-                return _pack(value)
+                return pack(value)
             except (OverflowError, UnicodeEncodeError):
                 pass  # a big int goes to the table, a lone surrogate to its error
         return self.spell(to_tree(value, self))
@@ -173,11 +174,11 @@ class MsgpackSerializer:
 
     def tagged(self, row: Row, content: Any) -> ExtType:
         """Give the extension value of a row of the table."""
-        return ExtType(row.code, _pack(content))
+        return ExtType(row.code, pack(content))
 
     def spell(self, tree: Any) -> bytes:
         """Encode a tree."""
-        return _pack(tree)
+        return pack(tree)
 
 
 def _has_plain_keys(mapping: dict[Any, Any]) -> bool:

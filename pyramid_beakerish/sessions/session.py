@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import LockTimeout, SessionStateError, StoreUnavailable
@@ -11,15 +12,16 @@ from ..stores.lease import Lease
 from .events import SessionChangesDropped, SessionRotated
 from .flash import CSRF_KEY, FlashAndCSRF
 from .ids import fingerprint, new_id, store_key
-from .mapping import NO_KEYS, UNSET, EncodedMapping
+from .mapping import UNSET, EncodedMapping
 from .record import NOTHING
 from .records import NoRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..settings import SessionSettings
     from .manager import SessionManager
-    from .record import Changes, Record
+    from .record import Record
 
 log = logging.getLogger(__name__)
 
@@ -38,42 +40,31 @@ class Session(FlashAndCSRF, EncodedMapping):
         session.modify("visits", lambda n: n + 1, 0)
     """
 
-    _record: Record | None = None  # the record that is stored
-    _token: Any = None  # to change it with, where nothing has been stored since it was loaded
-    _touch_due = False  # whether a use must extend the idle time
-    _id: str | None = None
-    _stored_id: str | None = None  # of the record; another than ``_id`` when it is to be rotated
-    _key: str | None = None  # where the record is stored
-    _own: Mapping[str, Any] = NOTHING  # what this session sets otherwise than the settings
-    _ended: tuple[str, ...] = ()
     _born: float | None = None
-    _forced = False
-    _detached = False  # from the store: nothing of this request is stored any more
-    _failure: Exception | None = None
-    _send_cookie = False
-    _remove_cookie = False
-    _lease: Lease | None = None
-    _parked: tuple[dict[str, Any], Mapping[str, bytes]] | None = None
 
     def __init__(self, manager: SessionManager, header: str | None) -> None:
-        # Not super().__init__(): a call less on the path of every request that uses a session.
-        self._values = {}
-        self._suspects = set()
-        self._base = self._parked = self._lease = self._failure = None
-        self._gone = self._unreadable = NO_KEYS
-        self._modifiers = NOTHING
-        self._dirty = self._writable = self._writes_through = self._touch_due = False
-        self._send_cookie = self._remove_cookie = self._detached = False
-        self._seen_used = None
-        self._serializer = manager.serializer
+        super().__init__(manager.serializer, manager.settings.rotate_on)
         self._manager = manager
-        self._settings = manager.settings
         self._header = header
+        self._record: Record | None = None  # the record that is stored
+        self._token: Any = None  # to change it with, until something has been stored
+        self._touch_due = False  # whether a use must extend the idle time
+        self._id: str | None = None
+        self._stored_id: str | None = None  # of the record; another than ``_id`` when rotating
+        self._key: str | None = None  # where the record is stored
+        self._own: Mapping[str, Any] = NOTHING  # what is set otherwise than the settings do
+        self._ended: tuple[str, ...] = ()
+        self._forced = False
+        self._detached = False  # from the store: nothing of this request is stored any more
+        self._failure: Exception | None = None
+        self._send_cookie = False
+        self._remove_cookie = False
+        self._lease: Lease | None = None
+        self._parked: tuple[Any, ...] | None = None
 
-    def __setitem__(self, key: str, value: Any) -> None:
-        if key == self._settings.rotate_on:
-            self.regenerate_id()
-        EncodedMapping.__setitem__(self, key, value)
+    @property
+    def _settings(self) -> SessionSettings:
+        return self._manager.settings
 
     # What pyramid.interfaces.ISession asks for beside the mapping
 
@@ -91,7 +82,7 @@ class Session(FlashAndCSRF, EncodedMapping):
     def changed(self) -> None:
         """Say that a value was changed in place. Not needed: such changes are found."""
         self._touch()
-        self._dirty = True
+        self._wrote()
 
     def invalidate(self) -> None:
         """End the session, at the store too, and go on with a new, empty one.
@@ -105,7 +96,7 @@ class Session(FlashAndCSRF, EncodedMapping):
         self._start_over()
         self._send_cookie = False
         self._remove_cookie = self._header is not None
-        self._written()
+        self._wrote()
 
     # What Beaker's sessions have beside the mapping
 
@@ -163,7 +154,7 @@ class Session(FlashAndCSRF, EncodedMapping):
         if not self._writable:
             self._prepare_to_write()
         self._forced = True
-        self._written()
+        self._wrote()
 
     def revert(self) -> None:
         """Drop what this request has changed in the data."""
@@ -185,6 +176,7 @@ class Session(FlashAndCSRF, EncodedMapping):
         (https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html#renew-the-session-id-after-any-privilege-level-change).
         """
         self._refuse_if_late("its id cannot be changed")
+        self._prepare_to_write()
         self._id = new_id()
         self._dirty = True
         if CSRF_KEY in self:
@@ -245,12 +237,11 @@ class Session(FlashAndCSRF, EncodedMapping):
         """
         if not (self._dirty or self._suspects or self._touch_due) or self._detached:
             return  # most requests only read
-        changes = self._changes()
-        changes.own = self._own
+        changed = self._changed()
         try:
-            self._store(changes)
+            self._store(changed)
         except NoRecord:
-            self._drop(changes)
+            self._drop(changed)
         except StoreUnavailable as error:
             self._fail(error)
 
@@ -272,10 +263,11 @@ class Session(FlashAndCSRF, EncodedMapping):
     def abandon(self, failure: Exception | None = None) -> None:
         """Store nothing of this request: it failed, or will be tried again.
 
-        After a failure the session reads as empty, and a write raises the failure.
+        After a failure the session reads as empty, and a write raises the failure; else what
+        is written from now on is dropped with the rest.
         """
         self.unlock()
-        self._failure = failure or SessionStateError("The request failed: its session stays as it was.")
+        self._failure = failure
         if failure is not None:
             self._start_over()
         self._detached = True
@@ -286,9 +278,17 @@ class Session(FlashAndCSRF, EncodedMapping):
 
         Whoever only looks on, like the debug toolbar, does not count as the application.
         """
-        if self._base is not None and not self._dirty:
-            self._parked = self._values, self._base
-            self._values, self._base, self._writable = {}, None, False
+        if self._base is None or self._dirty or self._changed():
+            return
+        self._parked = self._base, self._values, self._suspects, self._touch_due
+        self._base, self._values, self._suspects = None, {}, set()
+        self._touch_due = self._writable = False
+
+    def unpark(self) -> None:
+        """Take note that nobody but an onlooker has used the session: that extends nothing."""
+        if self._parked is not None:
+            self._load()
+            self._touch_due = False
 
     def _cookie_header(self, https: bool) -> str | None:
         cookie, own = self._manager.cookie, self._own if self._record is None else self._record.own
@@ -306,7 +306,8 @@ class Session(FlashAndCSRF, EncodedMapping):
 
     def _load(self) -> None:
         if self._parked is not None:
-            (self._values, self._base), self._parked = self._parked, None
+            self._base, self._values, self._suspects, self._touch_due = self._parked
+            self._parked = None
             self._writable = self._failure is None and not self._writes_through
             return
         header, cookie = self._header, self._manager.cookie
@@ -329,20 +330,16 @@ class Session(FlashAndCSRF, EncodedMapping):
         except StoreUnavailable as error:
             self._fail(error)
         else:
-            self._begin(session_id, key, record, token, record.values)
-            self._touch_due = due and self._settings.save_accessed_time
+            self._id = self._stored_id = session_id
+            self._key, self._record, self._token = key, record, token
+            self._base = record.values
+            self._writable = self._failure is None and not self._writes_through
+            if due:
+                self._touch_due = self._settings.save_accessed_time
 
-    def _begin(
-        self,
-        session_id: str | None = None,
-        key: str | None = None,
-        record: Record | None = None,
-        token: Any = None,
-        base: Mapping[str, bytes] = NOTHING,
-    ) -> None:
-        self._id = self._stored_id = session_id
-        self._key = key
-        self._record, self._token, self._base = record, token, base
+    def _begin(self) -> None:
+        self._id = self._stored_id = self._key = self._record = self._token = None
+        self._base = NOTHING
         self._writable = self._failure is None and not self._writes_through
 
     def _start_over(self) -> None:
@@ -367,21 +364,22 @@ class Session(FlashAndCSRF, EncodedMapping):
 
     # Writing
 
-    def _prepare_to_write(self) -> None:
+    def _prepare_to_write(self, key: str | None = None) -> None:
         self._touch()
         if self._failure is not None:
             raise self._failure
         if self._record is None and not self._detached:
             self._refuse_if_late("no session can be begun")
+        if key == self._announced and key is not None:
+            self.regenerate_id()
 
     def _refuse_if_late(self, what: str) -> None:
         if self._writes_through:
             raise SessionStateError(f"The response has been sent: {what} any more.")
-        if not self._writable:
-            self._prepare_to_write()
 
     def _set_own(self, own: dict[str, Any]) -> None:
         self._refuse_if_late("its cookie cannot be changed")
+        self._prepare_to_write()
         self._own = {**self._own, **own}
         self._dirty = True
         self._send_cookie = self._record is not None
@@ -393,35 +391,41 @@ class Session(FlashAndCSRF, EncodedMapping):
 
     # Storing
 
-    def _store(self, changes: Changes) -> None:
+    def _store(self, changed: dict[str, bytes]) -> None:
         records, record = self._manager.records, self._record
         while self._ended:
             records.end(self._ended[0])
             self._ended = self._ended[1:]
         if record is None:
-            if changes.written or self._forced:
-                self._key = store_key(self.id)
-                self._stored(changes, records.create(self._key, changes))
+            if changed or self._forced:
+                self._create(changed)
         elif self._id is not self._stored_id:
-            self._rotate(record, changes)
-        elif changes or self._forced:
-            self._update(record, changes)
+            self._rotate(record, changed)
+        elif changed or self._gone or self._own or self._forced:
+            self._update(record, changed)
         elif self._touch_due:
             self._extend(record)
 
-    def _update(self, record: Record, changes: Changes) -> None:
-        records, cookie = self._manager.records, self._manager.cookie
-        changed, merged = records.update(str(self._key), record, self._token, changes)
-        slides = record.accessed != changed.accessed and cookie.slides(changed.own)
-        self._stored(changes, changed, merged=merged, send_cookie=self._send_cookie or slides)
+    def _create(self, changed: dict[str, bytes]) -> None:
+        self._key = store_key(self.id)
+        self._stored(self._manager.records.create(self._key, self._own, changed))
+        self._send_cookie = True
 
-    def _rotate(self, record: Record, changes: Changes) -> None:
-        old_id, new_key = str(self._stored_id), store_key(self.id)
-        rotated, merged = self._manager.records.rotate(
-            str(self._key), new_key, record, self._token, changes
+    def _update(self, record: Record, changed: dict[str, bytes]) -> None:
+        revised, merged = self._manager.records.update(
+            str(self._key), record, self._token, self._own, partial(self._apply, changed)
         )
-        self._key = new_key
-        self._stored(changes, rotated, merged=merged)
+        self._stored(revised, self._apply(changed, self._base or NOTHING) if merged else None)
+        if revised.accessed != record.accessed and self._manager.cookie.slides(revised.own):
+            self._send_cookie = True
+
+    def _rotate(self, record: Record, changed: dict[str, bytes]) -> None:
+        old_key, old_id, self._key = str(self._key), str(self._stored_id), store_key(self.id)
+        rotated, merged = self._manager.records.rotate(
+            old_key, self._key, record, self._token, self._own, partial(self._apply, changed)
+        )
+        self._stored(rotated, self._apply(changed, self._base or NOTHING) if merged else None)
+        self._send_cookie = True
         self._manager.notify(SessionRotated(old_id, self.id))
 
     def _extend(self, record: Record) -> None:
@@ -431,25 +435,23 @@ class Session(FlashAndCSRF, EncodedMapping):
             log.warning("A session's idle time could not be extended.", exc_info=True)
             return
         self._token, self._touch_due = None, False
-        self._send_cookie = self._send_cookie or self._manager.cookie.slides(record.own)
+        if self._manager.cookie.slides(record.own):
+            self._send_cookie = True
 
-    def _stored(
-        self, changes: Changes, record: Record, *, merged: bool = False, send_cookie: bool = True
-    ) -> None:
-        # What others have changed is not what this request has read: it must not look changed.
-        self._settle(changes.apply(self._base or NOTHING) if merged else record.values)
+    def _stored(self, record: Record, known: Mapping[str, bytes] | None = None) -> None:
+        """Take note of what is stored; ``known`` if others' changes, which nobody read, are in it."""
+        self._settle(record.values if known is None else known)
         self._record, self._token, self._stored_id = record, None, self._id
         self._own = NOTHING
         self._forced = self._touch_due = False
-        self._send_cookie = send_cookie
 
-    def _drop(self, changes: Changes) -> None:
+    def _drop(self, changed: Mapping[str, bytes]) -> None:
         """Let go of the changes to a session that has ended elsewhere: it stays ended."""
         name = fingerprint(str(self._stored_id))
         log.warning("Changes of a session that has ended meanwhile were dropped (%s).", name)
         self._detached = True
         self._send_cookie = False
-        self._manager.notify(SessionChangesDropped(name, changes.keys))
+        self._manager.notify(SessionChangesDropped(name, (*changed, *sorted(self._gone))))
 
     def _fail(self, error: StoreUnavailable) -> None:
         if self._settings.on_store_error == "error":

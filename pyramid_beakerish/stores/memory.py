@@ -84,11 +84,10 @@ class MemoryStore(Store):
         """Store the value only if the entry is still the one that ``load`` gave."""
         now = self._begin_write()
         with self._lock:
-            current = self._live_token(key, now)
-            unchanged = current is not None and current == token
-            if unchanged:
-                self._put(key, value, ttl, now)
-        return unchanged
+            if token is None or self._live_token(key, now) != token:
+                return False
+            self._put(key, value, ttl, now)
+        return True
 
     def set(self, key: str, value: bytes, ttl: float | None) -> None:
         """Store the value, whatever was there."""
