@@ -81,7 +81,9 @@ COUNTER = Markup("""<p class="count">Count: {count}</p>
 
 @view_config(route_name="login", request_method="GET")
 def login_form(request: Request) -> Response:
-    """Ask for a name."""
+    """Ask for a name, unless it is known."""
+    if "user" in request.session:
+        return HTTPSeeOther(request.route_path("read"))
     return page(request, "Login", LOGIN.format(token=csrf_token(request)), LOGIN_LESSON)
 
 
