@@ -39,7 +39,6 @@ def session_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Calla
             return _fail(request, error)
         # What a tween above has read and will read again, like the debug toolbar, is no use.
         for session in looked_at:
-            session._seen_used = session.accessed()
             session.unpark()
         try:
             for session in attributes.get(SESSIONS, ()):
@@ -68,7 +67,6 @@ def _fail_to_save(request: Any, error: Exception) -> Any:
     failure = _never_tried_again(request, error)
     for session in _sessions(request):
         session.abandon(failure)
-        session._seen_used = True
     response = _render(request, failure)
     for session in _sessions(request):
         session.abandon()  # nobody could answer any more if a late write were refused

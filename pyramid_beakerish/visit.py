@@ -55,8 +55,6 @@ class Visit:
 
     def _join(self, request: Any) -> None:
         """Have the session saved and its headers written when the request ends."""
-        # Whether the application has used it, where others have looked at it as well.
-        self._seen_used: bool | None = None
         attributes = getattr(request, "__dict__", {})  # a double may have none
         if SESSIONS in attributes:
             attributes[SESSIONS].append(self)
@@ -80,12 +78,13 @@ class Visit:
             return
         self._save(request)
         cookie = self.finish(https=request.environ.get("wsgi.url_scheme") == "https")
-        if not hasattr(response, "headerlist"):
+        headers = getattr(response, "headerlist", None)
+        if headers is None:
             log.error("%s takes no session cookie: it has no headers.", type(response).__qualname__)
         elif cookie is not None:
-            response.headerlist.append(("Set-Cookie", cookie))
+            headers.append(("Set-Cookie", cookie))
             request.add_response_callback(self._mark_private)
-        elif self.accessed() if self._seen_used is None else self._seen_used:
+        elif self.accessed():
             request.add_response_callback(self._mark_varying)
 
     def _mark_varying(self, request: Any, response: Any) -> None:

@@ -59,10 +59,16 @@ class SessionCookie:
             start = at + len(assignment)
             if not at or header[at - 2 : at] == "; " or _begins_cookie(header, at):
                 end = header.find(";", start)
-                value = header[start:] if end < 0 else header[start:end]
-                found = self._trusted(value.strip(' \t"'))
-                if found:
-                    return found
+                value = (header[start:] if end < 0 else header[start:end]).strip(' \t"')
+                # Looked at here and not in a function of its own: see `EncodedMapping`.
+                session_id = value[:ID_LENGTH]
+                for key in self._keys if value.isascii() else ():
+                    signature = key.copy()
+                    signature.update(session_id.encode("ascii"))
+                    if compare_digest(value, f"{session_id}.{signature.hexdigest()}"):
+                        return session_id, key is self._keys[0]
+                if not self._keys and _FORM(value):
+                    return session_id, True
             at = header.find(assignment, start)
         return None
 
@@ -100,20 +106,12 @@ class SessionCookie:
             if cookie.startswith(self._assignment):
                 yield cookie[len(self._assignment) :].strip(' \t"')
 
-    def _trusted(self, value: str) -> tuple[str, bool] | None:
-        session_id = value[:ID_LENGTH]
-        if not self._keys:
-            return (session_id, True) if _FORM(value) else None
-        try:
-            for key in self._keys:
-                if compare_digest(value, _signed(session_id, key.copy())):
-                    return session_id, key is self._keys[0]
-        except (TypeError, UnicodeEncodeError):
-            pass  # not ASCII, so no signature of ours
-        return None
-
     def _value(self, session_id: str) -> str:
-        return _signed(session_id, self._keys[0].copy()) if self._keys else session_id
+        if not self._keys:
+            return session_id
+        signature = self._keys[0].copy()
+        signature.update(session_id.encode("ascii"))
+        return f"{session_id}.{signature.hexdigest()}"
 
     def _attributes(self, own: Mapping[str, Any], https: bool) -> str:
         settings = self._settings
@@ -151,14 +149,9 @@ def _begins_cookie(header: str, at: int) -> bool:
 
 def _signing_hash(secret: str) -> blake2b:
     """Prepare the hash that signs with a secret, under a key of its own purpose."""
+    # A copy of a keyed BLAKE2b signs in 0.29 us, hmac.digest with SHA-256 takes 1.3 us.
     key = blake2b(secret.encode(), digest_size=32, person=b"session cookie").digest()
     return blake2b(key=key, digest_size=16)
-
-
-def _signed(session_id: str, signature: blake2b) -> str:
-    # A copy of the keyed hash takes 0.29 us, hmac.digest with SHA-256 1.3 us.
-    signature.update(session_id.encode("ascii"))
-    return f"{session_id}.{signature.hexdigest()}"
 
 
 def _timestamp(moment: datetime) -> float:

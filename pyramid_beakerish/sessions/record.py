@@ -45,16 +45,17 @@ class RecordCodec:
         return new_write_id() + pack(fields)
 
     def decode(self, data: bytes) -> Record:
-        """Read a record; raises `CorruptData` for anything that `encode` did not write."""
+        """Read a record; raises `CorruptData` for what `encode` cannot have written.
+
+        The types of its moments are left to whoever compares them.
+        """
         try:
-            created, accessed, expires, own, values = unpackb(data[WRITE_ID_SIZE:])
-            if own or type(created + accessed + (expires or 0.0)) is not float:
-                _check(created + accessed + (expires or 0.0), own)
-            if type(values) is dict:
-                return Record(created, accessed, expires, own, values)
+            record = Record(*unpackb(data[WRITE_ID_SIZE:]))
+            if record.own or type(record.values) is not dict:
+                _check(record)
         except Exception as error:  # anything at all may be in a damaged store
             raise CorruptData("a session record cannot be read") from error
-        raise CorruptData("a session record has no values")
+        return record
 
 
 class LineCodec(RecordCodec):
@@ -73,11 +74,11 @@ class LineCodec(RecordCodec):
             fields, *lines = data[WRITE_ID_SIZE + 1 :].split(b"\n")
             pairs = (line.split(b"\t", 1) for line in lines)
             values = {json.loads(key): value for key, value in pairs}
-            created, accessed, expires, own = json.loads(fields)
-            _check(created + accessed + (expires or 0.0), own)
-            return Record(created, accessed, expires, own, values)
+            record = Record(*json.loads(fields), values)
+            _check(record)
         except Exception as error:  # anything at all may be in a damaged store
             raise CorruptData("a session record cannot be read") from error
+        return record
 
 
 def codec_for(serializer: Serializer) -> RecordCodec:
@@ -95,8 +96,10 @@ _OWN = {
 }
 
 
-def _check(moments: object, own: dict[str, Any]) -> None:
-    if type(moments) is not float or not all(type(value) in _OWN[name] for name, value in own.items()):
+def _check(record: Record) -> None:
+    if type(record.values) is not dict or not all(
+        type(value) in _OWN[name] for name, value in record.own.items()
+    ):
         raise TypeError
 
 

@@ -51,7 +51,7 @@ class RecordStore:
         self._clock = clock
         self._codec = codec_for(serializer)
         self._settings = settings
-        self._default_limits = self._limits({})
+        self._usual = self._limits({})
 
     def load(self, key: str) -> tuple[Record, Any, bool]:
         """Give the record of a session, the token to change it with, and whether a touch is due.
@@ -61,20 +61,19 @@ class RecordStore:
         entry = self.store.load(key)
         if entry is None:
             raise NoRecord(Refusal.UNKNOWN)
+        now = self._clock()
         try:
             record = self._codec.decode(entry[0])
-        except CorruptData:
+            idle, lifetime, interval = self._limits(record.own) if record.own else self._usual
+            unused = now - record.accessed
+            # Not only ``expires``: limits that were made stricter hold for the sessions that exist.
+            over = unused >= idle or now - record.created >= lifetime
+            over = over or (record.expires is not None and record.expires <= now)
+        except (CorruptData, TypeError):
             raise NoRecord(Refusal.CORRUPT) from None
-        now = self._clock()
-        idle, lifetime, interval = self._limits(record.own) if record.own else self._default_limits
-        # Not only ``expires``: limits that were made stricter hold for the sessions that exist.
-        if (
-            (record.expires is not None and record.expires <= now)
-            or record.accessed + idle <= now
-            or record.created + lifetime <= now
-        ):
+        if over:
             raise NoRecord(Refusal.EXPIRED)
-        return record, entry[1], now - record.accessed >= interval
+        return record, entry[1], unused >= interval
 
     def create(self, key: str, own: Mapping[str, Any], values: dict[str, bytes]) -> Record:
         """Begin a session; never takes the place of another."""
@@ -101,19 +100,14 @@ class RecordStore:
         raise StoreUnavailable("a session was changed by others again and again")
 
     def rotate(
-        self,
-        old_key: str,
-        new_key: str,
-        record: Record,
-        token: Any,
-        own: Mapping[str, Any],
-        change: Change,
+        self, keys: tuple[str, str], record: Record, token: Any, own: Mapping[str, Any], change: Change
     ) -> tuple[Record, bool]:
-        """Move a session to a new id, changed; the old id opens nothing more.
+        """Move a session from one key to another, changed; the old id opens nothing more.
 
         The new record is there before the old one goes: whatever breaks in between, the
         visitor's cookie still opens a session. Gives and raises what `update` does.
         """
+        old_key, new_key = keys
         revised, value, ttl = self._revised(record, own, change(record.values))
         self._create(new_key, value, ttl)
         merged = False
@@ -149,15 +143,16 @@ class RecordStore:
     ) -> tuple[Record, bytes, float | None]:
         """Give the record as it is after this use, what to store, and for how many seconds."""
         own = {**record.own, **own} if own else record.own
-        idle, lifetime, interval = self._limits(own) if own else self._default_limits
+        idle, lifetime, interval = self._limits(own) if own else self._usual
         now = self._clock()
         # ``accessed`` moves only when an extension is due: the cookie is sent again whenever
         # it does, and a session written at every request has its cookie extended as well.
         accessed = now if now - record.accessed >= interval else record.accessed
-        ttl = min(idle, record.created + lifetime - now)
-        expires = None if ttl == inf else now + ttl
-        revised = Record(record.created, accessed, expires, own, values)
-        return revised, self._codec.encode(revised), None if ttl == inf else max(ttl, _SHORTEST_TTL)
+        left = record.created + lifetime - now
+        ttl = idle if idle < left else max(left, _SHORTEST_TTL)
+        ttl = None if ttl == inf else ttl
+        revised = Record(record.created, accessed, None if ttl is None else now + ttl, own, values)
+        return revised, self._codec.encode(revised), ttl
 
     def _limits(self, own: Mapping[str, Any]) -> tuple[float, float, float]:
         """Give the seconds a session lives after its last use, and in all, and the touch interval."""

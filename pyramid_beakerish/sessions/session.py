@@ -12,7 +12,7 @@ from ..stores.lease import Lease
 from .events import SessionChangesDropped, SessionRotated
 from .flash import CSRF_KEY, FlashAndCSRF
 from .ids import fingerprint, new_id, store_key
-from .mapping import UNSET, EncodedMapping
+from .mapping import NO_KEYS, UNSET, EncodedMapping
 from .record import NOTHING
 from .records import NoRecord
 
@@ -40,27 +40,31 @@ class Session(FlashAndCSRF, EncodedMapping):
         session.modify("visits", lambda n: n + 1, 0)
     """
 
+    _record: Record | None = None  # the record that is stored
+    _token: Any = None  # to change it with, until something has been stored
+    _touch_due = False  # whether a use must extend the idle time
+    _id: str | None = None
+    _stored_id: str | None = None  # of the record; another than ``_id`` when it is to be rotated
+    _key = ""  # where the record is stored
+    _own: Mapping[str, Any] = NOTHING  # what is set otherwise than the settings do
+    _ended: tuple[str, ...] = ()
     _born: float | None = None
+    _used = False
+    _forced = False
+    _detached = False  # from the store: nothing of this request is stored any more
+    _failure: Exception | None = None
+    _send_cookie = False
+    _remove_cookie = False
+    _lease: Lease | None = None
+    _parked: tuple[Any, ...] | None = None
 
     def __init__(self, manager: SessionManager, header: str | None) -> None:
-        super().__init__(manager.serializer, manager.settings.rotate_on)
         self._manager = manager
+        self._serializer = manager.serializer
+        self._announced = manager.settings.rotate_on
         self._header = header
-        self._record: Record | None = None  # the record that is stored
-        self._token: Any = None  # to change it with, until something has been stored
-        self._touch_due = False  # whether a use must extend the idle time
-        self._id: str | None = None
-        self._stored_id: str | None = None  # of the record; another than ``_id`` when rotating
-        self._key: str | None = None  # where the record is stored
-        self._own: Mapping[str, Any] = NOTHING  # what is set otherwise than the settings do
-        self._ended: tuple[str, ...] = ()
-        self._forced = False
-        self._detached = False  # from the store: nothing of this request is stored any more
-        self._failure: Exception | None = None
-        self._send_cookie = False
-        self._remove_cookie = False
-        self._lease: Lease | None = None
-        self._parked: tuple[Any, ...] | None = None
+        self._values = {}
+        self._suspects = set()
 
     @property
     def _settings(self) -> SessionSettings:
@@ -91,7 +95,7 @@ class Session(FlashAndCSRF, EncodedMapping):
         """
         if not self._writable:
             self._prepare_to_write()
-        if self._key is not None:
+        if self._record is not None:
             self._ended += (self._key,)
         self._start_over()
         self._send_cookie = False
@@ -143,7 +147,7 @@ class Session(FlashAndCSRF, EncodedMapping):
 
     def accessed(self) -> bool:
         """Tell whether this request has used the session."""
-        return self._base is not None
+        return self._used
 
     def dirty(self) -> bool:
         """Tell whether this request has written to the session."""
@@ -238,8 +242,25 @@ class Session(FlashAndCSRF, EncodedMapping):
         if not (self._dirty or self._suspects or self._touch_due) or self._detached:
             return  # most requests only read
         changed = self._changed()
+        manager, record = self._manager, self._record
         try:
-            self._store(changed)
+            if self._ended:
+                self._end_ended()
+            if record is None:
+                if changed or self._forced:
+                    self._create(changed)
+            elif self._id is not self._stored_id:
+                self._rotate(record, changed)
+            elif changed or self._gone or self._own or self._forced:
+                change = partial(self._apply, changed)
+                revised, merged = manager.records.update(
+                    self._key, record, self._token, self._own, change
+                )
+                self._stored(revised, changed, merged)
+                if revised.accessed != record.accessed and manager.cookie.slides(revised.own):
+                    self._send_cookie = True
+            elif self._touch_due:
+                self._extend(record)
         except NoRecord:
             self._drop(changed)
         except StoreUnavailable as error:
@@ -282,13 +303,18 @@ class Session(FlashAndCSRF, EncodedMapping):
             return
         self._parked = self._base, self._values, self._suspects, self._touch_due
         self._base, self._values, self._suspects = None, {}, set()
-        self._touch_due = self._writable = False
+        self._touch_due = self._writable = self._used = False
 
     def unpark(self) -> None:
         """Take note that nobody but an onlooker has used the session: that extends nothing."""
         if self._parked is not None:
-            self._load()
+            self._take_back()
             self._touch_due = False
+
+    def _take_back(self) -> None:
+        self._base, self._values, self._suspects, self._touch_due = self._parked or ()
+        self._parked = None
+        self._writable = self._failure is None and not self._writes_through
 
     def _cookie_header(self, https: bool) -> str | None:
         cookie, own = self._manager.cookie, self._own if self._record is None else self._record.own
@@ -305,25 +331,26 @@ class Session(FlashAndCSRF, EncodedMapping):
             self._load()
 
     def _load(self) -> None:
+        self._used = True
+        header, manager = self._header, self._manager
         if self._parked is not None:
-            self._base, self._values, self._suspects, self._touch_due = self._parked
-            self._parked = None
-            self._writable = self._failure is None and not self._writes_through
-            return
-        header, cookie = self._header, self._manager.cookie
-        found = cookie.find(header) if header else None
-        if found is not None:
-            self._open(found[0])
-            self._send_cookie = not found[1] and self._record is not None
-            return
-        if header:
-            self._manager.refuse(cookie.refusal(header))
-        self._begin()
+            self._take_back()
+        elif not header:
+            self._begin()
+        else:
+            found = manager.cookie.find(header)
+            if found is None:
+                manager.refuse(manager.cookie.refusal(header))
+                self._begin()
+            else:
+                self._open(found[0])
+                if not found[1] and self._record is not None:
+                    self._send_cookie = True
 
     def _open(self, session_id: str) -> None:
         try:
             key = store_key(session_id)
-            record, token, due = self._manager.records.load(key)
+            self._record, self._token, due = self._manager.records.load(key)
         except NoRecord as answer:
             self._manager.refuse(answer.refusal, session_id)
             self._begin()
@@ -331,14 +358,14 @@ class Session(FlashAndCSRF, EncodedMapping):
             self._fail(error)
         else:
             self._id = self._stored_id = session_id
-            self._key, self._record, self._token = key, record, token
-            self._base = record.values
+            self._key = key
+            self._base = self._record.values
             self._writable = self._failure is None and not self._writes_through
             if due:
-                self._touch_due = self._settings.save_accessed_time
+                self._touch_due = self._manager.settings.save_accessed_time
 
     def _begin(self) -> None:
-        self._id = self._stored_id = self._key = self._record = self._token = None
+        self._id = self._stored_id = self._record = self._token = None
         self._base = NOTHING
         self._writable = self._failure is None and not self._writes_through
 
@@ -391,46 +418,29 @@ class Session(FlashAndCSRF, EncodedMapping):
 
     # Storing
 
-    def _store(self, changed: dict[str, bytes]) -> None:
-        records, record = self._manager.records, self._record
+    def _end_ended(self) -> None:
         while self._ended:
-            records.end(self._ended[0])
+            self._manager.records.end(self._ended[0])
             self._ended = self._ended[1:]
-        if record is None:
-            if changed or self._forced:
-                self._create(changed)
-        elif self._id is not self._stored_id:
-            self._rotate(record, changed)
-        elif changed or self._gone or self._own or self._forced:
-            self._update(record, changed)
-        elif self._touch_due:
-            self._extend(record)
 
     def _create(self, changed: dict[str, bytes]) -> None:
         self._key = store_key(self.id)
-        self._stored(self._manager.records.create(self._key, self._own, changed))
+        self._stored(self._manager.records.create(self._key, self._own, changed), changed)
         self._send_cookie = True
 
-    def _update(self, record: Record, changed: dict[str, bytes]) -> None:
-        revised, merged = self._manager.records.update(
-            str(self._key), record, self._token, self._own, partial(self._apply, changed)
-        )
-        self._stored(revised, self._apply(changed, self._base or NOTHING) if merged else None)
-        if revised.accessed != record.accessed and self._manager.cookie.slides(revised.own):
-            self._send_cookie = True
-
     def _rotate(self, record: Record, changed: dict[str, bytes]) -> None:
-        old_key, old_id, self._key = str(self._key), str(self._stored_id), store_key(self.id)
+        old_id, keys = str(self._stored_id), (self._key, store_key(self.id))
         rotated, merged = self._manager.records.rotate(
-            old_key, self._key, record, self._token, self._own, partial(self._apply, changed)
+            keys, record, self._token, self._own, partial(self._apply, changed)
         )
-        self._stored(rotated, self._apply(changed, self._base or NOTHING) if merged else None)
+        self._key = keys[1]
+        self._stored(rotated, changed, merged)
         self._send_cookie = True
         self._manager.notify(SessionRotated(old_id, self.id))
 
     def _extend(self, record: Record) -> None:
         try:
-            self._manager.records.touch(str(self._key), record, self._token)
+            self._manager.records.touch(self._key, record, self._token)
         except StoreUnavailable:
             log.warning("A session's idle time could not be extended.", exc_info=True)
             return
@@ -438,12 +448,13 @@ class Session(FlashAndCSRF, EncodedMapping):
         if self._manager.cookie.slides(record.own):
             self._send_cookie = True
 
-    def _stored(self, record: Record, known: Mapping[str, bytes] | None = None) -> None:
-        """Take note of what is stored; ``known`` if others' changes, which nobody read, are in it."""
-        self._settle(record.values if known is None else known)
+    def _stored(self, record: Record, changed: dict[str, bytes], merged: bool = False) -> None:
+        # What others have changed nobody here has read: it must not look like a change of ours.
+        self._base = self._apply(changed, self._base or NOTHING) if merged else record.values
+        self._modifiers = self._own = NOTHING
+        self._gone = NO_KEYS
         self._record, self._token, self._stored_id = record, None, self._id
-        self._own = NOTHING
-        self._forced = self._touch_due = False
+        self._cleared = self._dirty = self._forced = self._touch_due = False
 
     def _drop(self, changed: Mapping[str, bytes]) -> None:
         """Let go of the changes to a session that has ended elsewhere: it stays ended."""

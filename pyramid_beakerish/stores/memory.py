@@ -84,7 +84,8 @@ class MemoryStore(Store):
         """Store the value only if the entry is still the one that ``load`` gave."""
         now = self._begin_write()
         with self._lock:
-            if token is None or self._live_token(key, now) != token:
+            found = self._entries.get(key)
+            if found is None or found[1] <= now or found[0][1] != token:
                 return False
             self._put(key, value, ttl, now)
         return True

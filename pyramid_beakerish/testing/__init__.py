@@ -3,4 +3,5 @@
 from __future__ import annotations
 
 from .clock import FrozenClock as FrozenClock
+from .sessions import SessionSuite as SessionSuite
 from .stores import StoreSuite as StoreSuite
