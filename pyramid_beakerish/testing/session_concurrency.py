@@ -1,0 +1,313 @@
+"""What becomes of requests that overlap: each loads the session before the other has saved it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pyramid_beakerish.errors import LockTimeout
+from pyramid_beakerish.sessions.events import SessionChangesDropped
+
+from .session_base import SessionSuiteBase, error_of
+
+if TYPE_CHECKING:
+    from .site import Browser, Work
+
+
+class ConcurrencySuite(SessionSuiteBase):
+    """No request undoes what another one did, and none brings back what another one ended."""
+
+    def overlap(self, visitor: Browser, first: Work, meanwhile: Work) -> Any:
+        """Send a request that loads the session, then lets another one pass, then works."""
+
+        def work(session: Any) -> Any:
+            dict(session)  # loads it and reads every value
+            visitor.twin().use(meanwhile)
+            return first(session)
+
+        return visitor.use(work)
+
+    def test_different_keys(self) -> None:
+        """Two requests that change different keys both win."""
+        visitor = self.visitor(a=1, b=1, c=[1])
+        self.overlap(
+            visitor,
+            lambda session: session.update(a=2, mine=1),
+            lambda session: (session.update(b=2, theirs=1), session["c"].append(2)),
+        )
+        assert visitor.contents() == {"a": 2, "b": 2, "c": [1, 2], "mine": 1, "theirs": 1}
+
+    def test_same_key(self) -> None:
+        """Of two requests that set one key, the last one to be saved wins."""
+        visitor = self.visitor(a=1)
+        self.overlap(visitor, lambda s: s.update(a="last"), lambda s: s.update(a="first"))
+        assert visitor.contents() == {"a": "last"}
+
+    def test_delete(self) -> None:
+        """A key that one request deletes is gone, and what the other changed is kept."""
+        visitor = self.visitor(a=1, b=1)
+        self.overlap(visitor, lambda session: session.pop("a"), lambda s: s.update(b=2))
+        assert visitor.contents() == {"b": 2}
+        self.overlap(visitor, lambda s: s.update(c=3), lambda session: session.pop("b"))
+        assert visitor.contents() == {"c": 3}
+
+    def test_unchanged_value_does_not_come_back(self) -> None:
+        """A request that sets a key to what it had loaded does not undo the other's change."""
+        visitor = self.visitor(a=1)
+        self.overlap(visitor, lambda s: s.update(a=1, b=1), lambda s: s.update(a=2))
+        assert visitor.contents() == {"a": 2, "b": 1}
+
+    def test_clear(self) -> None:
+        """A clear removes what another request has added meanwhile."""
+        visitor = self.visitor(a=1)
+        self.overlap(
+            visitor,
+            lambda session: (session.clear(), session.update(mine=1)),
+            lambda session: session.update(theirs=1),
+        )
+        assert visitor.contents() == {"mine": 1}
+
+    def test_clear_by_the_other(self) -> None:
+        """What is written to a session that another request has cleared is kept."""
+        visitor = self.visitor(a=1, b=1)
+        self.overlap(visitor, lambda s: s.update(a=2), lambda session: session.clear())
+        assert visitor.contents() == {"a": 2}
+
+    def test_flash_and_flash(self) -> None:
+        """Messages that two requests flash are both shown."""
+        visitor = self.visitor()
+        visitor.use(lambda session: session.flash("old"))
+        self.overlap(visitor, lambda s: s.flash("mine"), lambda s: s.flash("theirs"))
+        assert visitor.use(lambda s: s.pop_flash()) == ["old", "theirs", "mine"]
+
+    def test_pop_and_flash(self) -> None:
+        """A pop takes the messages that it has shown, and leaves what came meanwhile."""
+        visitor = self.visitor()
+        visitor.use(lambda session: session.flash("old"))
+        popped = self.overlap(visitor, lambda s: s.pop_flash(), lambda s: s.flash("new"))
+        assert popped == ["old"]
+        assert visitor.use(lambda s: s.pop_flash()) == ["new"]
+
+    def test_flash_and_pop(self) -> None:
+        """A message that is flashed while the others are shown does not bring them back."""
+        visitor = self.visitor()
+        visitor.use(lambda session: session.flash("old"))
+        self.overlap(visitor, lambda s: s.flash("new"), lambda s: s.pop_flash())
+        assert visitor.use(lambda s: s.pop_flash()) == ["new"]
+
+    def test_pop_and_pop(self) -> None:
+        """An emptied queue stays empty."""
+        visitor = self.visitor(a=1)
+        visitor.use(lambda session: session.flash("old"))
+        self.overlap(visitor, lambda s: s.pop_flash(), lambda s: s.pop_flash())
+        assert visitor.contents() == {"a": 1}
+
+    def test_modify(self) -> None:
+        """Numbers that two requests modify count both."""
+        visitor = self.visitor(n=10)
+        self.overlap(visitor, _count, lambda session: (_count(session), _count(session)))
+        assert visitor.contents() == {"n": 13}
+
+    def test_modify_from_the_default(self) -> None:
+        """The default is where counting begins, once, and is not changed by it."""
+        visitor, default = self.visitor(a=1), [0]
+
+        def append(session: Any) -> Any:
+            return session.modify("log", lambda log: [*log, 1], default)
+
+        self.overlap(visitor, append, append)
+        assert visitor.contents()["log"] == [0, 1, 1]
+        assert default == [0]
+
+    def test_modify_twice(self) -> None:
+        """Two modifications of one request are both done again, in their order."""
+        visitor = self.visitor(n=1)
+
+        def work(session: Any) -> None:
+            session.modify("n", lambda n: n + 1)
+            session.modify("n", lambda n: n * 10)
+
+        self.overlap(visitor, work, lambda session: session.modify("n", lambda n: n + 5))
+        assert visitor.contents() == {"n": 70}
+
+    def test_modify_after_an_assignment(self) -> None:
+        """What was assigned first is modified as it was assigned, whatever others have stored."""
+        visitor = self.visitor(n=1)
+
+        def work(session: Any) -> None:
+            session["n"] = 100
+            _count(session)
+
+        self.overlap(visitor, work, _count)
+        assert visitor.contents() == {"n": 101}
+
+    def test_assignment_after_a_modification(self) -> None:
+        """An assignment, or a deletion, puts an end to modifications before it."""
+        visitor = self.visitor(n=1, m=1)
+
+        def work(session: Any) -> None:
+            _count(session)
+            session["n"] = 100
+            session.modify("m", lambda m: m + 1)
+            del session["m"]
+
+        self.overlap(visitor, work, _count)
+        assert visitor.contents() == {"n": 100}
+
+    def test_modify_after_a_deletion(self) -> None:
+        """After a deletion a modification begins with the default."""
+        visitor = self.visitor(n=1)
+
+        def work(session: Any) -> None:
+            del session["n"]
+            _count(session)
+
+        self.overlap(visitor, work, _count)
+        assert visitor.contents() == {"n": 1}
+
+    def test_read(self) -> None:
+        """A request that only reads undoes nothing, also when it extends the session."""
+        visitor = self.visitor(a=1)
+        self.clock.advance(3600)
+        self.overlap(visitor, dict, lambda session: session.update(a=2))
+        assert visitor.contents() == {"a": 2}
+
+    def test_change_of_an_ended_session(self) -> None:
+        """Changes of a session that ended meanwhile are dropped, logged and told by an event."""
+        visitor = self.visitor(a=1, b=1)
+        with self.logged() as records:
+            self.overlap(
+                visitor,
+                lambda session: (session.update(c=1), session.pop("b")),
+                lambda session: session.invalidate(),
+            )
+        assert visitor.set_cookies == []
+        assert visitor.contents() == {}
+        self.assert_records(0)
+        dropped = [e for e in self.site.events if isinstance(e, SessionChangesDropped)]
+        assert [event.keys for event in dropped] == [("c", "b")]
+        assert any("dropped" in record.getMessage() for record in records)
+
+    def test_read_of_an_ended_session(self) -> None:
+        """A slow request that only reads does not bring an ended session back."""
+        visitor = self.visitor(a=1)
+        self.clock.advance(3600)
+        self.overlap(visitor, dict, lambda session: session.invalidate())
+        assert visitor.contents() == {}
+        self.assert_records(0)
+
+    def test_end_of_a_changed_session(self) -> None:
+        """A session that is ended is gone, whatever another request has changed meanwhile."""
+        visitor = self.visitor(a=1)
+        self.overlap(visitor, lambda s: s.invalidate(), lambda s: s.update(b=2))
+        self.assert_records(0)
+
+    def test_rotation_of_a_changed_session(self) -> None:
+        """What is changed while a session gets a new id goes with it."""
+        visitor = self.visitor(a=1, n=1)
+        self.overlap(
+            visitor,
+            lambda session: (session.regenerate_id(), session.update(b=1), _count(session)),
+            lambda session: (session.update(a=2), _count(session)),
+        )
+        assert visitor.contents() == {"a": 2, "b": 1, "n": 3}
+        self.assert_records(1)
+
+    def test_rotation_of_an_ended_session(self) -> None:
+        """A session that ends while it gets a new id is ended under both."""
+        visitor = self.visitor(a=1)
+        self.overlap(visitor, lambda s: s.regenerate_id(), lambda s: s.invalidate())
+        assert visitor.set_cookies == []
+        assert visitor.contents() == {}
+        self.assert_records(0)
+
+    def test_change_of_a_rotated_session(self) -> None:
+        """A request that comes too late, under the old id, changes and brings back nothing."""
+        visitor = self.visitor(a=1)
+        browser = visitor.twin()
+        browser.use(
+            lambda session: (
+                dict(session),
+                visitor.use(lambda inner: inner.regenerate_id()),
+                session.update(late=1),
+            )
+        )
+        assert visitor.contents() == {"a": 1}
+        assert browser.contents() == {}
+        self.assert_records(1)
+
+    def test_after_a_merge(self) -> None:
+        """What is changed after a conflict was met is stored as well, once."""
+        visitor = self.visitor(n=1, a=1)
+
+        def work(session: Any) -> Any:
+            _count(session)
+            session.persist()
+            _count(session)
+            return dict(session)
+
+        seen = self.overlap(visitor, work, lambda session: (_count(session), session.update(b=1)))
+        assert visitor.contents()["n"] == 4
+        assert seen["a"] == 1
+
+    def test_lock(self) -> None:
+        """A second holder is kept out until the first one's request has ended."""
+        visitor = self.visitor(n=1)
+
+        def lock_now(session: Any) -> bool:
+            try:
+                session.lock(wait=0)
+            except LockTimeout:
+                return False
+            return True
+
+        def work(session: Any) -> tuple[bool, bool]:
+            return lock_now(session), visitor.twin().use(lock_now)
+
+        assert visitor.use(work) == (True, False)
+        assert visitor.use(lock_now) is True
+
+    def test_unlock(self) -> None:
+        """Who unlocks lets the next one in at once; to unlock twice is no error."""
+        visitor = self.visitor(n=1)
+
+        def work(session: Any) -> None:
+            session.lock()
+            session.unlock()
+            session.unlock()
+            visitor.twin().use(lambda other: other.lock(wait=0))
+
+        visitor.use(work)
+
+    def test_lock_of_a_failing_request(self) -> None:
+        """A lock ends with its request, also when that fails."""
+        visitor = self.visitor(n=1)
+        error_of(KeyError, lambda: visitor.use(lambda s: (s.lock(), s["missing"])))
+        visitor.use(lambda session: session.lock(wait=0))
+
+    def test_lock_reads_again(self) -> None:
+        """Who has locked the session sees what was stored before, and keeps his own changes."""
+        visitor = self.visitor(n=1)
+        assert self.overlap(visitor, lambda s: (s.lock(), s["n"])[1], _count) == 2
+        changed = self.overlap(
+            visitor, lambda s: (s.update(a=1), s.lock(), s["a"], s["n"])[2:], _count
+        )
+        assert changed == (1, 2)
+        assert visitor.contents() == {"n": 3, "a": 1}
+
+    def test_get_by_id(self) -> None:
+        """Another session is had by its id, changed, and stored by its own persist()."""
+        one, other = self.visitor(a=1), self.visitor(b=1)
+        other_id = other.use(lambda session: session.id)
+
+        def work(session: Any) -> Any:
+            found = session.get_by_id(other_id)
+            found["b"] = 2
+            found.persist()
+            return session.get_by_id("x" * 43)
+
+        assert one.use(work) is None
+        assert (one.contents(), other.contents()) == ({"a": 1}, {"b": 2})
+
+
+def _count(session: Any) -> Any:
+    return session.modify("n", lambda n: n + 1, 0)

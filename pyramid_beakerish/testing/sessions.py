@@ -1,0 +1,23 @@
+"""The promises of a session, as tests that it passes on every store."""
+
+from __future__ import annotations
+
+from .session_concurrency import ConcurrencySuite
+from .session_contents import ContentsSuite
+from .session_identity import IdentitySuite
+from .session_times import TimesSuite
+
+
+class SessionSuite(ContentsSuite, ConcurrencySuite, IdentitySuite, TimesSuite):
+    """Every promise of a session, as tests for pytest, through a real Pyramid application.
+
+    The session tests of a store are three lines:
+
+    >>> class TestSessionsInMemory(SessionSuite):
+    ...     def settings(self, folder):
+    ...         return {"session.type": "memory"}
+
+    Before each test ``self.store`` is a new `WatchedStore` over the one that the settings
+    describe, ``self.clock`` the `FrozenClock` that sessions live by, and ``self.site`` the
+    application. Needs nothing but Pyramid and pytest.
+    """
