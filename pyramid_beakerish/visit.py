@@ -32,7 +32,7 @@ class Visit:
     """
 
     _settings: SessionSettings
-    accessed: Callable[[], bool]
+    _used: bool
     persist: Callable[[], None]
     abandon: Callable[..., None]
     park: Callable[[], None]
@@ -77,14 +77,14 @@ class Visit:
             request.add_response_callback(self._respond)
             return
         self._save(request)
-        cookie = self.finish(https=request.environ.get("wsgi.url_scheme") == "https")
+        cookie = self.finish(request.environ)
         headers = getattr(response, "headerlist", None)
         if headers is None:
             log.error("%s takes no session cookie: it has no headers.", type(response).__qualname__)
         elif cookie is not None:
             headers.append(("Set-Cookie", cookie))
             request.add_response_callback(self._mark_private)
-        elif self.accessed():
+        elif self._used:
             request.add_response_callback(self._mark_varying)
 
     def _mark_varying(self, request: Any, response: Any) -> None:

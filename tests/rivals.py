@@ -24,6 +24,7 @@ from pyramid.config import Configurator
 from pyramid.response import Response
 from webtest import TestApp
 
+from pyramid_beakerish.errors import StoreUnavailable
 from pyramid_beakerish.sessions.ids import new_id
 from pyramid_beakerish.testing import FrozenClock
 from tests.file_help import entries, files
@@ -129,12 +130,14 @@ class Beakerish(Site):
         for name in self.records():
             self.memory.delete(name) if self.store == "memory" else os.remove(name)
 
-    @contextlib.contextmanager
-    def network_down(self):
-        """Have the store fail to load for the time being."""
-        self.memory.fail("load")
-        yield
-        self.memory.mend()
+    def lose_an_answer(self):
+        """Have the store fail once, when it is asked for a record next."""
+
+        def fail_once():
+            self.memory.mend()
+            return StoreUnavailable("one answer was lost")
+
+        self.memory.fail("load", error=fail_once)
 
 
 class PyramidBeaker(Site):
@@ -191,12 +194,28 @@ class PyramidBeaker(Site):
         for name in self.records():
             spaces[name].clear() if self.store == "memory" else os.remove(name)
 
-    @contextlib.contextmanager
-    def network_down(self):
-        """Have the store fail to load for the time being."""
-        with self.monkeypatch.context() as patch:
-            patch.setattr(MemoryNamespaceManager, "acquire_read_lock", _fail_to_connect)
-            yield
+    def lose_an_answer(self):
+        """Have the store fail once, when it is asked for a record next."""
+        acquire = MemoryNamespaceManager.acquire_read_lock
+
+        def fail_once(namespace):
+            self.monkeypatch.setattr(MemoryNamespaceManager, "acquire_read_lock", acquire)
+            raise OSError("one answer was lost")
+
+        self.monkeypatch.setattr(MemoryNamespaceManager, "acquire_read_lock", fail_once)
+
+
+class BeakersFormat(PyramidBeaker):
+    """With this package, where Beaker keeps the sessions; the clock is Beaker's, and set anew."""
+
+    package = "pyramid_beakerish"
+
+    def store_settings(self):
+        """Give the settings of the store."""
+        return {**super().store_settings(), "session.format": "beaker"}
+
+    set_ours = Site.set
+    beaker_fails = Beakerish.beaker_fails
 
 
 class Visitor:
@@ -299,7 +318,3 @@ def _no_answer(error, request):
 def _overwrite(path, data):
     with open(path, "wb") as file:
         file.write(data)
-
-
-def _fail_to_connect(self):
-    raise OSError("the network is down")

@@ -12,7 +12,7 @@ from .flash import CSRF_KEY, FlashAndCSRF
 from .ids import new_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from ..settings import SessionSettings
 
@@ -122,6 +122,11 @@ class BeakerSession(FlashAndCSRF):
             self.new_csrf_token()
         self._written()
 
+    @property
+    def _used(self) -> bool:
+        used: bool = self._beaker.accessed()
+        return used
+
     def persist(self) -> None:
         """Store what has changed, now."""
         if self._abandoned or not self._beaker.accessed():
@@ -140,7 +145,7 @@ class BeakerSession(FlashAndCSRF):
     def unpark(self) -> None:
         """See `park`."""
 
-    def finish(self, *, https: bool) -> str | None:
+    def finish(self, environ: Mapping[str, Any]) -> str | None:
         """Give the Set-Cookie header that Beaker wants to send, if any."""
         self._late = True
         headers = self._beaker.__dict__["_headers"]

@@ -89,6 +89,10 @@ class SessionCookie:
         attributes = self._attributes(own, https) if own else self._plain[https]
         return f"{self._assignment}{self._value(session_id)}{attributes}{self._expiry(own)}"
 
+    def request_header(self, session_id: str) -> str:
+        """Write the Cookie header that a browser sends for a session."""
+        return self._assignment + self._value(session_id)
+
     def removal_header(self, own: Mapping[str, Any], *, https: bool) -> str:
         """Write the Set-Cookie header that makes the browser forget the cookie."""
         # The attributes must be the same, or a browser refuses to remove a __Host- cookie.

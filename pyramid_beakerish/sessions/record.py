@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from types import MappingProxyType, NoneType
 from typing import TYPE_CHECKING, Any
 
-from msgpack import unpackb
+from msgpack import Packer, unpackb
 
 from ..errors import CorruptData
 from ..stores.base import WRITE_ID_SIZE, new_write_id
-from .serializers import pack
 
 if TYPE_CHECKING:
     from .serializers import Serializer
@@ -36,13 +35,21 @@ class Record:
     values: dict[str, bytes]
 
 
+_new_record = Record.__new__  # a call less than Record(...)
+
+# One packer for all records: it is given plain values only, so it calls nothing back and
+# nothing can come between (0.2 us instead of 0.4 with one of its own).
+_pack = Packer(strict_types=True).pack
+
+
 class RecordCodec:
     """Turns records into bytes that begin with a write id, and back: one msgpack array."""
 
     def encode(self, record: Record) -> bytes:
         """Spell a record, under a new write id."""
-        fields = [record.created, record.accessed, record.expires, record.own, record.values]
-        return new_write_id() + pack(fields)
+        return new_write_id() + _pack(
+            [record.created, record.accessed, record.expires, record.own, record.values]
+        )
 
     def decode(self, data: bytes) -> Record:
         """Read a record; raises `CorruptData` for what `encode` cannot have written.
@@ -50,7 +57,14 @@ class RecordCodec:
         The types of its moments are left to whoever compares them.
         """
         try:
-            record = Record(*unpackb(data[WRITE_ID_SIZE:]))
+            record = _new_record(Record)
+            (
+                record.created,
+                record.accessed,
+                record.expires,
+                record.own,
+                record.values,
+            ) = unpackb(data[WRITE_ID_SIZE:])
             if record.own or type(record.values) is not dict:
                 _check(record)
         except Exception as error:  # anything at all may be in a damaged store

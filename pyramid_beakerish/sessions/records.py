@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 #: Somebody else must have won so often in a row before a request gives up.
 MOST_CONFLICTS = 100
+
+#: The token of a session that is not stored yet.
+NEW: Any = object()
 
 _SHORTEST_TTL = 0.001  # a lifetime that ends during the request: no store takes a negative one
 
@@ -75,84 +79,74 @@ class RecordStore:
             raise NoRecord(Refusal.EXPIRED)
         return record, entry[1], unused >= interval
 
+    def save(
+        self, key: str, record: Record, token: Any, own: Mapping[str, Any], values: dict[str, bytes]
+    ) -> bool:
+        """Store a record as it is after this use, with these values; tell whether it was stored.
+
+        With a token only if nobody else has changed it; with `NEW` only if there is none yet.
+        """
+        if own:
+            record.own = {**record.own, **own}
+        idle, lifetime, interval = self._limits(record.own) if record.own else self._usual
+        now = self._clock()
+        # ``accessed`` moves only when an extension is due: the cookie is sent again whenever
+        # it does, and a session written at every request has its cookie extended as well.
+        if now - record.accessed >= interval:
+            record.accessed = now
+        left = record.created + lifetime - now
+        ttl = idle if idle < left else max(left, _SHORTEST_TTL)
+        record.expires = None if ttl == inf else now + ttl
+        record.values = values
+        value = self._codec.encode(record)
+        if token is NEW:
+            return self.store.create(key, value, None if ttl == inf else ttl)
+        return self.store.swap(key, token, value, None if ttl == inf else ttl)
+
     def create(self, key: str, own: Mapping[str, Any], values: dict[str, bytes]) -> Record:
         """Begin a session; never takes the place of another."""
         now = self._clock()
-        record, value, ttl = self._revised(Record(now, now, None, {}, NOTHING), own, values)
-        self._create(key, value, ttl)
+        record = Record(now, now, None, {}, {})
+        if not self.save(key, record, NEW, own, values):
+            raise StoreError("a new session id was in use already: the random source is broken")
         return record
 
-    def update(
-        self, key: str, record: Record, token: Any, own: Mapping[str, Any], change: Change
-    ) -> tuple[Record, bool]:
-        """Change a session, whatever others have done to it meanwhile.
+    def merge(self, key: str, own: Mapping[str, Any], change: Change) -> Record:
+        """Change a session that others have changed; raises `NoRecord` if it has ended.
 
-        ``change`` gives the new values for the stored ones; it is called again on what another
-        request has stored. With no token the record is read first. Gives the new record, and
-        whether others' changes are in it. Raises `NoRecord` if the session has ended.
+        ``change`` gives the new values for the stored ones.
         """
-        for attempt in range(MOST_CONFLICTS):
-            if token is not None:
-                revised, value, ttl = self._revised(record, own, change(record.values))
-                if self.store.swap(key, token, value, ttl):
-                    return revised, attempt > 0
+        for _ in range(MOST_CONFLICTS):
             record, token, _ = self.load(key)
+            if self.save(key, record, token, own, change(record.values)):
+                return record
         raise StoreUnavailable("a session was changed by others again and again")
 
     def rotate(
         self, keys: tuple[str, str], record: Record, token: Any, own: Mapping[str, Any], change: Change
-    ) -> tuple[Record, bool]:
+    ) -> Record:
         """Move a session from one key to another, changed; the old id opens nothing more.
 
         The new record is there before the old one goes: whatever breaks in between, the
-        visitor's cookie still opens a session. Gives and raises what `update` does.
+        visitor's cookie still opens a session. Raises `NoRecord` if the session has ended.
         """
         old_key, new_key = keys
-        revised, value, ttl = self._revised(record, own, change(record.values))
-        self._create(new_key, value, ttl)
-        merged = False
+        rotated = self._copy(new_key, record, own, change)
         while token is None or not self.store.delete(old_key, token):
-            try:
-                record, token, _ = self.load(old_key)
-            except NoRecord:
-                self.end(new_key)
-                raise
-            merged = True
-            revised, value, ttl = self._revised(record, own, change(record.values))
-            self.store.set(new_key, value, ttl)
-        return revised, merged
-
-    def touch(self, key: str, record: Record, token: Any) -> bool:
-        """Extend the idle time of a session that was only read; tell whether it was done.
-
-        Somebody else's change at the same time extends it as well, so once is enough.
-        """
-        _, value, ttl = self._revised(record, NOTHING, record.values)
-        return self.store.swap(key, token, value, ttl)
+            self.end(new_key)
+            record, token, _ = self.load(old_key)
+            rotated = self._copy(new_key, record, own, change)
+        return rotated
 
     def end(self, key: str) -> None:
         """End a session."""
         self.store.delete(key)
 
-    def _create(self, key: str, value: bytes, ttl: float | None) -> None:
-        if not self.store.create(key, value, ttl):
+    def _copy(self, key: str, record: Record, own: Mapping[str, Any], change: Change) -> Record:
+        copy = replace(record)
+        if not self.save(key, copy, NEW, own, change(record.values)):
             raise StoreError("a new session id was in use already: the random source is broken")
-
-    def _revised(
-        self, record: Record, own: Mapping[str, Any], values: dict[str, bytes]
-    ) -> tuple[Record, bytes, float | None]:
-        """Give the record as it is after this use, what to store, and for how many seconds."""
-        own = {**record.own, **own} if own else record.own
-        idle, lifetime, interval = self._limits(own) if own else self._usual
-        now = self._clock()
-        # ``accessed`` moves only when an extension is due: the cookie is sent again whenever
-        # it does, and a session written at every request has its cookie extended as well.
-        accessed = now if now - record.accessed >= interval else record.accessed
-        left = record.created + lifetime - now
-        ttl = idle if idle < left else max(left, _SHORTEST_TTL)
-        ttl = None if ttl == inf else ttl
-        revised = Record(record.created, accessed, None if ttl is None else now + ttl, own, values)
-        return revised, self._codec.encode(revised), ttl
+        return copy
 
     def _limits(self, own: Mapping[str, Any]) -> tuple[float, float, float]:
         """Give the seconds a session lives after its last use, and in all, and the touch interval."""

@@ -168,9 +168,8 @@ class Session(FlashAndCSRF, EncodedMapping):
 
     def get_by_id(self, session_id: str) -> Session | None:
         """Give the session that has the id, or ``None``; its own `persist` stores it."""
-        other = type(self)(self._manager, None)
-        other._open(session_id)
-        return None if other._record is None else other
+        other = type(self)(self._manager, self._manager.cookie.request_header(session_id))
+        return None if other.new else other
 
     def regenerate_id(self) -> None:
         """Go on under a new id and CSRF token, from now on; the old id ends at save.
@@ -199,9 +198,9 @@ class Session(FlashAndCSRF, EncodedMapping):
         if not lease.acquire(wait):
             raise LockTimeout(f"Somebody else has locked the session for more than {wait:g} s.")
         self._lease = lease
-        if self._stored_id is not None and not self._dirty:
+        if self._record is not None and not self._dirty:
             self._forget_values()
-            self._open(self._stored_id)
+            self._load()
 
     def unlock(self) -> None:
         """Let others lock the session."""
@@ -242,7 +241,7 @@ class Session(FlashAndCSRF, EncodedMapping):
         if not (self._dirty or self._suspects or self._touch_due) or self._detached:
             return  # most requests only read
         changed = self._changed()
-        manager, record = self._manager, self._record
+        record = self._record
         try:
             if self._ended:
                 self._end_ended()
@@ -252,13 +251,7 @@ class Session(FlashAndCSRF, EncodedMapping):
             elif self._id is not self._stored_id:
                 self._rotate(record, changed)
             elif changed or self._gone or self._own or self._forced:
-                change = partial(self._apply, changed)
-                revised, merged = manager.records.update(
-                    self._key, record, self._token, self._own, change
-                )
-                self._stored(revised, changed, merged)
-                if revised.accessed != record.accessed and manager.cookie.slides(revised.own):
-                    self._send_cookie = True
+                self._update(record, changed)
             elif self._touch_due:
                 self._extend(record)
         except NoRecord:
@@ -268,17 +261,18 @@ class Session(FlashAndCSRF, EncodedMapping):
 
     # For those who bring a session into a request and take it out again
 
-    def finish(self, *, https: bool) -> str | None:
+    def finish(self, environ: Mapping[str, Any]) -> str | None:
         """Give the Set-Cookie header that the response needs, if any.
 
-        The response is on its way now: what is changed later is stored at once.
+        The response is on its way now: what is changed later is stored at once. The cookie is
+        Secure, where that is left to us, if ``environ["wsgi.url_scheme"]`` is.
         """
         if self._lease is not None:
             self.unlock()
         self._writes_through = True
         self._writable = False
         if self._send_cookie or self._remove_cookie:
-            return self._cookie_header(https)
+            return self._cookie_header(environ.get("wsgi.url_scheme") == "https")
         return None
 
     def abandon(self, failure: Exception | None = None) -> None:
@@ -332,37 +326,32 @@ class Session(FlashAndCSRF, EncodedMapping):
 
     def _load(self) -> None:
         self._used = True
-        header, manager = self._header, self._manager
         if self._parked is not None:
-            self._take_back()
-        elif not header:
-            self._begin()
-        else:
-            found = manager.cookie.find(header)
-            if found is None:
-                manager.refuse(manager.cookie.refusal(header))
-                self._begin()
-            else:
-                self._open(found[0])
-                if not found[1] and self._record is not None:
-                    self._send_cookie = True
-
-    def _open(self, session_id: str) -> None:
+            return self._take_back()
+        manager = self._manager
+        found = manager.cookie.find(self._header) if self._header else None
+        if found is None:
+            return self._find_nothing()
+        self._id = self._stored_id = found[0]
+        self._key = store_key(found[0])
         try:
-            key = store_key(session_id)
-            self._record, self._token, due = self._manager.records.load(key)
+            self._record, self._token, due = manager.records.load(self._key)
         except NoRecord as answer:
-            self._manager.refuse(answer.refusal, session_id)
-            self._begin()
+            manager.refuse(answer.refusal, found[0])
+            return self._begin()
         except StoreUnavailable as error:
-            self._fail(error)
-        else:
-            self._id = self._stored_id = session_id
-            self._key = key
-            self._base = self._record.values
-            self._writable = self._failure is None and not self._writes_through
-            if due:
-                self._touch_due = self._manager.settings.save_accessed_time
+            return self._fail(error)
+        self._base = self._record.values
+        self._writable = self._failure is None and not self._writes_through
+        if due:
+            self._touch_due = manager.settings.save_accessed_time
+        if not found[1]:
+            self._send_cookie = True
+
+    def _find_nothing(self) -> None:
+        if self._header:
+            self._manager.refuse(self._manager.cookie.refusal(self._header))
+        self._begin()
 
     def _begin(self) -> None:
         self._id = self._stored_id = self._record = self._token = None
@@ -425,22 +414,34 @@ class Session(FlashAndCSRF, EncodedMapping):
 
     def _create(self, changed: dict[str, bytes]) -> None:
         self._key = store_key(self.id)
-        self._stored(self._manager.records.create(self._key, self._own, changed), changed)
+        self._stored(self._manager.records.create(self._key, self._own, changed))
         self._send_cookie = True
+
+    def _update(self, record: Record, changed: dict[str, bytes]) -> None:
+        records, accessed = self._manager.records, record.accessed
+        values = self._apply(changed, record.values)
+        if self._token is not None and records.save(self._key, record, self._token, self._own, values):
+            self._stored(record)
+        else:
+            record = records.merge(self._key, self._own, partial(self._apply, changed))
+            # What others have changed nobody here has read: it must not look like our change.
+            self._stored(record, self._apply(changed, self._base or NOTHING))
+        if record.accessed != accessed and self._manager.cookie.slides(record.own):
+            self._send_cookie = True
 
     def _rotate(self, record: Record, changed: dict[str, bytes]) -> None:
         old_id, keys = str(self._stored_id), (self._key, store_key(self.id))
-        rotated, merged = self._manager.records.rotate(
-            keys, record, self._token, self._own, partial(self._apply, changed)
-        )
+        apply = partial(self._apply, changed)
+        rotated = self._manager.records.rotate(keys, record, self._token, self._own, apply)
         self._key = keys[1]
-        self._stored(rotated, changed, merged)
+        self._stored(rotated, apply(self._base or NOTHING))
         self._send_cookie = True
         self._manager.notify(SessionRotated(old_id, self.id))
 
     def _extend(self, record: Record) -> None:
         try:
-            self._manager.records.touch(self._key, record, self._token)
+            # Somebody else's change at the same time extends it as well, so once is enough.
+            self._manager.records.save(self._key, record, self._token, NOTHING, record.values)
         except StoreUnavailable:
             log.warning("A session's idle time could not be extended.", exc_info=True)
             return
@@ -448,9 +449,8 @@ class Session(FlashAndCSRF, EncodedMapping):
         if self._manager.cookie.slides(record.own):
             self._send_cookie = True
 
-    def _stored(self, record: Record, changed: dict[str, bytes], merged: bool = False) -> None:
-        # What others have changed nobody here has read: it must not look like a change of ours.
-        self._base = self._apply(changed, self._base or NOTHING) if merged else record.values
+    def _stored(self, record: Record, base: Mapping[str, bytes] | None = None) -> None:
+        self._base = record.values if base is None else base
         self._modifiers = self._own = NOTHING
         self._gone = NO_KEYS
         self._record, self._token, self._stored_id = record, None, self._id

@@ -82,7 +82,7 @@ class MemoryStore(Store):
 
     def swap(self, key: str, token: Any, value: bytes, ttl: float | None) -> bool:
         """Store the value only if the entry is still the one that ``load`` gave."""
-        now = self._begin_write()
+        now = self._clock() if not self._forked else self._begin_write()
         with self._lock:
             found = self._entries.get(key)
             if found is None or found[1] <= now or found[0][1] != token:

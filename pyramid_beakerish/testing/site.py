@@ -50,7 +50,11 @@ class WatchedStore(Store):
 
     @contextmanager
     def failing(self, *methods: str, after: bool = False) -> Iterator[None]:
-        """Have the methods raise `StoreUnavailable`, before or after they have done their work."""
+        """Have the methods raise `StoreUnavailable` instead of doing their work.
+
+        ``after``: when they have done it, as if their answer was lost. A method that finds
+        nothing to do is not affected by that.
+        """
         failures = {(method, after) for method in methods}
         self._failing |= failures
         try:
@@ -91,7 +95,8 @@ class WatchedStore(Store):
         self.calls.append(method)
         self._fail_if_told((method, False))
         result = getattr(self._store, method)(*arguments)
-        self._fail_if_told((method, True))
+        if result is not False:
+            self._fail_if_told((method, True))
         return result
 
     def _fail_if_told(self, point: tuple[str, bool]) -> None:
