@@ -240,18 +240,22 @@ class Session(FlashAndCSRF, EncodedMapping):
         """
         if not (self._dirty or self._suspects or self._touch_due) or self._detached:
             return  # most requests only read
-        changed = self._changed()
-        record = self._record
+        changed, record = self._changed(), self._record
         try:
             if self._ended:
                 self._end_ended()
-            if record is None:
-                if changed or self._forced:
-                    self._create(changed)
-            elif self._id is not self._stored_id:
-                self._rotate(record, changed)
+            if record is None or self._id is not self._stored_id:
+                self._store_under_new_id(record, changed)
             elif changed or self._gone or self._own or self._forced:
-                self._update(record, changed)
+                accessed, records = record.accessed, self._manager.records
+                values = self._apply(changed, record.values)
+                if self._token is None or not records.save(
+                    self._key, record, self._token, self._own, values
+                ):
+                    record = records.merge(self._key, self._own, partial(self._apply, changed))
+                self._stored(record, changed)
+                if record.accessed != accessed and self._manager.cookie.slides(record.own):
+                    self._send_cookie = True
             elif self._touch_due:
                 self._extend(record)
         except NoRecord:
@@ -412,29 +416,21 @@ class Session(FlashAndCSRF, EncodedMapping):
             self._manager.records.end(self._ended[0])
             self._ended = self._ended[1:]
 
-    def _create(self, changed: dict[str, bytes]) -> None:
-        self._key = store_key(self.id)
-        self._stored(self._manager.records.create(self._key, self._own, changed))
-        self._send_cookie = True
-
-    def _update(self, record: Record, changed: dict[str, bytes]) -> None:
-        records, accessed = self._manager.records, record.accessed
-        values = self._apply(changed, record.values)
-        if self._token is not None and records.save(self._key, record, self._token, self._own, values):
-            self._stored(record)
-        else:
-            record = records.merge(self._key, self._own, partial(self._apply, changed))
-            # What others have changed nobody here has read: it must not look like our change.
-            self._stored(record, self._apply(changed, self._base or NOTHING))
-        if record.accessed != accessed and self._manager.cookie.slides(record.own):
+    def _store_under_new_id(self, record: Record | None, changed: dict[str, bytes]) -> None:
+        if record is not None:
+            self._rotate(record, changed)
+        elif changed or self._forced:
+            self._key = store_key(self.id)
+            self._stored(self._manager.records.create(self._key, self._own, changed), changed)
             self._send_cookie = True
 
     def _rotate(self, record: Record, changed: dict[str, bytes]) -> None:
         old_id, keys = str(self._stored_id), (self._key, store_key(self.id))
-        apply = partial(self._apply, changed)
-        rotated = self._manager.records.rotate(keys, record, self._token, self._own, apply)
+        rotated = self._manager.records.rotate(
+            keys, record, self._token, self._own, partial(self._apply, changed)
+        )
         self._key = keys[1]
-        self._stored(rotated, apply(self._base or NOTHING))
+        self._stored(rotated, changed)
         self._send_cookie = True
         self._manager.notify(SessionRotated(old_id, self.id))
 
@@ -449,8 +445,10 @@ class Session(FlashAndCSRF, EncodedMapping):
         if self._manager.cookie.slides(record.own):
             self._send_cookie = True
 
-    def _stored(self, record: Record, base: Mapping[str, bytes] | None = None) -> None:
-        self._base = record.values if base is None else base
+    def _stored(self, record: Record, changed: dict[str, bytes]) -> None:
+        # What others have changed nobody here has read: it must not look like a change of ours.
+        mine = record is self._record
+        self._base = record.values if mine else self._apply(changed, self._base or NOTHING)
         self._modifiers = self._own = NOTHING
         self._gone = NO_KEYS
         self._record, self._token, self._stored_id = record, None, self._id
