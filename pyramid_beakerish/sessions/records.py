@@ -6,9 +6,10 @@ from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CorruptData, StoreError, StoreUnavailable
+from ..errors import StoreError, StoreUnavailable
+from ..stores.base import WRITE_ID_SIZE, new_write_id
 from .events import Refusal
-from .record import NOTHING, Record, codec_for
+from .record import Record, check, frame_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,7 +54,7 @@ class RecordStore:
     ) -> None:
         self.store = store
         self._clock = clock
-        self._codec = codec_for(serializer)
+        self._pack, self._unpack = frame_for(serializer)
         self._settings = settings
         self._usual = self._limits({})
 
@@ -67,14 +68,16 @@ class RecordStore:
             raise NoRecord(Refusal.UNKNOWN)
         now = self._clock()
         try:
-            record = self._codec.decode(entry[0])
+            record = Record(*self._unpack(entry[0][WRITE_ID_SIZE:]))
+            if record.own or type(record.values) is not dict:
+                check(record)
             idle, lifetime, interval = self._limits(record.own) if record.own else self._usual
             unused = now - record.accessed
             # Not only ``expires``: limits that were made stricter hold for the sessions that exist.
             over = unused >= idle or now - record.created >= lifetime
             over = over or (record.expires is not None and record.expires <= now)
-        except (CorruptData, TypeError):
-            raise NoRecord(Refusal.CORRUPT) from None
+        except Exception as error:  # anything at all may be in a damaged store
+            raise NoRecord(Refusal.CORRUPT) from error
         if over:
             raise NoRecord(Refusal.EXPIRED)
         return record, entry[1], unused >= interval
@@ -98,7 +101,9 @@ class RecordStore:
         ttl = idle if idle < left else max(left, _SHORTEST_TTL)
         record.expires = None if ttl == inf else now + ttl
         record.values = values
-        value = self._codec.encode(record)
+        value = new_write_id() + self._pack(
+            [record.created, record.accessed, record.expires, record.own, values]
+        )
         if token is NEW:
             return self.store.create(key, value, None if ttl == inf else ttl)
         return self.store.swap(key, token, value, None if ttl == inf else ttl)

@@ -247,15 +247,7 @@ class Session(FlashAndCSRF, EncodedMapping):
             if record is None or self._id is not self._stored_id:
                 self._store_under_new_id(record, changed)
             elif changed or self._gone or self._own or self._forced:
-                accessed, records = record.accessed, self._manager.records
-                values = self._apply(changed, record.values)
-                if self._token is None or not records.save(
-                    self._key, record, self._token, self._own, values
-                ):
-                    record = records.merge(self._key, self._own, partial(self._apply, changed))
-                self._stored(record, changed)
-                if record.accessed != accessed and self._manager.cookie.slides(record.own):
-                    self._send_cookie = True
+                self._update(record, changed)
             elif self._touch_due:
                 self._extend(record)
         except NoRecord:
@@ -422,6 +414,17 @@ class Session(FlashAndCSRF, EncodedMapping):
         elif changed or self._forced:
             self._key = store_key(self.id)
             self._stored(self._manager.records.create(self._key, self._own, changed), changed)
+            self._send_cookie = True
+
+    def _update(self, record: Record, changed: dict[str, bytes]) -> None:
+        accessed, records = record.accessed, self._manager.records
+        values = self._apply(changed, record.values)
+        if self._token is None or not records.save(
+            self._key, record, self._token, self._own, values
+        ):
+            record = records.merge(self._key, self._own, partial(self._apply, changed))
+        self._stored(record, changed)
+        if record.accessed != accessed and self._manager.cookie.slides(record.own):
             self._send_cookie = True
 
     def _rotate(self, record: Record, changed: dict[str, bytes]) -> None:
