@@ -10,7 +10,7 @@ from pyramid.httpexceptions import HTTPException
 from .headers import add_vary, keep_private
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from .settings import SessionSettings
 
@@ -33,6 +33,11 @@ class Visit:
 
     _settings: SessionSettings
     _used: bool
+    _detached: bool
+    # Any of these may mean that there is something to save.
+    _dirty: bool
+    _suspects: Collection[str]
+    _touch_due: bool
     persist: Callable[[], None]
     abandon: Callable[..., None]
     park: Callable[[], None]
@@ -76,7 +81,8 @@ class Visit:
         if waiting and not all(_is_ours(callback) for callback in waiting):
             request.add_response_callback(self._respond)
             return
-        self._save(request)
+        if self._dirty or self._suspects or self._touch_due:
+            self._save(request)
         cookie = self.finish(request.environ)
         headers = getattr(response, "headerlist", None)
         if headers is None:
@@ -84,8 +90,10 @@ class Visit:
         elif cookie is not None:
             headers.append(("Set-Cookie", cookie))
             request.add_response_callback(self._mark_private)
-        elif self._used:
+        elif self._detached:  # pyramid_beaker's own tests want no header of it in this callback
             request.add_response_callback(self._mark_varying)
+        elif self._used:
+            add_vary(headers, "Cookie")
 
     def _mark_varying(self, request: Any, response: Any) -> None:
         """Tell caches that the response depends on the cookie."""

@@ -28,6 +28,12 @@ class BeakerSession(FlashAndCSRF):
     so is the one of an id that was changed, and Beaker's own keys do not show.
     """
 
+    # What Beaker has to save only Beaker knows: it is always asked.
+    _dirty = True
+    _suspects = ()
+    _touch_due = False
+    _detached = False
+
     def __init__(self, settings: SessionSettings, header: str | None, *, https: bool) -> None:
         options = beaker_options(settings)
         if settings.secure == "auto":
@@ -35,7 +41,6 @@ class BeakerSession(FlashAndCSRF):
         self._settings = settings
         self._beaker = SessionObject({"HTTP_COOKIE": header}, **options)
         self._ended: list[Any] = []
-        self._abandoned = False
         self._late = False
 
     def __getattr__(self, name: str) -> Any:
@@ -129,7 +134,7 @@ class BeakerSession(FlashAndCSRF):
 
     def persist(self) -> None:
         """Store what has changed, now."""
-        if self._abandoned or not self._beaker.accessed():
+        if self._detached or not self._beaker.accessed():
             return
         self._beaker.persist()
         while self._ended:
@@ -137,7 +142,7 @@ class BeakerSession(FlashAndCSRF):
 
     def abandon(self, failure: Exception | None = None) -> None:
         """Store nothing of this request."""
-        self._abandoned = True
+        self._detached = True
 
     def park(self) -> None:
         """Beaker's session cannot tell who has looked at it."""
@@ -149,7 +154,7 @@ class BeakerSession(FlashAndCSRF):
         """Give the Set-Cookie header that Beaker wants to send, if any."""
         self._late = True
         headers = self._beaker.__dict__["_headers"]
-        if self._abandoned or not headers.get("set_cookie"):
+        if self._detached or not headers.get("set_cookie"):
             return None
         cookie: str | None = headers["cookie_out"]
         return cookie and cookie.strip()

@@ -43,6 +43,7 @@ class EncodedMapping(MutableMapping[str, Any]):
     _modifiers: Mapping[str, tuple[Modifier, ...]] = NOTHING
     _cleared = False
     _dirty = False
+    _unusual = False  # whether more was done than to set values
     _writable = False
     _writes_through = False
 
@@ -90,8 +91,8 @@ class EncodedMapping(MutableMapping[str, Any]):
     def __setitem__(self, key: str, value: Any) -> None:
         if not self._writable or key == self._announced:
             self._prepare_to_write(key)
-        if self._modifiers:
-            self._forget_modifiers(key)
+        if self._unusual:
+            self._forget(key)
         self._values[key] = value
         self._suspects.add(key)
         self._dirty = True
@@ -105,8 +106,8 @@ class EncodedMapping(MutableMapping[str, Any]):
             raise KeyError(key)
         del self._values[key]
         self._suspects.discard(key)
+        self._forget(key)
         self._gone |= {key}
-        self._forget_modifiers(key)
         self._wrote()
 
     def clear(self) -> None:
@@ -132,6 +133,7 @@ class EncodedMapping(MutableMapping[str, Any]):
         if not self._writable:
             self._prepare_to_write()
         modifiers = self._modifiers_of(key)
+        self._gone -= {key}
         value = self._values[key] = function(self.get(key, copy.deepcopy(default)))
         self._suspects.add(key)
         if modifiers is not None:
@@ -205,11 +207,14 @@ class EncodedMapping(MutableMapping[str, Any]):
     # Keeping track
 
     def _wrote(self) -> None:
-        self._dirty = True
+        """Take note of a change that is not just the setting of a value."""
+        self._dirty = self._unusual = True
         if self._writes_through:
             self.persist()
 
-    def _forget_modifiers(self, key: str) -> None:
+    def _forget(self, key: str) -> None:
+        """Forget what was done to the key before."""
+        self._gone -= {key}
         if key in self._modifiers:
             self._modifiers = {name: m for name, m in self._modifiers.items() if name != key}
 

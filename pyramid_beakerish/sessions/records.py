@@ -37,6 +37,9 @@ class NoRecord(Exception):  # noqa: N818 - an answer, not an error
         self.refusal = refusal
 
 
+_new = object.__new__
+
+
 class RecordStore:
     """Keeps the rules of a session's life on top of a store.
 
@@ -68,7 +71,9 @@ class RecordStore:
             raise NoRecord(Refusal.UNKNOWN)
         now = self._clock()
         try:
-            record = Record(*self._unpack(entry[0][WRITE_ID_SIZE:]))
+            record = _new(Record)  # Record(...) is a call more
+            fields = self._unpack(entry[0][WRITE_ID_SIZE:])
+            record.created, record.accessed, record.expires, record.own, record.values = fields
             if record.own or type(record.values) is not dict:
                 check(record)
             idle, lifetime, interval = self._limits(record.own) if record.own else self._usual
@@ -116,15 +121,19 @@ class RecordStore:
             raise StoreError("a new session id was in use already: the random source is broken")
         return record
 
-    def merge(self, key: str, own: Mapping[str, Any], change: Change) -> Record:
-        """Change a session that others have changed; raises `NoRecord` if it has ended.
+    def update(
+        self, key: str, record: Record, token: Any, own: Mapping[str, Any], change: Change
+    ) -> Record:
+        """Change a session, whatever others have done to it meanwhile.
 
-        ``change`` gives the new values for the stored ones.
+        ``change`` gives the new values for the stored ones; it is called again on what another
+        request has stored. With no token the record is read first. Raises `NoRecord` if the
+        session has ended.
         """
         for _ in range(MOST_CONFLICTS):
-            record, token, _ = self.load(key)
-            if self.save(key, record, token, own, change(record.values)):
+            if token is not None and self.save(key, record, token, own, change(record.values)):
                 return record
+            record, token, _ = self.load(key)
         raise StoreUnavailable("a session was changed by others again and again")
 
     def rotate(

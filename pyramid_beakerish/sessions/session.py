@@ -181,7 +181,7 @@ class Session(FlashAndCSRF, EncodedMapping):
         self._refuse_if_late("its id cannot be changed")
         self._prepare_to_write()
         self._id = new_id()
-        self._dirty = True
+        self._dirty = self._unusual = True
         if CSRF_KEY in self:
             self.new_csrf_token()
 
@@ -240,16 +240,14 @@ class Session(FlashAndCSRF, EncodedMapping):
         """
         if not (self._dirty or self._suspects or self._touch_due) or self._detached:
             return  # most requests only read
-        changed, record = self._changed(), self._record
+        changed = self._changed()
         try:
-            if self._ended:
-                self._end_ended()
-            if record is None or self._id is not self._stored_id:
-                self._store_under_new_id(record, changed)
-            elif changed or self._gone or self._own or self._forced:
-                self._update(record, changed)
+            if self._unusual or self._token is None:
+                self._store(changed)
+            elif changed:
+                self._store_values(changed)
             elif self._touch_due:
-                self._extend(record)
+                self._extend()
         except NoRecord:
             self._drop(changed)
         except StoreUnavailable as error:
@@ -393,7 +391,7 @@ class Session(FlashAndCSRF, EncodedMapping):
         self._refuse_if_late("its cookie cannot be changed")
         self._prepare_to_write()
         self._own = {**self._own, **own}
-        self._dirty = True
+        self._dirty = self._unusual = True
         self._send_cookie = self._record is not None
 
     def _setting(self, name: str, default: Any) -> Any:
@@ -403,59 +401,74 @@ class Session(FlashAndCSRF, EncodedMapping):
 
     # Storing
 
-    def _end_ended(self) -> None:
+    def _store_values(self, changed: dict[str, bytes]) -> None:
+        """Store what most requests do that write: values, in a session that exists."""
+        record: Any = self._record
+        values = {**record.values, **changed}
+        token, self._token = self._token, None
+        if not self._manager.records.save(self._key, record, token, NOTHING, values):
+            self._store(changed)  # somebody else has stored something meanwhile
+            return
+        self._base, self._dirty = values, False
+        if self._touch_due:
+            self._extended(record)
+
+    def _store(self, changed: dict[str, bytes]) -> None:
+        """Store whatever has happened to the session."""
+        record = self._record
         while self._ended:
             self._manager.records.end(self._ended[0])
             self._ended = self._ended[1:]
-
-    def _store_under_new_id(self, record: Record | None, changed: dict[str, bytes]) -> None:
-        if record is not None:
+        if record is None:
+            if changed or self._forced:
+                self._create(changed)
+        elif self._id is not self._stored_id:
             self._rotate(record, changed)
-        elif changed or self._forced:
-            self._key = store_key(self.id)
-            self._stored(self._manager.records.create(self._key, self._own, changed), changed)
-            self._send_cookie = True
+        elif changed or self._gone or self._own or self._forced:
+            apply = partial(self._apply, changed)
+            update = self._manager.records.update
+            self._stored(update(self._key, record, self._token, self._own, apply), changed)
+            self._extended(record)
+        elif self._touch_due:
+            self._extend()
 
-    def _update(self, record: Record, changed: dict[str, bytes]) -> None:
-        accessed, records = record.accessed, self._manager.records
-        values = self._apply(changed, record.values)
-        if self._token is None or not records.save(
-            self._key, record, self._token, self._own, values
-        ):
-            record = records.merge(self._key, self._own, partial(self._apply, changed))
-        self._stored(record, changed)
-        if record.accessed != accessed and self._manager.cookie.slides(record.own):
-            self._send_cookie = True
+    def _create(self, changed: dict[str, bytes]) -> None:
+        self._key = store_key(self.id)
+        self._stored(self._manager.records.create(self._key, self._own, changed), changed)
+        self._send_cookie = True
 
     def _rotate(self, record: Record, changed: dict[str, bytes]) -> None:
         old_id, keys = str(self._stored_id), (self._key, store_key(self.id))
-        rotated = self._manager.records.rotate(
-            keys, record, self._token, self._own, partial(self._apply, changed)
-        )
+        apply = partial(self._apply, changed)
+        rotated = self._manager.records.rotate(keys, record, self._token, self._own, apply)
         self._key = keys[1]
         self._stored(rotated, changed)
         self._send_cookie = True
         self._manager.notify(SessionRotated(old_id, self.id))
 
-    def _extend(self, record: Record) -> None:
+    def _extend(self) -> None:
+        record: Any = self._record
         try:
             # Somebody else's change at the same time extends it as well, so once is enough.
             self._manager.records.save(self._key, record, self._token, NOTHING, record.values)
         except StoreUnavailable:
             log.warning("A session's idle time could not be extended.", exc_info=True)
-            return
-        self._token, self._touch_due = None, False
-        if self._manager.cookie.slides(record.own):
+        else:
+            self._token = None
+            self._extended(record)
+
+    def _extended(self, record: Record) -> None:
+        if self._touch_due and self._manager.cookie.slides(record.own):
             self._send_cookie = True
+        self._touch_due = False
 
     def _stored(self, record: Record, changed: dict[str, bytes]) -> None:
         # What others have changed nobody here has read: it must not look like a change of ours.
-        mine = record is self._record
-        self._base = record.values if mine else self._apply(changed, self._base or NOTHING)
+        self._base = self._apply(changed, self._base or NOTHING)
         self._modifiers = self._own = NOTHING
         self._gone = NO_KEYS
         self._record, self._token, self._stored_id = record, None, self._id
-        self._cleared = self._dirty = self._forced = self._touch_due = False
+        self._cleared = self._dirty = self._forced = self._unusual = False
 
     def _drop(self, changed: Mapping[str, bytes]) -> None:
         """Let go of the changes to a session that has ended elsewhere: it stays ended."""
