@@ -7,6 +7,7 @@ the rest of a test holds for both.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import os
 import pickle
@@ -18,7 +19,9 @@ from types import SimpleNamespace
 import beaker.cache
 import beaker.session
 import pytest
-from beaker.container import MemoryNamespaceManager
+import sqlalchemy
+from beaker.container import AbstractDictionaryNSManager, MemoryNamespaceManager
+from beaker.ext.sqla import SqlaNamespaceManager, make_cache_table
 from beaker.util import SyncDict
 from pyramid.config import Configurator
 from pyramid.response import Response
@@ -33,6 +36,8 @@ from tests.scenarios import FragileStore
 KEY = "beaker.session.id"
 WORK = "tests.work"
 SECRET = "a secret of the tests, long enough not to be guessed"
+
+SHELVES = collections.defaultdict(dict)
 
 
 class Site:
@@ -155,11 +160,17 @@ class PyramidBeaker(Site):
 
     def store_settings(self):
         """Give the settings of the store."""
-        return {
-            "memory": {"session.type": "memory"},
-            "file": {"session.type": "file", "session.data_dir": str(self.folder)},
-            "cookie": {"session.type": "cookie", "session.validate_key": SECRET},
-        }[self.store]
+        folder = {"session.data_dir": str(self.folder)}
+        if self.store == "ext:database":
+            folder["session.url"] = f"sqlite:///{self.folder}/sessions.db"
+        of_store = {
+            "cookie": {"session.validate_key": SECRET},
+            "ext:sqla": database(self.folder) if self.store == "ext:sqla" else {},
+            "memory": {},
+            "own": {"session.namespace_class": Shelf, "session.shelf": str(self.folder)},
+        }
+        named = {} if self.store == "own" else {"session.type": self.store}
+        return {**named, **of_store.get(self.store, folder)}
 
     def set_ours(self, **options):
         """Leave out options that pyramid_beaker does not have."""
@@ -205,6 +216,24 @@ class PyramidBeaker(Site):
         self.monkeypatch.setattr(MemoryNamespaceManager, "acquire_read_lock", fail_once)
 
 
+class Shelf(AbstractDictionaryNSManager):
+    """Somebody else's backend, with an option of its own."""
+
+    def __init__(self, namespace, shelf=None, **options):
+        super().__init__(namespace)
+        self.dictionary = SHELVES[shelf, namespace]
+
+
+def database(folder):
+    """Give the settings of sessions in a table of the application's own database."""
+    folder.mkdir()
+    engine = sqlalchemy.create_engine(f"sqlite:///{folder}/application.db")
+    SqlaNamespaceManager._init_dependencies()
+    table = make_cache_table(sqlalchemy.MetaData())
+    table.create(engine)
+    return {"session.bind": engine, "session.table": table, "session.lock_dir": str(folder)}
+
+
 class BeakersFormat(PyramidBeaker):
     """With this package, where Beaker keeps the sessions; the clock is Beaker's, and set anew."""
 
@@ -224,15 +253,14 @@ class Visitor:
     def __init__(self, site, cookies=None):
         self.site = site
         self.cookies = cookies
-        # Copies share no dictionary, and WebTest's own environ is updated by each request.
         self._app = TestApp(lambda environ, start: site.app(environ, start))
 
-    def request(self, work, *, https=False):
+    def request(self, work, *, https=False, status=None):
         """Have a view call the function with the request, and give the response."""
         environ = {WORK: work, "wsgi.url_scheme": "https" if https else "http"}
         if self.cookies is not None:
             environ["HTTP_COOKIE"] = self.cookies
-        return self._app.get("/", extra_environ=environ)
+        return self._app.get("/", extra_environ=environ, status=status)
 
     def do(self, work):
         """Have a view call the function with the session, and give what it gives."""
