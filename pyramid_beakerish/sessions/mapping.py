@@ -91,8 +91,8 @@ class EncodedMapping(MutableMapping[str, Any]):
     def __setitem__(self, key: str, value: Any) -> None:
         if not self._writable or key == self._announced:
             self._prepare_to_write(key)
-        if self._unusual:
-            self._forget(key)
+        if self._modifiers:
+            self._forget_modifiers(key)
         self._values[key] = value
         self._suspects.add(key)
         self._dirty = True
@@ -106,8 +106,8 @@ class EncodedMapping(MutableMapping[str, Any]):
             raise KeyError(key)
         del self._values[key]
         self._suspects.discard(key)
-        self._forget(key)
         self._gone |= {key}
+        self._forget_modifiers(key)
         self._wrote()
 
     def clear(self) -> None:
@@ -133,7 +133,6 @@ class EncodedMapping(MutableMapping[str, Any]):
         if not self._writable:
             self._prepare_to_write()
         modifiers = self._modifiers_of(key)
-        self._gone -= {key}
         value = self._values[key] = function(self.get(key, copy.deepcopy(default)))
         self._suspects.add(key)
         if modifiers is not None:
@@ -212,9 +211,7 @@ class EncodedMapping(MutableMapping[str, Any]):
         if self._writes_through:
             self.persist()
 
-    def _forget(self, key: str) -> None:
-        """Forget what was done to the key before."""
-        self._gone -= {key}
+    def _forget_modifiers(self, key: str) -> None:
         if key in self._modifiers:
             self._modifiers = {name: m for name, m in self._modifiers.items() if name != key}
 
@@ -239,7 +236,8 @@ class EncodedMapping(MutableMapping[str, Any]):
 
         From now on only those can differ again that can be changed in place.
         """
-        base, values, changed, mutable = self._base or NOTHING, self._values, {}, set()
+        base, values, gone = self._base or NOTHING, self._values, self._gone
+        changed, mutable = {}, set()
         for key in self._suspects:
             value = values[key]
             try:
@@ -248,7 +246,7 @@ class EncodedMapping(MutableMapping[str, Any]):
                     key.encode()  # raises for a lone surrogate
             except (SerializationError, UnicodeEncodeError, AttributeError, TypeError) as error:
                 raise _refusal(key, error) from error
-            if base.get(key) != encoded:
+            if base.get(key) != encoded or key in gone:
                 changed[key] = encoded
             if type(value) not in ATOMS:
                 mutable.add(key)

@@ -1,4 +1,10 @@
-"""One entry as one file: what is in it, and the time stamps that tell its expiry."""
+"""One entry as one file: what is in it, and the time stamps that tell its expiry.
+
+A file has two halves, and a record in each of them or in the first one. A write goes into the
+half that is not current, so that the current record stays whole until the new one is. A record
+is whole if its checksum is right; of two whole ones that with the higher number is current. A
+file for which two halves would be large has one record only and is replaced at each write.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +16,28 @@ from zlib import crc32
 
 from .folders import fsync_name
 
-MAGIC = b"BKR1"
-HEADER = struct.Struct("<4sId")  # magic, length of the key, moment of expiry
+MAGIC = b"BKR2"
+# Magic, size of the file, number of the write, moment of expiry, lengths of key and value.
+HEADER = struct.Struct(">4sIQdII")
 HEADER_SIZE = HEADER.size
+NUMBER, NUMBER_END = 8, 16  # where in the header; being big-endian it compares as bytes
 CHECKSUM = struct.Struct("<I")
-CHECKSUM_START = -CHECKSUM.size
-# The checksum is last and little-endian, because then the CRC-32 over the whole file is always
+FRAME_SIZE = HEADER_SIZE + CHECKSUM.size
+# The checksum is last and little-endian, because then the CRC-32 over the whole record is always
 # this number: checking needs no copy without it.
 RESIDUE = 0x2144DF1C
 
+#: Files smaller than this have two halves, and one call reads them.
 FIRST_READ = 16_384
+
+# A multiple of 8: a number that is being written is then seen before or after, not in between.
+LARGEST_HALF = FIRST_READ // 2 - 8
+
+SMALLEST_ROOM = 256
 
 # O_BINARY is Windows'; O_NOFOLLOW is not.
 READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+UPDATE = os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
 WRITE = (
     os.O_WRONLY
     | os.O_CREAT
@@ -41,23 +56,52 @@ NEVER = 2**31 - 2 * 86_400
 TIMES_BY_DESCRIPTOR = os.utime in os.supports_fd
 
 
-#: What an undamaged file says: key, value, moment of expiry. (A plain tuple: one at each load.)
-Content = tuple[bytes, bytes, float]
+#: A whole record: key, value, moment of expiry, where it begins, number of the write.
+#: (A plain tuple: one at each load.)
+Record = tuple[bytes, bytes, float, int, int]
 
 
-def pack(key: bytes, value: bytes, expires: float) -> bytes:
-    """Spell the content as the bytes of a file."""
-    body = HEADER.pack(MAGIC, len(key), expires) + key + value
+def pack(key: bytes, value: bytes, expires: float, number: int, file_size: int) -> bytes:
+    """Spell a record."""
+    body = HEADER.pack(MAGIC, file_size, number, expires, len(key), len(value)) + key + value
     return body + CHECKSUM.pack(crc32(body))
 
 
-def unpack(data: bytes) -> Content | None:
-    """Read what `pack` wrote, or give ``None`` if a single bit of it has changed."""
-    if crc32(data) != RESIDUE or not data.startswith(MAGIC):
+def newest(data: bytes) -> Record | None:
+    """Give the record that has the higher number, or ``None`` if it is not whole."""
+    middle = len(data) // 2
+    if len(data) < FIRST_READ and (
+        data[middle + NUMBER : middle + NUMBER_END] > data[NUMBER:NUMBER_END]
+    ):
+        return record_at(data, middle)
+    return record_at(data, 0)
+
+
+def record_at(data: bytes, start: int) -> Record | None:
+    """Read what `pack` wrote there, or give ``None`` if a single bit of it has changed."""
+    try:
+        _, size, number, expires, key_size, value_size = HEADER.unpack_from(data, start)
+    except struct.error:
         return None
-    _, key_size, expires = HEADER.unpack_from(data)
-    start = HEADER_SIZE + key_size
-    return data[HEADER_SIZE:start], data[start:CHECKSUM_START], expires
+    value_start = start + HEADER_SIZE + key_size
+    end = value_start + value_size
+    record = data[start : end + CHECKSUM.size]
+    if crc32(record) != RESIDUE or not record.startswith(MAGIC) or size != len(data):
+        return None
+    return data[start + HEADER_SIZE : value_start], data[value_start:end], expires, start, number
+
+
+def current(data: bytes) -> Record | None:
+    """Give the current record of a file that nobody is writing to, ``None`` if none is whole."""
+    return newest(data) or record_at(data, 0) or record_at(data, len(data) // 2)
+
+
+def new_file_size(record_size: int, value_size: int) -> int:
+    """Give the size of a file that has room for the value to grow by half, if it is small."""
+    if record_size > LARGEST_HALF:
+        return max(record_size, FIRST_READ)
+    half = record_size + max(value_size // 2, SMALLEST_ROOM - value_size)
+    return 2 * min(-(-half // 8) * 8, LARGEST_HALF)
 
 
 def read_file(path: str) -> bytes | None:
@@ -67,31 +111,54 @@ def read_file(path: str) -> bytes | None:
     except FileNotFoundError:
         return None
     try:
-        data = os.read(fd, FIRST_READ)
-        if len(data) == FIRST_READ:
-            data += read_rest(fd)
+        return read_open_file(fd)
     finally:
         os.close(fd)
-    return data
 
 
-def read_rest(fd: int) -> bytes:
-    """Read on to the end of the file."""
-    parts = []
+def read_open_file(fd: int) -> bytes:
+    """Read the whole file, once."""
+    data = os.read(fd, FIRST_READ)
+    if len(data) < FIRST_READ:
+        return data
+    parts = [data]
     while part := os.read(fd, 64 * FIRST_READ):
         parts.append(part)
     return b"".join(parts)
 
 
-def write_file(path: str, temporary: str, data: bytes, expires: float, fsync: bool) -> None:
-    """Put the data at the path in one step, by way of the temporary file.
+def overwrite(
+    fd: int, path: str, data: bytes, old: Record, value: bytes, expires: float, fsync: bool
+) -> bool:
+    """Write a new record into the half where the current one is not; tell whether it fits.
 
-    Nobody else may use the temporary file meanwhile. After a failure it is gone, and what
-    was at the path is unchanged. A power cut cannot undo the write if ``fsync`` is true.
+    ``data`` is what the file holds, ``old`` its current record. Nobody else may write to the
+    file meanwhile. After a failure the old record is the current one.
     """
+    size, half = len(data), len(data) // 2
+    if size >= FIRST_READ or FRAME_SIZE + len(old[0]) + len(value) > half:
+        return False
+    os.lseek(fd, 0 if old[3] else half, os.SEEK_SET)
+    write_all(fd, pack(old[0], value, expires, old[4] + 1, size))
+    finish(fd, path, expires, fsync)
+    return True
+
+
+def write_file(
+    path: str, temporary: str, key: bytes, value: bytes, expires: float, fsync: bool
+) -> None:
+    """Make a file of one record that only this user may read.
+
+    If ``temporary`` is another path, which nobody else may use meanwhile, the file appears in
+    one step, and after a failure what was at the path is unchanged. Otherwise it is gone.
+    """
+    record_size = FRAME_SIZE + len(key) + len(value)
+    size = new_file_size(record_size, len(value))
+    data = pack(key, value, expires, 1, size).ljust(size, b"\0")
     try:
         fill(temporary, data, expires, fsync)
-        os.replace(temporary, path)
+        if temporary != path:
+            os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):  # the failure itself is what the caller is told
             os.unlink(temporary)
@@ -101,17 +168,27 @@ def write_file(path: str, temporary: str, data: bytes, expires: float, fsync: bo
 
 
 def fill(path: str, data: bytes, expires: float, fsync: bool) -> None:
-    """Make a file of the data that only this user may read."""
+    """Make a file of the data."""
     fd = os.open(path, WRITE, 0o600)
     try:
-        written = os.write(fd, data)
-        while written < len(data):
-            written += os.write(fd, data[written:])
-        hint_expiry(fd if TIMES_BY_DESCRIPTOR else path, expires)
-        if fsync:
-            os.fsync(fd)
+        write_all(fd, data)
+        finish(fd, path, expires, fsync)
     finally:
         os.close(fd)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write the data; the system may take a part at a time."""
+    written = os.write(fd, data)
+    while written < len(data):
+        written += os.write(fd, data[written:])
+
+
+def finish(fd: int, path: str, expires: float, fsync: bool) -> None:
+    """Set the time stamps, and if ``fsync`` is true wait until a power cut undoes nothing."""
+    hint_expiry(fd if TIMES_BY_DESCRIPTOR else path, expires)
+    if fsync:
+        os.fsync(fd)
 
 
 def hint_expiry(target: int | str, expires: float) -> None:
