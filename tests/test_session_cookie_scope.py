@@ -1,0 +1,51 @@
+"""The domain and the path of the cookie: changed, removed, and impossible ones."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.rivals import KEY, Beakerish
+
+ours = pytest.mark.parametrize("package", [Beakerish])
+
+
+def test_users_can_log_in_after_the_domain_was_changed(site):
+    """With a new ``cookie_domain`` live sessions go on, and who logs out can log in again."""
+    visitor = site.visitor(user="u")
+    site.start(cookie_domain="localhost.local")
+    assert visitor.get("user") == "u"
+    visitor.do(lambda session: session.invalidate())
+    visitor.set(user="again")
+    assert visitor.get("user") == "again"
+
+
+@ours
+@pytest.mark.parametrize("order", ["{dead}; {alive}", "{alive}; {dead}"])
+def test_a_cookie_that_opens_nothing_hides_no_session(site, order):
+    """A cookie whose session has ended does not keep another of the name from being found."""
+    ended, visitor = site.visitor(user="old"), site.visitor(user="u")
+    header = order.format(dead=f"{KEY}={ended.cookie}", alive=f"{KEY}={visitor.cookie}")
+    ended.do(lambda session: session.invalidate())
+    assert site.visitor(header).get("user") == "u"
+
+
+@ours
+def test_a_cookie_of_its_own_path_is_removed_there(site):
+    """At logout the browser is told to forget the cookie where the session had put it."""
+    visitor = site.visitor(user="u")
+    thief = visitor.thief()
+    visitor.do(lambda session: setattr(session, "path", "/shop"))
+    header = thief.request(lambda request: request.session.invalidate()).headers["Set-Cookie"]
+    assert "; Path=/shop;" in header
+    assert "; Max-Age=0;" in header
+
+
+@ours
+@pytest.mark.parametrize("name", ["path", "domain"])
+@pytest.mark.parametrize("value", [3, "/x; Secure", "/x\r\nSet-Cookie: a=b"])
+def test_a_value_that_no_cookie_can_carry_is_refused(site, name, value):
+    """What would break the cookie is an error where it is set, and the session stays as it is."""
+    visitor = site.visitor(user="u")
+    with pytest.raises((TypeError, ValueError)):
+        visitor.do(lambda session: setattr(session, name, value))
+    assert visitor.get("user") == "u"
