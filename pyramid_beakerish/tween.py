@@ -42,7 +42,8 @@ def session_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Calla
             session.unpark()
         try:
             for session in attributes.get(SESSIONS, ()):
-                session._save(request)
+                if session._dirty or session._suspects or session._touch_due:
+                    session._save(request)
         except Exception as error:
             return _fail_to_save(request, error)
         return response

@@ -48,6 +48,7 @@ class SessionManager:
         self.clock = clock
         self.notify = notify
         self.unavailable = unavailable
+        self.rotate_on = settings.rotate_on
         self.cookie = SessionCookie(settings, clock)
         self.serializer = serializer_for(settings.data_serializer, settings.pickle_classes)
 

@@ -36,21 +36,20 @@ class EncodedMapping(MutableMapping[str, Any]):
     split that was tried made a read up to 1.8 times slower, and a write 2.4 times.
     """
 
-    # What a request rarely changes costs nothing as long as it stands here only.
-    _base: Mapping[str, bytes] | None = None  # what is stored, as far as is known here
-    _gone = NO_KEYS
     _unreadable = NO_KEYS
-    _modifiers: Mapping[str, tuple[Modifier, ...]] = NOTHING
-    _cleared = False
-    _dirty = False
-    _unusual = False  # whether more was done than to set values
-    _writable = False
-    _writes_through = False
 
-    _serializer: Serializer
-    _announced: str | None  # the key that is told to `_prepare_to_write` each time
-    _values: dict[str, Any]  # what was read or written, decoded
-    _suspects: set[str]  # the keys among them that may differ from what is stored
+    def __init__(self, serializer: Serializer, announced: str | None) -> None:
+        # None of these has a default on the class: CPython finds what only the instance has
+        # at once, but looks elsewhere first if its class has something of that name.
+        self._serializer = serializer
+        self._announced = announced  # the key that is told to `_prepare_to_write` each time
+        self._base: Mapping[str, bytes] | None = None  # what is stored, as far as is known here
+        self._values: dict[str, Any] = {}  # what was read or written, decoded
+        self._suspects: set[str] = set()  # the keys among them that may differ from what is stored
+        self._gone = NO_KEYS
+        self._modifiers: Mapping[str, tuple[Modifier, ...]] = NOTHING
+        self._cleared = self._unusual = False  # the latter: more was done than to set values
+        self._dirty = self._writable = self._writes_through = False
 
     @abstractmethod
     def _load(self) -> None:

@@ -40,31 +40,27 @@ class Session(FlashAndCSRF, EncodedMapping):
         session.modify("visits", lambda n: n + 1, 0)
     """
 
-    _record: Record | None = None  # the record that is stored
-    _token: Any = None  # to change it with, until something has been stored
-    _touch_due = False  # whether a use must extend the idle time
-    _id: str | None = None
-    _stored_id: str | None = None  # of the record; another than ``_id`` when it is to be rotated
-    _key = ""  # where the record is stored
     _own: Mapping[str, Any] = NOTHING  # what is set otherwise than the settings do
     _ended: tuple[str, ...] = ()
     _born: float | None = None
-    _used = False
     _forced = False
-    _detached = False  # from the store: nothing of this request is stored any more
-    _failure: Exception | None = None
-    _send_cookie = False
-    _remove_cookie = False
-    _lease: Lease | None = None
-    _parked: tuple[Any, ...] | None = None
 
     def __init__(self, manager: SessionManager, header: str | None) -> None:
+        EncodedMapping.__init__(self, manager.serializer, manager.rotate_on)
         self._manager = manager
-        self._serializer = manager.serializer
-        self._announced = manager.settings.rotate_on
         self._header = header
-        self._values = {}
-        self._suspects = set()
+        self._record: Record | None = None  # the record that is stored
+        self._token: Any = None  # to change it with, until something has been stored
+        self._id: str | None = None
+        self._stored_id: str | None = None  # of the record; another than ``_id`` when rotating
+        self._key = ""  # where the record is stored
+        self._parked: tuple[Any, ...] | None = None
+        self._failure: Exception | None = None
+        self._lease: Lease | None = None
+        self._used = False
+        self._touch_due = False  # whether a use must extend the idle time
+        self._detached = False  # from the store: nothing of this request is stored any more
+        self._send_cookie = self._remove_cookie = False
 
     @property
     def _settings(self) -> SessionSettings:

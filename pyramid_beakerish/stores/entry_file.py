@@ -67,17 +67,17 @@ def pack(key: bytes, value: bytes, expires: float, number: int, file_size: int) 
     return body + CHECKSUM.pack(crc32(body))
 
 
-def newest(data: bytes) -> Record | None:
+def newest(data: bytes, key: bytes | None) -> Record | None:
     """Give the record that has the higher number, or ``None`` if it is not whole."""
     middle = len(data) // 2
     if len(data) < FIRST_READ and (
         data[middle + NUMBER : middle + NUMBER_END] > data[NUMBER:NUMBER_END]
     ):
-        return record_at(data, middle)
-    return record_at(data, 0)
+        return record_at(data, middle, key)
+    return record_at(data, 0, key)
 
 
-def record_at(data: bytes, start: int) -> Record | None:
+def record_at(data: bytes, start: int, key: bytes | None) -> Record | None:
     """Read what `pack` wrote there, or give ``None`` if a single bit of it has changed."""
     try:
         _, size, number, expires, key_size, value_size = HEADER.unpack_from(data, start)
@@ -88,12 +88,15 @@ def record_at(data: bytes, start: int) -> Record | None:
     record = data[start : end + CHECKSUM.size]
     if crc32(record) != RESIDUE or not record.startswith(MAGIC) or size != len(data):
         return None
-    return data[start + HEADER_SIZE : value_start], data[value_start:end], expires, start, number
+    stored_key = data[start + HEADER_SIZE : value_start]
+    if stored_key != key and key is not None:
+        return None
+    return stored_key, data[value_start:end], expires, start, number
 
 
-def current(data: bytes) -> Record | None:
-    """Give the current record of a file that nobody is writing to, ``None`` if none is whole."""
-    return newest(data) or record_at(data, 0) or record_at(data, len(data) // 2)
+def previous(data: bytes, key: bytes | None) -> Record | None:
+    """Give the record that is whole where the newest is not, if there is one."""
+    return record_at(data, 0, key) or record_at(data, len(data) // 2, key)
 
 
 def new_file_size(record_size: int, value_size: int) -> int:

@@ -15,7 +15,18 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from pyramid_beakerish.errors import SettingsError, StoreUnavailable
 
 from .base import WRITE_ID_SIZE, Entry, Store
-from .entry_file import hint_expiry, pack, read_file, surely_alive, unpack, write_file
+from .entry_file import (
+    UPDATE,
+    Record,
+    hint_expiry,
+    newest,
+    overwrite,
+    previous,
+    read_file,
+    read_open_file,
+    surely_alive,
+    write_file,
+)
 from .file_sweep import Sweeper
 from .folders import fsync_name, make_private_folder
 from .locks import FileLock
@@ -25,14 +36,15 @@ if TYPE_CHECKING:
 
     from pyramid_beakerish.settings import StoreSettings
 
-    from .entry_file import Content
-
 log = logging.getLogger(__name__)
 
 #: Our own folder in ``data_dir`` and ``lock_dir``, as Beaker keeps its files there too.
 FOLDER = "beakerish"
 
 STRIPES = "0123456789abcdef"
+
+#: What `FileStore._store` can want instead of a token.
+ABSENT, ANY = object(), object()
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -118,9 +130,7 @@ class FileStore(Store):
             data = read_file(path)
             if data is None:
                 return None
-            record = newest(data)
-            if record is None or record[0] != encoded:
-                record = self._record(name, encoded)
+            record = newest(data, encoded) or self._record(name, encoded)
         except OSError as error:
             raise unavailable(error) from None
         if record is None or record[2] <= self._clock():
@@ -156,9 +166,9 @@ class FileStore(Store):
         start, now = encode(prefix), self._clock()
         try:
             for name in self._sweeper.names():
-                content = self._content(name)
-                if content and content[2] > now and content[0].startswith(start):
-                    yield content[0].decode("utf-8", "surrogatepass")
+                record = self._record(name)
+                if record and record[2] > now and record[0].startswith(start):
+                    yield record[0].decode("utf-8", "surrogatepass")
         except OSError as error:
             raise unavailable(error) from None
 
@@ -174,7 +184,7 @@ class FileStore(Store):
             lock.close()
 
     def _place(self, key: str) -> Place:
-        encoded = key.encode("utf-8", "surrogatepass")
+        encoded = encode(key)
         name = blake2b(encoded, digest_size=20).hexdigest()
         return encoded, name, f"{self._root}{name[:2]}{os.sep}{name}"
 
@@ -196,9 +206,7 @@ class FileStore(Store):
                 else:
                     try:
                         data = read_open_file(fd)
-                        record = newest(data)
-                        if record is None or record[0] != encoded:
-                            record = self._previous(data, name, encoded)
+                        record = newest(data, encoded) or self._previous(data, name, encoded)
                         if record is not None and record[2] > now:
                             token = record[1][:WRITE_ID_SIZE]
                         stored = token == wanted or wanted is ANY
@@ -225,38 +233,33 @@ class FileStore(Store):
         self._reported.discard(name)
 
     def _record(self, name: str, key: bytes | None = None) -> Record | None:
-        """Read a record without a lock, unless it is damaged or always being written."""
+        """Read the current record; wait for the lock if it is damaged or always being written."""
         for _ in range(3):
             data = read_file(self._path(name))
             if data is None:
                 return None
-            record = newest(data)
-            if record is not None and key in (None, record[0]):
+            if record := newest(data, key):
                 return record
         with self._locks[name[0]]:
             return self._locked_record(name, key)
 
     def _locked_record(self, name: str, key: bytes | None = None) -> Record | None:
+        """Read the current record; nobody is writing it."""
         data = read_file(self._path(name))
         if data is None:
             return None
-        record = newest(data)
-        if record is not None and key in (None, record[0]):
-            return record
-        return self._previous(data, name, key)
+        return newest(data, key) or self._previous(data, name, key)
 
     def _previous(self, data: bytes, name: str, key: bytes | None) -> Record | None:
-        self._report_damage(name)
-        record = current(data)
-        return record if record is not None and key in (None, record[0]) else None
-
-    def _report_damage(self, name: str) -> None:
+        """Find the record that was current before the newest one was damaged."""
         if name not in self._reported:
             self._reported.add(name)
             log.warning(
-                "A file of the file store is empty, cut off or damaged, and is taken for absent: "
-                "an unclean stop of the machine, or a fault of the disk or of its memory."
+                "A file of the file store is empty, cut off or damaged, and what was last written "
+                "to it is taken for absent: an unclean stop of the process or the machine, or a "
+                "fault of the disk or of its memory."
             )
+        return previous(data, key)
 
     def _unlink(self, path: str) -> None:
         os.unlink(path)
@@ -264,8 +267,6 @@ class FileStore(Store):
             fsync_name(path)
 
     def _sweep_a_little(self, now: float) -> None:
-        if not self._sweeper.due(now):
-            return
         try:
             self._step(now)
         except StoreUnavailable as error:  # the write itself is done
@@ -283,10 +284,10 @@ class FileStore(Store):
 
     def _remove_unless_alive(self, name: str, now: float) -> bool:
         path = self._path(name)
-        with self._lock(name):
-            content = self._content(name)
-            if content is not None and content[2] > now:
-                hint_expiry(path, content[2])
+        with self._locks[name[0]]:
+            record = self._locked_record(name)
+            if record is not None and record[2] > now:
+                hint_expiry(path, record[2])
                 return False
             self._unlink(path)
         return True

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pyramid_beakerish.errors import StoreUnavailable
 
@@ -24,20 +24,22 @@ SHORTEST_PAUSE = 0.000_05
 LONGEST_PAUSE = 0.002
 
 
-def file_locking() -> tuple[Callable[[int], None], Callable[[int], None]]:
-    """Give the two functions of this system that lock a descriptor at once or fail, and unlock."""
+class Locking(NamedTuple):
+    """This system's function that locks a descriptor, and what it takes after the descriptor."""
+
+    call: Callable[..., None]
+    lock_at_once: tuple[int, ...]
+    unlock: tuple[int, ...]
+
+
+def file_locking() -> Locking:
+    """Give what locks files here."""
     try:
         fcntl = importlib.import_module("fcntl")
     except ImportError:
         msvcrt = importlib.import_module("msvcrt")
-        return (
-            lambda fd: msvcrt.locking(fd, msvcrt.LK_NBLCK, 1),
-            lambda fd: msvcrt.locking(fd, msvcrt.LK_UNLCK, 1),
-        )
-    return (
-        lambda fd: fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB),
-        lambda fd: fcntl.flock(fd, fcntl.LOCK_UN),
-    )
+        return Locking(msvcrt.locking, (msvcrt.LK_NBLCK, 1), (msvcrt.LK_UNLCK, 1))
+    return Locking(fcntl.flock, (fcntl.LOCK_EX | fcntl.LOCK_NB,), (fcntl.LOCK_UN,))
 
 
 class FileLock:
@@ -52,7 +54,7 @@ class FileLock:
     def __init__(self, path: str, patience: float) -> None:
         self._path = path
         self._patience = patience
-        self._try_lock, self._unlock = file_locking()
+        self._call, self._lock_at_once, self._unlock = file_locking()
         self._threads = threading.Lock()
         renew_after_fork(self)
 
@@ -60,14 +62,16 @@ class FileLock:
         if not self._threads.acquire(timeout=self._patience):
             raise self._too_slow()
         try:
-            self._exclude_processes()
+            fd = self._fd
+            if fd == CLOSED or not self._locked() or not os.fstat(fd).st_nlink:
+                self._open_or_wait()
         except BaseException:
             self._threads.release()
             raise
 
     def __exit__(self, *error: object) -> None:
         try:
-            self._unlock(self._fd)
+            self._call(self._fd, *self._unlock)
         finally:
             self._threads.release()
 
@@ -84,7 +88,7 @@ class FileLock:
     def __del__(self) -> None:
         self._forget()
 
-    def _exclude_processes(self) -> None:
+    def _open_or_wait(self) -> None:
         while True:
             if self._fd == CLOSED:
                 self._fd = open_lock_file(self._path)
@@ -106,7 +110,7 @@ class FileLock:
 
     def _locked(self) -> bool:
         try:
-            self._try_lock(self._fd)
+            self._call(self._fd, *self._lock_at_once)
         except (BlockingIOError, PermissionError):  # POSIX's and Windows' word for "held"
             return False
         return True
