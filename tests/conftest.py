@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from beaker.ext.sqla import SqlaNamespaceManager
+from beaker.util import SyncDict
 
 from tests.rivals import Beakerish, PyramidBeaker
 
@@ -23,3 +25,14 @@ def store(request):
 def site(package, store, tmp_path, monkeypatch):
     """An application with each package and each kind of store."""
     return package(store, tmp_path / "data", monkeypatch)
+
+
+@pytest.fixture
+def own_databases(monkeypatch):
+    """Close the databases that a test has opened: Beaker keeps each as long as the process."""
+    engines = SyncDict()
+    monkeypatch.setattr(SqlaNamespaceManager, "binds", engines)
+    monkeypatch.setattr(SqlaNamespaceManager, "tables", SyncDict())
+    yield
+    for engine in engines.dict.values():
+        engine.dispose()

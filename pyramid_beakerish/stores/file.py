@@ -16,14 +16,15 @@ from pyramid_beakerish.errors import SettingsError, StoreUnavailable
 
 from .base import WRITE_ID_SIZE, Entry, Store
 from .entry_file import (
+    FIRST_READ,
     UPDATE,
     Record,
     hint_expiry,
-    newest,
     overwrite,
     previous,
     read_file,
-    read_open_file,
+    read_record,
+    read_rest,
     surely_alive,
     write_file,
 )
@@ -130,7 +131,7 @@ class FileStore(Store):
             data = read_file(path)
             if data is None:
                 return None
-            record = newest(data, encoded) or self._record(name, encoded)
+            record = read_record(data, encoded) or self._record(name, encoded)
         except OSError as error:
             raise unavailable(error) from None
         if record is None or record[2] <= self._clock():
@@ -205,8 +206,10 @@ class FileStore(Store):
                     stored = wanted is ABSENT or wanted is ANY
                 else:
                     try:
-                        data = read_open_file(fd)
-                        record = newest(data, encoded) or self._previous(data, name, encoded)
+                        data = os.read(fd, FIRST_READ)
+                        if len(data) == FIRST_READ:
+                            data = read_rest(fd, data)
+                        record = read_record(data, encoded) or self._previous(data, name, encoded)
                         if record is not None and record[2] > now:
                             token = record[1][:WRITE_ID_SIZE]
                         stored = token == wanted or wanted is ANY
@@ -238,7 +241,7 @@ class FileStore(Store):
             data = read_file(self._path(name))
             if data is None:
                 return None
-            if record := newest(data, key):
+            if record := read_record(data, key):
                 return record
         with self._locks[name[0]]:
             return self._locked_record(name, key)
@@ -248,7 +251,7 @@ class FileStore(Store):
         data = read_file(self._path(name))
         if data is None:
             return None
-        return newest(data, key) or self._previous(data, name, key)
+        return read_record(data, key) or self._previous(data, name, key)
 
     def _previous(self, data: bytes, name: str, key: bytes | None) -> Record | None:
         """Find the record that was current before the newest one was damaged."""
