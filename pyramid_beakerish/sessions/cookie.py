@@ -13,7 +13,7 @@ from .events import Refusal
 from .ids import ID_LENGTH, store_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from ..settings import SessionSettings
 
@@ -24,6 +24,9 @@ FOREVER = 400 * 24 * 3600
 _FORM = re.compile(rf"[A-Za-z0-9_-]{{{ID_LENGTH}}}").fullmatch
 _BLANKS = " \t"
 
+
+#: How many further cookies of the name are tried if the first opens no session.
+MOST_TRIED = 4
 
 #: How many verified cookies are remembered.
 MOST_REMEMBERED = 10_000
@@ -80,7 +83,7 @@ class SessionCookie:
 
     def refusal(self, header: str) -> Refusal | None:
         """Tell why `find` found nothing, or ``None`` if no cookie of the name was sent."""
-        values = list(self._sent(header))
+        values = sent_values(header, self._settings.key)
         if not values:
             return None
         shaped = any(_FORM(value[:ID_LENGTH]) for value in values)
@@ -94,6 +97,12 @@ class SessionCookie:
         """
         attributes = self._attributes(own, https) if own else self._plain[https]
         return f"{self._assignment}{self._value(session_id)}{attributes}{self._expiry(own)}"
+
+    def without(self, header: str, session_id: str) -> str | None:
+        """Give a Cookie header with the other cookies of the name, a few of them, if there are."""
+        values = sent_values(header, self._settings.key)
+        others = [value for value in values if not value.startswith(session_id)]
+        return "; ".join(self._assignment + value for value in others[:MOST_TRIED]) or None
 
     def request_header(self, session_id: str) -> str:
         """Write the Cookie header that a browser sends for a session."""
@@ -109,12 +118,6 @@ class SessionCookie:
         """Tell whether the browser's copy lives on only if it is sent again and again."""
         expires = self._expires(own)
         return expires is not True and not isinstance(expires, datetime)
-
-    def _sent(self, header: str) -> Iterator[str]:
-        for cookie in header.split(";"):
-            cookie = cookie.strip(_BLANKS)
-            if cookie.startswith(self._assignment):
-                yield cookie[len(self._assignment) :].strip(' \t"')
 
     def _verify(self, value: str) -> Trusted | None:
         if not value.isascii():
@@ -161,6 +164,13 @@ class SessionCookie:
             return f"; Expires={_http_date(_timestamp(expires))}"
         seconds = FOREVER if expires is False else int(expires)
         return f"; Max-Age={seconds}; Expires={_http_date(self._clock() + seconds)}"
+
+
+def sent_values(header: str, name: str) -> list[str]:
+    """Give the values of all cookies of the name in a Cookie header, without their quotes."""
+    assignment = name + "="
+    cookies = (cookie.strip(_BLANKS) for cookie in header.split(";"))
+    return [cookie[len(assignment) :].strip(' \t"') for cookie in cookies if cookie.startswith(assignment)]
 
 
 def _begins_cookie(header: str, at: int) -> bool:

@@ -39,11 +39,18 @@ class FlashAndCSRF(MutableMapping[str, Any]):
 
     def new_csrf_token(self) -> str:
         """Draw a token against cross-site request forgery and keep it in the session."""
-        token = self._constant_csrf_token or secrets.token_hex(32)
-        self[CSRF_KEY] = token
+        token = self[CSRF_KEY] = self._new_csrf_token()
         return token
 
     def get_csrf_token(self) -> str:
         """Give the session's token, drawn if there is none."""
         token: str | None = self.get(CSRF_KEY)
-        return self.new_csrf_token() if token is None else token
+        if token is None:
+            token = self[CSRF_KEY] = self._first_csrf_token()
+        return token
+
+    def _first_csrf_token(self) -> str:
+        return self._new_csrf_token()
+
+    def _new_csrf_token(self) -> str:
+        return self._constant_csrf_token or secrets.token_hex(32)

@@ -10,6 +10,7 @@ ID_LENGTH = 43  # of 32 bytes in base64url
 
 # Copying a prepared hash takes 0.6 of the time of making one (measured: 0.29 and 0.51 us).
 _STORE_KEY = blake2b(digest_size=20, person=b"store key")
+_CSRF_TOKEN = blake2b(digest_size=32, person=b"csrf token")
 _FINGERPRINT = blake2b(digest_size=4, person=b"fingerprint")
 
 
@@ -27,6 +28,13 @@ def store_key(session_id: str) -> str:
     digest = _STORE_KEY.copy()
     digest.update(session_id.encode("ascii"))
     return "session:" + digest.hexdigest()
+
+
+def csrf_token(session_id: str) -> str:
+    """Derive a session's first token from its id, which it does not give away."""
+    digest = _CSRF_TOKEN.copy()
+    digest.update(session_id.encode("ascii"))
+    return digest.hexdigest()
 
 
 def fingerprint(session_id: str) -> str:

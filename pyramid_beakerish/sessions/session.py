@@ -7,11 +7,12 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..settings import cookie_rules
 from ..errors import LockTimeout, SessionStateError, StoreUnavailable
 from ..stores.lease import Lease
 from .events import SessionChangesDropped, SessionRotated
 from .flash import CSRF_KEY, FlashAndCSRF
-from .ids import fingerprint, new_id, store_key
+from .ids import csrf_token, fingerprint, new_id, store_key
 from .mapping import NO_KEYS, UNSET, EncodedMapping
 from .record import NOTHING
 from .records import NoRecord
@@ -60,7 +61,8 @@ class Session(FlashAndCSRF, EncodedMapping):
         self._used = False
         self._touch_due = False  # whether a use must extend the idle time
         self._detached = False  # from the store: nothing of this request is stored any more
-        self._send_cookie = self._remove_cookie = False
+        self._send_cookie = False
+        self._remove_cookie: Mapping[str, Any] | None = None  # with these attributes
 
     @property
     def _settings(self) -> SessionSettings:
@@ -91,11 +93,13 @@ class Session(FlashAndCSRF, EncodedMapping):
         """
         if not self._writable:
             self._prepare_to_write()
+        own = NOTHING
         if self._record is not None:
             self._ended += (self._key,)
+            own = self._record.own
         self._start_over()
         self._send_cookie = False
-        self._remove_cookie = self._header is not None
+        self._remove_cookie = own if self._header else None
         self._wrote()
 
     # What Beaker's sessions have beside the mapping
@@ -119,23 +123,33 @@ class Session(FlashAndCSRF, EncodedMapping):
 
     @property
     def domain(self) -> str | None:
-        """The Domain of this session's cookie. Setting it changes this session's cookie only."""
+        """The Domain of this session's cookie. Setting it changes this session's cookie only.
+
+        Raises `ValueError` for what is no host name.
+        """
         domain: str | None = self._setting("domain", self._settings.cookie_domain)
         return domain
 
     @domain.setter
     def domain(self, value: str | None) -> None:
-        self._set_own({"domain": value})
+        self._set_own({"domain": None if value is None else cookie_rules.domain(value)})
 
     @property
     def path(self) -> str:
-        """The Path of this session's cookie. Setting it changes this session's cookie only."""
+        """The Path of this session's cookie. Setting it changes this session's cookie only.
+
+        Raises `ValueError` for what is no path.
+        """
         path: str = self._setting("path", self._settings.cookie_path)
         return path
 
     @path.setter
     def path(self, value: str) -> None:
-        self._set_own({"path": value})
+        self._set_own({"path": cookie_rules.path(value)})
+
+    def _first_csrf_token(self) -> str:
+        # Two requests that need the first one at the same time must draw the same.
+        return self._constant_csrf_token or csrf_token(self.id)
 
     def has_key(self, key: str) -> bool:
         """Tell whether the session has the key."""
@@ -164,6 +178,8 @@ class Session(FlashAndCSRF, EncodedMapping):
 
     def get_by_id(self, session_id: str) -> Session | None:
         """Give the session that has the id, or ``None``; its own `persist` stores it."""
+        if not (isinstance(session_id, str) and session_id.isascii()):
+            return None
         other = type(self)(self._manager, self._manager.cookie.request_header(session_id))
         return None if other.new else other
 
@@ -236,12 +252,19 @@ class Session(FlashAndCSRF, EncodedMapping):
         """
         if not (self._dirty or self._suspects or self._touch_due) or self._detached:
             return  # most requests only read
-        changed = self._changed()
+        record: Any = self._record
+        changed, token = self._changed(), self._token
         try:
-            if self._unusual or self._token is None:
+            if self._unusual or token is None:
                 self._store(changed)
             elif changed:
-                self._store_values(changed)
+                # What most requests do that write: set values, in a session that exists.
+                values, self._token = {**record.values, **changed}, None
+                if not self._manager.records.save(self._key, record, token, NOTHING, values):
+                    return self._store(changed)  # somebody else has stored something meanwhile
+                self._base, self._dirty = values, False
+                if self._touch_due:
+                    self._extended(record)
             elif self._touch_due:
                 self._extend()
         except NoRecord:
@@ -261,7 +284,7 @@ class Session(FlashAndCSRF, EncodedMapping):
             self.unlock()
         self._writes_through = True
         self._writable = False
-        if self._send_cookie or self._remove_cookie:
+        if self._send_cookie or self._remove_cookie is not None:
             return self._cookie_header(environ.get("wsgi.url_scheme") == "https")
         return None
 
@@ -276,7 +299,8 @@ class Session(FlashAndCSRF, EncodedMapping):
         if failure is not None:
             self._start_over()
         self._detached = True
-        self._writable = self._send_cookie = self._remove_cookie = False
+        self._writable = self._send_cookie = False
+        self._remove_cookie = None
 
     def park(self) -> None:
         """Forget that the session was used; the next use finds it loaded.
@@ -301,12 +325,13 @@ class Session(FlashAndCSRF, EncodedMapping):
         self._writable = self._failure is None and not self._writes_through
 
     def _cookie_header(self, https: bool) -> str | None:
-        cookie, own = self._manager.cookie, self._own if self._record is None else self._record.own
+        cookie = self._manager.cookie
         if not self._settings.use_cookies:
             return None
         if self._send_cookie:
+            own = self._own if self._record is None else self._record.own
             return cookie.header(self.id, own, https=https)
-        return cookie.removal_header(own, https=https)
+        return cookie.removal_header(self._remove_cookie or NOTHING, https=https)
 
     # Loading
 
@@ -326,8 +351,7 @@ class Session(FlashAndCSRF, EncodedMapping):
         try:
             record, self._token, due = manager.records.load(key)
         except NoRecord as answer:
-            manager.refuse(answer.refusal, session_id)
-            return self._begin()
+            return self._load_another(session_id, answer)
         except StoreUnavailable as error:
             return self._fail(error)
         self._id = self._stored_id = session_id
@@ -337,6 +361,15 @@ class Session(FlashAndCSRF, EncodedMapping):
             self._touch_due = manager.settings.save_accessed_time
         if not is_current:
             self._send_cookie = True
+
+    def _load_another(self, session_id: str, answer: NoRecord) -> None:
+        """Look behind a cookie that opens nothing: one of another path or domain may be alive."""
+        self._manager.refuse(answer.refusal, session_id)
+        others = self._manager.cookie.without(str(self._header), session_id)
+        if others is None:
+            return self._begin()
+        self._header = others
+        return self._load()
 
     def _find_nothing(self) -> None:
         if self._header:
@@ -396,18 +429,6 @@ class Session(FlashAndCSRF, EncodedMapping):
         return self._own.get(name, stored.get(name, default))
 
     # Storing
-
-    def _store_values(self, changed: dict[str, bytes]) -> None:
-        """Store what most requests do that write: values, in a session that exists."""
-        record: Any = self._record
-        values = {**record.values, **changed}
-        token, self._token = self._token, None
-        if not self._manager.records.save(self._key, record, token, NOTHING, values):
-            self._store(changed)  # somebody else has stored something meanwhile
-            return
-        self._base, self._dirty = values, False
-        if self._touch_due:
-            self._extended(record)
 
     def _store(self, changed: dict[str, bytes]) -> None:
         """Store whatever has happened to the session."""
@@ -483,7 +504,7 @@ class Session(FlashAndCSRF, EncodedMapping):
         if self._base is None:
             self._begin()
         self._detached = True
-        self._send_cookie = self._remove_cookie = False
+        self._send_cookie, self._remove_cookie = False, None
 
 
 _MOMENTS = frozenset(("_accessed_time", "_creation_time"))
