@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from beaker.session import SessionObject
 
 from ..settings import beaker_options
+from .dict_methods import DictMethods
 from .flash import CSRF_KEY, FlashAndCSRF
 from .ids import new_id
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 BEAKERS_OWN = frozenset(("_accessed_time", "_creation_time", "_domain", "_path", "_id"))
 
 
-class BeakerSession(FlashAndCSRF):
+class BeakerSession(FlashAndCSRF, DictMethods):
     """A session that Beaker loads, stores and signs, readable by any other user of Beaker.
 
     Beaker's records have no room for what protects our own: of two requests at once the last one
@@ -64,9 +65,6 @@ class BeakerSession(FlashAndCSRF):
 
     def __len__(self) -> int:
         return len(list(iter(self)))
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}>"
 
     @property
     def created(self) -> int:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import copy
 import logging
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CorruptData, SerializationError
+from .dict_methods import DictMethods
 from .flash import FLASH_PREFIX
 from .record import NOTHING, merge_queues
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
     from .serializers import Serializer
 
     Modifier = tuple[Callable[[Any], Any], Any]
@@ -26,7 +28,7 @@ UNSET: Any = object()
 NO_KEYS: frozenset[str] = frozenset()
 
 
-class EncodedMapping(MutableMapping[str, Any]):
+class EncodedMapping(DictMethods):
     """The application's side of a record: loaded at first touch, compared at the end.
 
     A subclass fills ``_base`` in `_load`, and may refuse writes in `_prepare_to_write`.
@@ -138,34 +140,6 @@ class EncodedMapping(MutableMapping[str, Any]):
             self._modifiers = {**self._modifiers, key: (*modifiers, (function, default))}
         self._wrote()
         return value
-
-    def __or__(self, other: Mapping[str, Any]) -> dict[str, Any]:
-        return dict(self) | dict(other)
-
-    def __ror__(self, other: Mapping[str, Any]) -> dict[str, Any]:
-        return dict(other) | dict(self)
-
-    def __ior__(self, other: Mapping[str, Any]) -> EncodedMapping:
-        self.update(other)
-        return self
-
-    def copy(self) -> dict[str, Any]:
-        """Give the contents as a plain dictionary."""
-        return dict(self)
-
-    __copy__ = copy
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
-        return copy.deepcopy(dict(self), memo)
-
-    def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
-        return dict, (dict(self),)
-
-    def __json__(self, request: object) -> dict[str, Any]:
-        return dict(self)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}>"  # adapters and tracebacks print it: no contents
 
     # Reading
 
