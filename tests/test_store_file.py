@@ -143,8 +143,10 @@ class TestFolder:
         assert {each.stat().st_ino for each in (folder, *folder.parents[:2])} <= made_in
         synced.clear()
         store.set("k", stamped(), None)
+        store.set("k", stamped(b"x" * 20_000), None)
         store.delete("k")
-        assert [stat.S_ISDIR(found.st_mode) for found in synced] == [False, True, True]
+        names = [stat.S_ISDIR(found.st_mode) for found in synced]
+        assert names == [False, False, True, True]  # in place, as a new file, and removed
 
     def test_fsync_where_folders_cannot_be_opened(self, tmp_path, clock, monkeypatch):
         """On Windows, which opens no folder, a write waits for the file alone."""
@@ -164,6 +166,65 @@ class TestFolder:
         assert store.delete("k")
 
 
+class TestRoom:
+    """A value that fits is written into the file that is there, any other into a new one."""
+
+    def inode(self, tmp_path):
+        (path,) = entries(tmp_path)
+        return path.stat().st_ino
+
+    def write(self, store, tmp_path, size):
+        """Store a value of that size; give whether the file was written in place."""
+        before = self.inode(tmp_path)
+        with (tmp_path / "another").open("wb"):  # takes the number of a file that was replaced
+            value = stamped(b"x" * size)
+            assert store.swap("k", store.load("k")[1], value, None)
+        assert store.load("k")[0] == value
+        return self.inode(tmp_path) == before
+
+    @pytest.mark.parametrize("size", [0, 100, 400, 2000])
+    def test_growing(self, store, tmp_path, size):
+        """A small value has room to grow by half, and at least to 200 bytes."""
+        store.set("k", stamped(b"x" * size), None)
+        assert self.write(store, tmp_path, size)
+        assert self.write(store, tmp_path, max(200, size * 3 // 2))
+        assert not self.write(store, tmp_path, size * 2 + 300)
+        assert self.write(store, tmp_path, (size * 2 + 300) * 3 // 2)
+
+    def test_shrinking(self, store, tmp_path):
+        """A value that shrinks stays in its file, and may grow again."""
+        store.set("k", stamped(b"x" * 3000), None)
+        assert all(self.write(store, tmp_path, size) for size in (10, 3000, 0, 0, 200, 2000))
+
+    @pytest.mark.parametrize("size", range(8000, 8200, 7))
+    def test_small_or_large(self, store, size):
+        """Around the size from which there is no room beside a value, values change too."""
+        sizes = (size, size + 1, size - 1, size + 8300, size)
+        for each in sizes:
+            value = stamped(b"x" * each)
+            store.set("k", value, None)
+            assert store.load("k")[0] == value
+
+    @pytest.mark.parametrize("size", [16_300, 200_000])
+    def test_large_values(self, store, tmp_path, size):
+        """A large value takes no more room than it needs, and is replaced at each write."""
+        store.set("k", stamped(b"x" * size), None)
+        assert not self.write(store, tmp_path, size)
+        assert entries(tmp_path)[0].stat().st_size < size + 200
+        assert not self.write(store, tmp_path, 10)
+        assert entries(tmp_path)[0].stat().st_size < 1000
+
+    @pytest.mark.parametrize("size", [10, 3000])
+    def test_an_expired_entry(self, store, tmp_path, clock, size):
+        """What takes the place of an expired entry is written as any other."""
+        store.set("k", stamped(b"x" * 20), 60)
+        clock.advance(60)
+        value = stamped(b"y" * size)
+        assert store.create("k", value, 60) is True
+        assert store.load("k")[0] == value
+        assert len(entries(tmp_path)) == 1
+
+
 class TestDamage:
     def check_absent(self, store, tmp_path):
         """Every method takes the entry k for absent, and a create replaces it."""
@@ -177,24 +238,77 @@ class TestDamage:
         assert store.create("k", value, None) is True
         assert store.load("k")[0] == value
 
-    def test_cut_off_at_any_length(self, store, tmp_path):
-        """A file that is empty or cut off anywhere is absent to every method."""
-        store.set("k", stamped(b"contents"), None)
+    def check_present(self, store, value):
+        """Every method finds the value, and the next ones are stored as ever."""
+        assert store.load("k") == (value, value[:8])
+        assert list(store.keys("")) == ["k"]
+        assert store.create("k", stamped(), None) is False
+        for _ in range(3):
+            following = stamped(b"following")
+            assert store.swap("k", store.load("k")[1], following, None) is True
+            assert store.load("k")[0] == following
+
+    def written(self, store, tmp_path, writes):
+        """Write so often to the entry k; give its file and the values."""
+        values = [stamped(b"contents %d" % number) for number in range(writes)]
+        for value in values:
+            store.set("k", value, None)
         (path,) = entries(tmp_path)
+        return path, values
+
+    @pytest.mark.parametrize("writes", [1, 2, 3])
+    def test_cut_off_at_any_length(self, store, tmp_path, writes):
+        """A file that is empty or cut off anywhere is absent to every method."""
+        path, _ = self.written(store, tmp_path, writes)
         whole = path.read_bytes()
         for length in range(len(whole)):
             path.write_bytes(whole[:length])
             self.check_absent(store, tmp_path)
 
-    def test_a_changed_bit(self, store, tmp_path):
-        """A file of which any bit has changed is absent to every method."""
-        store.set("k", stamped(b"contents"), None)
-        (path,) = entries(tmp_path)
+    @pytest.mark.parametrize("writes", [1, 2, 3])
+    def test_a_changed_byte(self, store, tmp_path, writes):
+        """A file of which a byte has changed holds the last value or the one before it, if any."""
+        path, values = self.written(store, tmp_path, writes)
         whole = path.read_bytes()
+        unharmed = 0
         for position in range(len(whole)):
             changed = bytearray(whole)
             changed[position] ^= 1 << position % 8
             path.write_bytes(changed)
+            found = store.load("k")
+            if found is None:
+                assert writes == 1
+                self.check_absent(store, tmp_path)
+            else:
+                assert found[0] in values[-2:]
+                self.check_present(store, found[0])
+                unharmed += found[0] == values[-1]
+        record = 36 + len(b"k") + len(values[-1])
+        assert unharmed == len(whole) - record
+
+    def test_everything_changed(self, store, tmp_path):
+        """A file of which both records have changed is absent to every method."""
+        path, values = self.written(store, tmp_path, 2)
+        whole = path.read_bytes()
+        for position in range(36 + len(b"k") + len(values[0])):
+            changed = bytearray(whole)
+            changed[position] ^= 1
+            changed[position + len(whole) // 2] ^= 1
+            path.write_bytes(changed)
+            self.check_absent(store, tmp_path)
+
+    def test_a_large_file(self, store, tmp_path):
+        """A large file that was cut off or changed is absent to every method."""
+        value = stamped(bytes(range(256)) * 80)
+        for position in (0, 5, 40, 1000, 16_383, 16_384, 20_000, -1):
+            store.set("k", value, None)
+            (path,) = entries(tmp_path)
+            changed = bytearray(path.read_bytes())
+            changed[position] ^= 1
+            path.write_bytes(changed)
+            self.check_absent(store, tmp_path)
+            store.set("k", value, None)
+            path.write_bytes(path.read_bytes()[:position])
             self.check_absent(store, tmp_path)
 
     def test_another_file(self, store, tmp_path):
@@ -203,11 +317,23 @@ class TestDamage:
         (other,) = entries(tmp_path)
         whole = other.read_bytes()
         store.delete("other")
-        store.set("k", stamped(b"contents"), None)
-        (path,) = entries(tmp_path)
+        path, _ = self.written(store, tmp_path, 2)
         path.write_bytes(whole)
         assert store.load("k") is None
         assert store.create("k", stamped(), None) is True
+
+    def test_another_record(self, store, tmp_path):
+        """A record that was put into another file is not taken for one of that file."""
+        store.set("o", stamped(b"contents o"), None)
+        store.set("o", stamped(b"contents o"), None)
+        whole = entries(tmp_path)[0].read_bytes()
+        store.delete("o")
+        path, values = self.written(store, tmp_path, 1)
+        half = len(whole) // 2
+        path.write_bytes(path.read_bytes()[:half] + whole[half:])
+        assert store.load("k")[0] == values[0]
+        assert store.swap("k", store.load("k")[1], stamped(), None) is True
+        assert list(store.keys("")) == ["k"]
 
     def test_one_warning(self, store, tmp_path, caplog):
         """A damaged file is one line in the log, without its key or contents."""
@@ -221,6 +347,9 @@ class TestDamage:
         assert record.levelno == logging.WARNING
         assert "damaged" in record.getMessage()
         assert "secret" not in record.getMessage()
+        store.set("secret-key", stamped(b"secret-contents"), None)
+        assert store.load("secret-key")
+        assert len(caplog.records) == 1
         assert path.name not in record.getMessage()
 
     def test_swept(self, store, tmp_path, clock):
@@ -251,6 +380,26 @@ class TestUnavailable:
         assert [path for path in files(tmp_path) if path.suffix != ".lock"] == entries(tmp_path)
         assert set(before) <= set(files(tmp_path))
         assert store.swap("k", token, large, None) is True
+
+    def test_disk_full_in_place(self, store, tmp_path):
+        """A write into the file that is there leaves the old value too if it is refused."""
+        store.set("k", stamped(b"first"), None)
+        (path,) = entries(tmp_path)
+        size = path.stat().st_size
+        for room in range(0, 50, 7):
+            store.set("k", stamped(), None)
+            store.set("k", stamped(), None)  # into one half and the other
+            value, token = store.load("k")
+            with largest_file(size // 2 + room):
+                try:
+                    store.set("k", stamped(b"new"), None)
+                except StoreUnavailable:
+                    assert store.load("k") == (value, token)
+                else:
+                    with pytest.raises(StoreUnavailable, match="EFBIG"):
+                        store.set("k", stamped(b"newer"), None)
+                    assert store.load("k")[0].endswith(b"new")
+            assert store.swap("k", store.load("k")[1], stamped(), None) is True
 
     def test_message(self, tmp_path, clock):
         """The error says what is wrong in the system's words, and names no file."""

@@ -47,6 +47,13 @@ def wait_for(child):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+def kill_after(child, seconds):
+    """Kill the child process after a while."""
+    time.sleep(seconds)
+    os.kill(child, signal.SIGKILL)
+    assert wait_for(child) == -signal.SIGKILL
+
+
 class TestProcesses:
     def test_no_swap_is_lost(self, store, tmp_path, clock):
         """When 4 processes count by swapping, no count is lost."""
@@ -73,10 +80,12 @@ class TestProcesses:
             thread.join()
         assert store.load("count")[0][8:] == b"120"
 
-    def test_killed_at_any_moment(self, store, tmp_path, clock):
-        """Whenever a writer is killed, the old or the new value is there, and no litter."""
+    @pytest.mark.parametrize(
+        "sizes", [(10, 150, 90), (5000, 7000, 10), (10, 40_000, 300_000)], ids=str
+    )
+    def test_killed_at_any_moment(self, store, tmp_path, clock, sizes):
+        """Whenever a writer is killed, in place or growing, a whole value is there, no litter."""
         keys = [f"k{number}" for number in range(4)]
-        sizes = (10, 40_000, 300_000)
 
         def write_for_ever():
             mine = FileStore(tmp_path, clock=clock)
@@ -84,36 +93,101 @@ class TestProcesses:
                 mine.set(keys[number % 4], stamped(b"%d" % (number % 10) * sizes[number % 3]), None)
 
         for key in keys:
-            store.set(key, stamped(b"0" * 10), None)
+            store.set(key, stamped(b"0" * sizes[0]), None)
         dice = random.Random(5)
-        for _ in range(30):
-            child = start_child(write_for_ever)
-            time.sleep(dice.uniform(0.001, 0.02))
-            os.kill(child, signal.SIGKILL)
-            assert wait_for(child) == -signal.SIGKILL
+        for _ in range(25):
+            kill_after(start_child(write_for_ever), dice.uniform(0.001, 0.02))
             for key in keys:
                 contents = store.load(key)[0][8:]
                 assert len(set(contents)) == 1
                 assert len(contents) in sizes
         assert len(entries(tmp_path)) == 4
         assert len(files(tmp_path)) <= 4 + 2 * 16
-        for key in keys:
-            store.set(key, stamped(), None)
+        for key in keys:  # a large value goes by way of the temporary file
+            store.set(key, stamped(b"x" * 20_000), None)
         assert not [path for path in files(tmp_path) if path.suffix == ".tmp"]
 
-    def test_readers_see_whole_values(self, store, tmp_path, clock):
-        """A reader beside a writer finds one value or the next, never a part."""
-        store.set("k", stamped(b"0" * 20_000), None)
+    def test_killed_while_creating(self, store, tmp_path, clock):
+        """Whenever a process is killed that creates and deletes, the rest is swept in time."""
 
-        def write():
+        def create_for_ever():
             mine = FileStore(tmp_path, clock=clock)
-            for number in range(300):
-                mine.set("k", stamped(b"%d" % (number % 10) * 20_000), None)
+            for number in range(10**9):
+                mine.create(f"k{number % 8}", stamped(b"x" * 3000), 60)
+                mine.delete(f"k{(number + 4) % 8}")
 
-        child = start_child(write)
-        while os.waitpid(child, os.WNOHANG) == (0, 0):
+        dice = random.Random(7)
+        for _ in range(25):
+            kill_after(start_child(create_for_ever), dice.uniform(0.001, 0.02))
+            found = [store.load(f"k{number}") for number in range(8)]
+            assert {entry[0][8:] for entry in found if entry} <= {b"x" * 3000}
+        clock.advance(HOUR)
+        store.sweep()
+        assert entries(tmp_path) == []
+
+    @pytest.mark.parametrize("size", [100, 1500, 30_000])
+    def test_readers_beside_two_writers(self, store, tmp_path, clock, size):
+        """A reader finds whole values only, none older than one it has seen, and always one."""
+
+        def count_for_ever():
+            mine = FileStore(tmp_path, clock=clock)
+            while True:
+                value, token = mine.load("k")
+                count = int.from_bytes(value[8:16], "big") + 1
+                mine.swap("k", token, stamped(count.to_bytes(8, "big") * size), 60)
+
+        store.set("k", stamped(bytes(8) * size), 60)
+        children = [start_child(count_for_ever) for _ in range(2)]
+        seen = reads = 0
+        end = time.monotonic() + 0.7
+        while time.monotonic() < end:
             contents = store.load("k")[0][8:]
-            assert contents == contents[:1] * 20_000
+            assert contents == contents[:8] * size
+            count = int.from_bytes(contents[:8], "big")
+            assert count >= seen
+            seen, reads = count, reads + 1
+        for child in children:
+            kill_after(child, 0)
+        assert min(seen, reads) > 20
+
+    def test_a_reader_reads_again(self, store, tmp_path, monkeypatch):
+        """A reader that was overtaken by a writer reads again, and needs no lock for that."""
+        values = [stamped(b"value %d" % number) for number in range(3)]
+        for value in values[1:]:
+            store.set("k", value, None)
+        (path,) = entries(tmp_path)
+        whole = path.read_bytes()
+        path.write_bytes(whole.replace(values[2], values[0]))
+        real = os.read
+
+        def read_before_the_end(fd, size):
+            monkeypatch.setattr(os, "read", real)
+            data = real(fd, size)
+            path.write_bytes(whole)
+            return data
+
+        monkeypatch.setattr(os, "read", read_before_the_end)
+        with FileLock(str(tmp_path / "beakerish" / f"{digit_of('k')}.lock"), patience=1):
+            assert store.load("k")[0] == values[2]
+        assert os.read is real
+
+    def test_a_reader_waits_for_the_writer(self, store, tmp_path, clock):
+        """A reader that meets a half-written record takes what is there when it is written."""
+        values = [stamped(b"value %d" % number) for number in range(3)]
+        for value in values[1:]:
+            store.set("k", value, None)
+        (path,) = entries(tmp_path)
+        whole = path.read_bytes()
+        found = []
+        reader = threading.Thread(target=lambda: found.append(store.load("k")[0]))
+        with FileLock(str(tmp_path / "beakerish" / f"{digit_of('k')}.lock"), patience=1):
+            path.write_bytes(whole.replace(values[2], values[0]))
+            reader.start()
+            reader.join(0.02)
+            assert found == []
+            path.write_bytes(whole)
+        reader.join()
+        assert found == values[2:]
 
     def test_a_fork_while_locked(self, store):
         """A child made while another thread writes can write too, once that is done."""

@@ -20,7 +20,6 @@ MAGIC = b"BKR2"
 # Magic, size of the file, number of the write, moment of expiry, lengths of key and value.
 HEADER = struct.Struct(">4sIQdII")
 HEADER_SIZE = HEADER.size
-NUMBER, NUMBER_END = 8, 16  # where in the header; being big-endian it compares as bytes
 CHECKSUM = struct.Struct("<I")
 CHECKSUM_SIZE = CHECKSUM.size
 FRAME_SIZE = HEADER_SIZE + CHECKSUM_SIZE
@@ -77,11 +76,10 @@ def read_record(data: bytes, key: bytes | None, start: int = NEWEST) -> Record |
     ``data`` is a whole file, and by default the record with the higher number is read. A
     record of another key is none either, if a key is given.
     """
-    if start == NEWEST:  # in here, as a call costs a tenth of what a store's load does
+    if start == NEWEST:
         start = len(data) // 2
-        if data[start + NUMBER : start + NUMBER_END] <= data[NUMBER:NUMBER_END]:
-            start = 0
-        elif len(data) >= FIRST_READ:
+        # The numbers of the writes: they are big-endian, so that their bytes compare alike.
+        if len(data) >= FIRST_READ or data[start + 8 : start + 16] <= data[8:16]:
             start = 0
     try:
         magic, size, number, expires, key_size, value_size = HEADER.unpack_from(data, start)
@@ -99,6 +97,8 @@ def read_record(data: bytes, key: bytes | None, start: int = NEWEST) -> Record |
 
 def previous(data: bytes, key: bytes | None) -> Record | None:
     """Give the record that is whole where the newest is not, if there is one."""
+    if len(data) >= FIRST_READ:
+        return None
     return read_record(data, key, 0) or read_record(data, key, len(data) // 2)
 
 
@@ -132,18 +132,19 @@ def read_rest(fd: int, data: bytes) -> bytes:
 
 
 def overwrite(
-    fd: int, path: str, data: bytes, old: Record, value: bytes, expires: float, fsync: bool
+    fd: int, path: str, size: int, old: Record | None, value: bytes, expires: float, fsync: bool
 ) -> bool:
-    """Write a new record into the half where the current one is not; tell whether it fits.
+    """Write a record into the half of the file where the old one is not; tell whether it fits.
 
-    ``data`` is what the file holds, ``old`` its current record. Nobody else may write to the
-    file meanwhile. After a failure the old record is the current one.
+    Nobody else may write to the file meanwhile. After a failure the old record, if there is
+    one, is still the current one. A power cut cannot undo the write if ``fsync`` is true.
     """
-    size, half = len(data), len(data) // 2
-    if size >= FIRST_READ or FRAME_SIZE + len(old[0]) + len(value) > half:
+    half = size // 2
+    if old is None or size >= FIRST_READ or FRAME_SIZE + len(old[0]) + len(value) > half:
         return False
-    os.lseek(fd, 0 if old[3] else half, os.SEEK_SET)
-    write_all(fd, pack(old[0], value, expires, old[4] + 1, size))
+    key, _, _, start, number = old
+    os.lseek(fd, 0 if start else half, os.SEEK_SET)  # pwrite would be 0.2 us faster; no Windows
+    write_all(fd, pack(key, value, expires, number + 1, size))
     finish(fd, path, expires, fsync)
     return True
 
@@ -154,7 +155,8 @@ def write_file(
     """Make a file of one record that only this user may read.
 
     If ``temporary`` is another path, which nobody else may use meanwhile, the file appears in
-    one step, and after a failure what was at the path is unchanged. Otherwise it is gone.
+    one step, and after a failure what was at the path is unchanged. If it is the same, nothing
+    is there after a failure. A power cut cannot undo the write if ``fsync`` is true.
     """
     record_size = FRAME_SIZE + len(key) + len(value)
     size = new_file_size(record_size, len(value))
