@@ -150,7 +150,8 @@ class TestProcesses:
             kill_after(child, 0)
         assert min(seen, reads) > 20
 
-    def test_a_reader_reads_again(self, store, tmp_path, monkeypatch):
+    @pytest.mark.parametrize("removed", [False, True])
+    def test_a_reader_reads_again(self, store, tmp_path, monkeypatch, removed):
         """A reader that was overtaken by a writer reads again, and needs no lock for that."""
         values = [stamped(b"value %d" % number) for number in range(3)]
         for value in values[1:]:
@@ -163,12 +164,12 @@ class TestProcesses:
         def read_before_the_end(fd, size):
             monkeypatch.setattr(os, "read", real)
             data = real(fd, size)
-            path.write_bytes(whole)
+            path.unlink() if removed else path.write_bytes(whole)
             return data
 
         monkeypatch.setattr(os, "read", read_before_the_end)
         with FileLock(str(tmp_path / "beakerish" / f"{digit_of('k')}.lock"), patience=1):
-            assert store.load("k")[0] == values[2]
+            assert store.load("k") == (None if removed else (values[2], values[2][:8]))
         assert os.read is real
 
     def test_a_reader_waits_for_the_writer(self, store, tmp_path, clock):
