@@ -72,7 +72,9 @@ class Contestant:
     def request(self, kind):
         """Make one request; give its headers and its body."""
         sent = []
-        body = self.app(self.environ(kind), lambda status, headers, error=None: sent.extend(headers))
+        body = self.app(
+            self.environ(kind), lambda status, headers, error=None: sent.extend(headers)
+        )
         return sent, b"".join(body).decode()
 
     def begin(self):

@@ -9,6 +9,9 @@ from .configure import includeme as includeme
 from .configure import session_factory_from_settings as session_factory_from_settings
 from .configure import set_cache_regions_from_settings as set_cache_regions_from_settings
 from .errors import BeakerishError as BeakerishError
+from .errors import CacheKeyError as CacheKeyError
+from .errors import CacheUsageError as CacheUsageError
+from .errors import RegionNotConfigured as RegionNotConfigured
 from .errors import SerializationError as SerializationError
 from .errors import SessionStateError as SessionStateError
 from .errors import SettingsError as SettingsError

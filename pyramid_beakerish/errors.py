@@ -6,7 +6,10 @@ a secret or the contents of a session.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 
 class BeakerishError(Exception):
@@ -47,3 +50,27 @@ class SessionStateError(BeakerishError):
 
 class LockTimeout(BeakerishError):
     """Somebody else held a lock for longer than the caller was willing to wait."""
+
+
+class CacheUsageError(BeakerishError, TypeError):
+    """A function cannot be cached, or its entries named, in the way that was asked."""
+
+
+class CacheKeyError(CacheUsageError):
+    """An argument has no stable key: nothing tells it from its like in the next call."""
+
+
+class RegionNotConfigured(BeakerishError, KeyError):
+    """The settings have no region of this ``name``; those they have are ``configured``."""
+
+    def __init__(self, name: str, configured: Iterable[str]) -> None:
+        self.name = name
+        self.configured = tuple(configured)
+        super().__init__(name, self.configured)
+
+    def __str__(self) -> str:
+        known = ", ".join(self.configured) or "none; was pyramid_beakerish included?"
+        return (
+            f"Cache region {self.name!r} is not configured: add it to cache.regions"
+            f" (configured regions: {known})"
+        )

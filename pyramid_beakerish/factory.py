@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pyramid.httpexceptions import HTTPServiceUnavailable
 from pyramid.interfaces import ISession, ISessionFactory
@@ -18,7 +18,7 @@ from .sessions.session import Session
 from .visit import Visit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from .settings import SessionSettings
 

@@ -18,7 +18,7 @@ from beaker.synchronization import _synchronizers
 from beaker.util import SyncDict
 
 from pyramid_beakerish.cache import configured
-from pyramid_beakerish.cache.errors import CacheUsageError
+from pyramid_beakerish.errors import CacheUsageError
 from tests.cache_help import Beakers, Clock, Ours, in_threads, make_regions
 
 

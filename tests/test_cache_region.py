@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from pyramid_beakerish.cache.errors import RegionNotConfigured
+from pyramid_beakerish.errors import RegionNotConfigured
 from pyramid_beakerish.cache.memory import MemoryEntries
 from pyramid_beakerish.cache.region import Region
 from pyramid_beakerish.errors import SerializationError, SettingsError, StoreError

@@ -15,7 +15,7 @@ import pytest
 from markupsafe import Markup
 
 from pyramid_beakerish.errors import CorruptData, SerializationError
-from pyramid_beakerish.sessions.serializers import serializer_for
+from pyramid_beakerish.serializers import serializer_for
 
 PICKLE = serializer_for("pickle")
 

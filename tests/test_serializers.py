@@ -18,7 +18,7 @@ from translationstring import TranslationString
 
 from pyramid_beakerish.errors import CorruptData, SerializationError
 from pyramid_beakerish.sessions import plain
-from pyramid_beakerish.sessions.serializers import serializer_for
+from pyramid_beakerish.serializers import serializer_for
 from tests.strategies import canonical, hashables, values
 
 MSGPACK = serializer_for("msgpack")

@@ -20,7 +20,7 @@ from markupsafe import Markup
 from translationstring import TranslationString
 
 from pyramid_beakerish.errors import CorruptData, SerializationError
-from pyramid_beakerish.sessions.serializers import serializer_for
+from pyramid_beakerish.serializers import serializer_for
 from tests.strategies import values
 
 MSGPACK = serializer_for("msgpack")

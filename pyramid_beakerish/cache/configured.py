@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import beaker.cache
 
+from ..errors import RegionNotConfigured
 from ..settings.backends import beaker_region_options
-from .errors import RegionNotConfigured
 
 if TYPE_CHECKING:
     from .region import CacheRegions, Region

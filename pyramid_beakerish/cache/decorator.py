@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from .errors import CacheUsageError
+from ..errors import CacheUsageError
 from .function import CachedFunction, FunctionCache, cached_function
 from .keys import CallKeys
 from .spelling import qualified_name

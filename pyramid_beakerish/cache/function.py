@@ -6,8 +6,8 @@ import functools
 from marshal import dumps
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast
 
+from ..errors import CacheUsageError
 from .configured import configured, configured_region
-from .errors import CacheUsageError
 from .single_flight import ABSENT
 
 if TYPE_CHECKING:

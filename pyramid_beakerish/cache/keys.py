@@ -6,7 +6,7 @@ import inspect
 import threading
 from typing import TYPE_CHECKING, Any
 
-from .errors import CacheKeyError, CacheUsageError
+from ..errors import CacheKeyError, CacheUsageError
 from .spelling import NoStableKeyError, qualified_name, spell
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..sessions.serializers import serializer_for
+from ..errors import RegionNotConfigured
+from ..serializers import serializer_for
 from ..stores import open_store
 from .counters import Counters, RegionStats, total
-from .errors import RegionNotConfigured
 from .lookup import Entries, Lookup
 from .memory import MemoryEntries, MemoryEntry
 from .single_flight import SingleFlight

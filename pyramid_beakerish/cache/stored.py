@@ -12,7 +12,7 @@ from .single_flight import ABSENT
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ..sessions.serializers import Serializer
+    from ..serializers import Serializer
     from ..stores.base import Store
 
 

@@ -170,7 +170,11 @@ def sent_values(header: str, name: str) -> list[str]:
     """Give the values of all cookies of the name in a Cookie header, without their quotes."""
     assignment = name + "="
     cookies = (cookie.strip(_BLANKS) for cookie in header.split(";"))
-    return [cookie[len(assignment) :].strip(' \t"') for cookie in cookies if cookie.startswith(assignment)]
+    return [
+        cookie[len(assignment) :].strip(' \t"')
+        for cookie in cookies
+        if cookie.startswith(assignment)
+    ]
 
 
 def _begins_cookie(header: str, at: int) -> bool:

@@ -16,7 +16,9 @@ class FlashAndCSRF(MutableMapping[str, Any]):
     Where it is kept is what pyramid_beaker and Pyramid's own sessions use as well.
     """
 
-    _constant_csrf_token: str | Literal[False] = False
+    @property
+    def _constant_csrf_token(self) -> str | Literal[False]:
+        return False
 
     def flash(self, msg: Any, queue: str = "", allow_duplicate: bool = True) -> None:
         """Add a message for the visitor to the end of a queue.

@@ -8,16 +8,17 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..errors import SettingsError
+from ..serializers import serializer_for
 from ..settings import missing_requirements
 from ..stores import open_store
 from .cookie import SessionCookie
 from .events import Refusal, SessionRefused
 from .ids import fingerprint
 from .records import RecordStore
-from .serializers import serializer_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
     from ..errors import StoreUnavailable
     from ..settings import SessionSettings
 

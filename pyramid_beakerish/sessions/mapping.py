@@ -15,7 +15,7 @@ from .record import NOTHING, merge_queues
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from .serializers import Serializer
+    from ..serializers import Serializer
 
     Modifier = tuple[Callable[[Any], Any], Any]
 
@@ -78,8 +78,8 @@ class EncodedMapping(DictMethods):
         except KeyError:
             return default
 
-    def __contains__(self, key: object) -> bool:
-        return self.get(key, UNSET) is not UNSET  # type: ignore[call-overload]
+    def __contains__(self, key: Any) -> bool:
+        return self.get(key, UNSET) is not UNSET
 
     def __iter__(self) -> Iterator[str]:
         values, base = self._read_all(), self._base or {}
@@ -257,9 +257,7 @@ class EncodedMapping(DictMethods):
             value = function(copy.deepcopy(default) if value is UNSET else value)
         return self._serializer.dumps(value)
 
-    def _merge_queue(
-        self, key: str, mine: bytes | None, theirs: bytes | None
-    ) -> dict[str, bytes]:
+    def _merge_queue(self, key: str, mine: bytes | None, theirs: bytes | None) -> dict[str, bytes]:
         encoded = ((self._base or NOTHING).get(key), mine, theirs)
         queues = [[] if queue is None else self._serializer.loads(queue) for queue in encoded]
         if not all(isinstance(queue, list) for queue in queues):

@@ -13,7 +13,7 @@ from msgpack import Packer, unpackb
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .serializers import Serializer
+    from ..serializers import Serializer
 
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})

@@ -14,9 +14,9 @@ from .record import Record, check, frame_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ..serializers import Serializer
     from ..settings import SessionSettings
     from ..stores.base import Store
-    from .serializers import Serializer
 
     Change = Callable[[Mapping[str, bytes]], dict[str, bytes]]
 
@@ -29,7 +29,7 @@ NEW: Any = object()
 _SHORTEST_TTL = 0.001  # a lifetime that ends during the request: no store takes a negative one
 
 
-class NoRecord(Exception):  # noqa: N818 - an answer, not an error
+class NoRecord(Exception):
     """There is no session under the id."""
 
     def __init__(self, refusal: Refusal) -> None:
@@ -137,7 +137,12 @@ class RecordStore:
         raise StoreUnavailable("a session was changed by others again and again")
 
     def rotate(
-        self, keys: tuple[str, str], record: Record, token: Any, own: Mapping[str, Any], change: Change
+        self,
+        keys: tuple[str, str],
+        record: Record,
+        token: Any,
+        own: Mapping[str, Any],
+        change: Change,
     ) -> Record:
         """Move a session from one key to another, changed; the old id opens nothing more.
 
@@ -165,7 +170,10 @@ class RecordStore:
     def _limits(self, own: Mapping[str, Any]) -> tuple[float, float, float]:
         """Give the seconds a session lives after its last use, and in all, and the touch interval."""
         settings = self._settings
-        timeout, lifetime = own.get("timeout", settings.timeout), own.get("lifetime", settings.lifetime)
+        timeout, lifetime = (
+            own.get("timeout", settings.timeout),
+            own.get("lifetime", settings.lifetime),
+        )
         interval = settings.touch_interval
         if own.get("timeout"):
             interval = min(interval, timeout / 10)

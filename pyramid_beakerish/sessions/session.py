@@ -7,8 +7,8 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..settings import cookie_rules
 from ..errors import LockTimeout, SessionStateError, StoreUnavailable
+from ..settings import cookie_rules
 from ..stores.lease import Lease
 from .events import SessionChangesDropped, SessionRotated
 from .flash import CSRF_KEY, FlashAndCSRF
@@ -251,7 +251,7 @@ class Session(FlashAndCSRF, EncodedMapping):
         back as it is, and `StoreUnavailable`.
         """
         if not (self._dirty or self._suspects or self._touch_due) or self._detached:
-            return  # most requests only read
+            return None  # most requests only read
         record: Any = self._record
         changed, token = self._changed(), self._token
         try:
