@@ -52,7 +52,7 @@ def session_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Calla
 
 
 def _fail(request: Any, error: Exception) -> Any:
-    """Store nothing; what exception views could not see, as it happened above them, they see now."""
+    """Store nothing; show exception views what has happened above them."""
     failure = error if isinstance(error, BeakerishError) else None
     for session in _sessions(request):
         session.abandon(failure)

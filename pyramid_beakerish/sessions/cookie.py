@@ -33,7 +33,7 @@ MOST_REMEMBERED = 10_000
 
 
 class Trusted(NamedTuple):
-    """What a cookie tells that nobody can have made up; ``is_current`` unless it must be re-signed."""
+    """What a trusted cookie says; ``is_current`` unless it has to be signed anew."""
 
     session_id: str
     key: str

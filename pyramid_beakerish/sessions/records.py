@@ -168,7 +168,7 @@ class RecordStore:
         return copy
 
     def _limits(self, own: Mapping[str, Any]) -> tuple[float, float, float]:
-        """Give the seconds a session lives after its last use, and in all, and the touch interval."""
+        """Give how long a session lives unused, and in all, and the touch interval, in seconds."""
         settings = self._settings
         timeout, lifetime = (
             own.get("timeout", settings.timeout),

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from .forks import renew_after_fork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from ..settings import StoreSettings
 
@@ -98,5 +97,5 @@ class Store(ABC):
         """Remove what has expired and tell how much; nothing to do where the server does it."""
         return 0
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - many stores have nothing to give back
         """Give back connections and files; the store may be used again."""
