@@ -1,0 +1,256 @@
+"""Any sequence of overlapping requests, crashes and time, compared with plain dictionaries."""
+
+from __future__ import annotations
+
+import tempfile
+from itertools import count
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from pyramid_beakerish.stores.file import FileStore
+from pyramid_beakerish.stores.memory import MemoryStore
+from pyramid_beakerish.testing import FrozenClock
+from pyramid_beakerish.testing.site import Site, WatchedStore
+from tests.session_model import LOGIN, ModelRequest
+from tests.session_requests import OpenRequest
+
+TIMEOUT = 3600
+KEYS = st.sampled_from(["a", "b", "c"])
+WHICH = st.integers(0, 1)
+ACTIONS = st.sampled_from(
+    [
+        *("set", "set_same", "append", "delete", "modify", "flash", "pop_flash"),
+        *("set", "append", "modify", "flash", "clear", "login", "logout"),
+    ]
+)
+CRASHES = st.tuples(st.sampled_from(["create", "swap", "delete", "set"]), st.booleans())
+TIMES = st.sampled_from([1, 25, 65, 65, 65, 2 * TIMEOUT])
+START = st.tuples(st.just("start"), WHICH)
+ACT = st.tuples(st.just("act"), WHICH, st.lists(st.tuples(ACTIONS, KEYS), min_size=1, max_size=4))
+FINISH = st.tuples(st.just("finish"), WHICH)
+CRASH = st.tuples(st.just("crash"), WHICH, CRASHES)
+SHARE = st.tuples(st.just("share"), WHICH)
+DOWN = st.tuples(st.just("store_is_down"), WHICH)
+WAIT = st.tuples(st.just("wait"), TIMES)
+# Not one_of: that takes each kind once, however often it is named.
+EVENTS = st.sampled_from(
+    [*[START] * 6, *[ACT] * 8, *[FINISH] * 4, CRASH, SHARE, SHARE, DOWN, WAIT, WAIT]
+).flatmap(lambda kind: kind)
+NEEDS_REQUEST = ("act", "finish", "crash")
+
+
+class SessionMachine(RuleBasedStateMachine):
+    """Two windows, up to three requests under way; subclasses make the store.
+
+    The model: ``stored`` are the contents of the sessions that live, by names of its own;
+    ``jars`` is the name that each window's cookie stands for.
+    """
+
+    @initialize()
+    def begin(self):
+        """Nobody has been here."""
+        self.temporary = tempfile.TemporaryDirectory()
+        self.clock = FrozenClock()
+        self.store = WatchedStore(self.make_store(Path(self.temporary.name)))
+        site = Site(self.store, self.clock, timeout=TIMEOUT)
+        self.windows = [site.stranger(), site.stranger()]
+        self.stranger = site.stranger
+        self.stored, self.jars = {}, [None, None]
+        self.cookies = {}  # of every session that ever was, by name
+        self.open = []
+        self.numbers = count(1)
+        self.start(0)
+        self.act(0, [("append", "a"), ("set", "b"), ("flash", "")])
+        self.finish(0)
+        self.share(0)
+
+    def teardown(self):
+        """End what is under way; no session that has ended opens again."""
+        while self.open:
+            self.finish(0)
+        for name, cookies in self.cookies.items():
+            assert self.stranger().keep(cookies).contents() == self.stored.get(name, {})
+        self.store.close()
+        self.temporary.cleanup()
+
+    @rule(event=EVENTS)
+    def happen(self, event):
+        """Something happens. One rule for all: hypothesis leaves out most rules most of the time."""
+        name, *arguments = event
+        if self.open or name not in NEEDS_REQUEST:
+            getattr(self, name)(*arguments)
+
+    def start(self, which):
+        """A request begins, and loads the session of its window."""
+        if len(self.open) == 3:
+            return
+        name = self.jars[which]
+        stored = self.stored.get(name, {})
+        model = ModelRequest(name if name in self.stored else None, stored, name is not None)
+        self.open.append((OpenRequest(self.windows[which]), model, which))
+
+    def act(self, which, actions):
+        """A request works on its session, and sees what it has done beside what it has loaded."""
+        request, model, _ = self.open[which % len(self.open)]
+        for name, key in actions:
+            getattr(self, name)(request, model, key)
+        assert request.do(dict) == model.now
+        assert request.do(lambda session: session.new) is (model.name is None)
+
+    def set(self, request, model, key):
+        """Assign a value that was never there before."""
+        number = next(self.numbers)
+        request.do(lambda session: session.update({key: number}))
+        model.set(key, number)
+
+    def set_same(self, request, model, key):
+        """Assign what is there."""
+        if key in model.now:
+            request.do(lambda session: session.update({key: session[key]}))
+
+    def append(self, request, model, key):
+        """Change a list in place, or put one where there is none."""
+        number, old = next(self.numbers), model.now.get(key)
+        if isinstance(old, list):
+            request.do(lambda session: session[key].append(number))
+            model.set(key, [*old, number])
+        else:
+            request.do(lambda session: session.update({key: [number]}))
+            model.set(key, [number])
+
+    def delete(self, request, model, key):
+        """Delete a key, if it is there."""
+        assert request.do(lambda session: session.pop(key, None)) == model.now.get(key)
+        model.delete(key)
+
+    def modify(self, request, model, key):
+        """Count up."""
+        step = ord(key)
+        model.count(step)
+        seen = request.do(lambda session: session.modify("count", lambda n: n + step, 0))
+        assert seen == model.now["count"]
+
+    def flash(self, request, model, key):
+        """Flash a message."""
+        message = f"message {next(self.numbers)}"
+        request.do(lambda session: session.flash(message))
+        model.flash(message)
+
+    def pop_flash(self, request, model, key):
+        """Show all messages."""
+        assert request.do(lambda session: session.pop_flash()) == model.pop_flash()
+
+    def clear(self, request, model, key):
+        """Remove everything."""
+        request.do(lambda session: session.clear())
+        model.clear()
+
+    def login(self, request, model, key):
+        """Have the session get a new id."""
+        user = f"user {next(self.numbers)}"
+        request.do(lambda session: session.update({LOGIN: user}))
+        model.set(LOGIN, user)
+
+    def logout(self, request, model, key):
+        """End the session."""
+        request.do(lambda session: session.invalidate())
+        model.end()
+
+    def finish(self, which):
+        """A request ends, and what it has done is stored beside what others have done."""
+        request, model, window = self.open.pop(which % len(self.open))
+        assert request.finish() == 200
+        self.save(model, window)
+        self.look(window)
+
+    def crash(self, which, crash):
+        """The store fails while a request is saved, before or after it has done what it was to do."""
+        request, model, window = self.open.pop(which % len(self.open))
+        with self.store.failing(crash[0], after=crash[1]):
+            status = request.finish()
+        assert status in (200, 503)
+        if status == 200:
+            self.save(model, window)
+        else:
+            self.save_half(model, crash)
+        self.look(window)
+
+    def save(self, model, window):
+        """Do in the model what a request does when it is saved."""
+        if model.ended is not None:
+            self.stored.pop(model.ended, None)
+        if model.name is None:
+            if model.changes():
+                self.begin_session(window, model.applied_to({}))
+            elif model.removes_cookie:
+                self.jars[window] = None
+        elif model.name in self.stored:
+            contents = model.applied_to(self.stored[model.name])
+            if model.rotated:
+                del self.stored[model.name]
+                self.begin_session(window, contents)
+            else:
+                self.stored[model.name] = contents
+
+    def save_half(self, model, crash):
+        """Do in the model what was done when the store failed; no cookie is sent or taken away."""
+        if model.ended is not None and crash != ("delete", False):
+            self.stored.pop(model.ended, None)
+        if model.name in self.stored:
+            if model.rotated and crash == ("delete", True) and not self.opens(model.name):
+                del self.stored[model.name]  # it was the old record whose removal was not told
+            elif crash == ("swap", True):
+                self.stored[model.name] = model.applied_to(self.stored[model.name])
+
+    def opens(self, name):
+        """Tell whether the cookie of a session opens it still."""
+        return self.stranger().keep(self.cookies[name]).contents() != {}
+
+    def begin_session(self, window, contents):
+        """Store contents under a name that nobody had, and put its cookie into the window."""
+        name = self.jars[window] = next(self.numbers)
+        self.stored[name] = contents
+        self.cookies[name] = self.windows[window].cookies
+
+    def look(self, which):
+        """What a window's next request would find is what the model says; looking changes nothing."""
+        assert self.windows[which].contents() == self.stored.get(self.jars[which], {})
+
+    def share(self, which):
+        """The other window gets this one's cookie."""
+        if self.jars[which] is not None:
+            self.windows[1 - which].keep(self.windows[which].cookies)
+            self.jars[1 - which] = self.jars[which]
+
+    def store_is_down(self, which):
+        """A session that cannot be loaded is an error, and changes nothing."""
+        if self.jars[which] is not None:
+            with self.store.failing("load"):
+                self.windows[which].use(dict)
+            assert self.windows[which].response.status_code == 503
+
+    def wait(self, seconds):
+        """Time passes; at last so much that all sessions end, those of requests under way too."""
+        self.clock.advance(seconds)
+        if seconds > TIMEOUT:
+            self.stored.clear()
+
+
+class InMemory(SessionMachine):
+    def make_store(self, folder):
+        return MemoryStore(self.clock)
+
+
+class InFiles(SessionMachine):
+    def make_store(self, folder):
+        return FileStore(str(folder), clock=self.clock)
+
+
+SETTINGS = settings(deadline=None, max_examples=150, stateful_step_count=30)
+TestInMemory = InMemory.TestCase
+TestInMemory.settings = SETTINGS
+TestInFiles = InFiles.TestCase
+TestInFiles.settings = SETTINGS
