@@ -37,7 +37,7 @@ docs: $(VENV)/docs.done
 	$(BIN)/sphinx-build -W -n --keep-going -b html docs docs/_build/html
 
 bench: $(VENV)/test.done
-	$(BIN)/python benchmarks/core.py
+	$(BIN)/python -m benchmarks.core
 
 clean:
 	rm -rf $(VENV) build data docs/_build .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
