@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import resource
 import shutil
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import settings
 
 from pyramid_beakerish.errors import StoreUnavailable
+from pyramid_beakerish.stores.entry_file import FRAME_SIZE, HEADER_SIZE, pack
 from pyramid_beakerish.stores.file import FileStore
 from pyramid_beakerish.stores.folders import make_private_folder
 from pyramid_beakerish.testing import FrozenClock, StoreSuite
@@ -334,6 +336,25 @@ class TestDamage:
         assert store.load("k")[0] == values[0]
         assert store.swap("k", store.load("k")[1], stamped(), None) is True
         assert list(store.keys("")) == ["k"]
+
+    def test_a_record_in_a_value(self, store, tmp_path):
+        """What a visitor writes into a value is not taken for a record of the file's, ever."""
+        middle, size, forged = 15_000, 30_000, pack(b"k", stamped(b"forged"), math.inf, 9, 30_000)
+        before = stamped(b"x" * (middle - HEADER_SIZE - len(b"k") - 8)) + forged
+        store.set("k", before.ljust(size - FRAME_SIZE - len(b"k"), b"x"), None)
+        (path,) = entries(tmp_path)
+        whole = path.read_bytes()
+        assert whole[middle:].startswith(forged)
+        assert len(whole) == size
+        path.write_bytes(b"?" + whole[1:])
+        self.check_absent(store, tmp_path)
+
+    def test_another_format(self, store, tmp_path, monkeypatch):
+        """A file that another version of this package wrote in another format is absent."""
+        with monkeypatch.context() as other_version:
+            other_version.setattr("pyramid_beakerish.stores.entry_file.MAGIC", b"BKR9")
+            self.written(store, tmp_path, 2)
+        self.check_absent(store, tmp_path)
 
     def test_one_warning(self, store, tmp_path, caplog):
         """A damaged file is one line in the log, without its key or contents."""
