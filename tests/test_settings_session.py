@@ -250,8 +250,8 @@ def test_beakers_options_are_obeyed_where_beaker_serves():
             {"session.type": "cookie", "session.validate_key": "short"},
             [
                 (
-                    "Beaker keeps the sessions: session.validate_key is an option of Beaker's "
-                    "own sessions."
+                    "Beaker keeps the sessions: session.type = cookie has no store of "
+                    "pyramid_beakerish yet."
                 ),
                 (
                     "session.validate_key is shorter than 32 characters and may be guessed: "
@@ -276,8 +276,12 @@ def test_messages_about_secrets(settings, expected):
             "session.encrypt_key is an option of Beaker's own sessions",
         ),
         (
-            {"session_class": "beaker.session:Session", "type": "dbm"},
+            {"session_class": "beaker.session:Session"},
             "session.session_class is an option of Beaker's own sessions",
+        ),
+        (
+            {"session_class": "beaker.session:Session", "type": "dbm"},
+            "session.type = dbm has no store of pyramid_beakerish yet",
         ),
         (
             {"namespace_class": MemoryNamespaceManager, "type": "anything"},
@@ -300,7 +304,7 @@ def test_beaker_on_request():
     """Where Beaker was asked for there is no reason to tell, and Beaker's defaults hold."""
     session, _ = session_settings(format="beaker", secret=SECRET)
     assert (session.format, session.beaker_reason) == ("beaker", None)
-    assert (session.timeout, session.httponly) == (None, False)
+    assert (session.timeout, session.httponly) == (None, True)
     assert session.data_serializer == "pickle"
 
 

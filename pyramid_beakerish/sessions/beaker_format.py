@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from beaker.session import SessionObject
-
-from ..settings import beaker_options
+from ..errors import SessionStateError
+from .beaker_repairs import RepairedSession
 from .dict_methods import DictMethods
 from .flash import CSRF_KEY, FlashAndCSRF
-from .ids import new_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,14 +17,22 @@ if TYPE_CHECKING:
 
 #: What Beaker keeps among the application's data.
 BEAKERS_OWN = frozenset(("_accessed_time", "_creation_time", "_domain", "_path", "_id"))
+#: The attributes of a session that are also its cookie's, beside the domain and the path.
+OF_COOKIE = frozenset(("cookie_expires", "httponly", "samesite", "secure"))
 
 
 class BeakerSession(FlashAndCSRF, DictMethods):
     """A session that Beaker loads, stores and signs, readable by any other user of Beaker.
 
     Beaker's records have no room for what protects our own: of two requests at once the last one
-    to save wins. What can be mended from outside is mended: an ended session's record is removed,
-    so is the one of an id that was changed, and Beaker's own keys do not show.
+    to save wins. What can be mended from outside is mended, here and in `RepairedSession`.
+    Attributes that are not its own are those of Beaker's session, to read and to set.
+
+    Example::
+
+        session = BeakerSession(settings, "beaker.session.id=...", https=True)
+        session["user"] = "bob"
+        session.cookie_expires = timedelta(days=30)
     """
 
     # What Beaker has to save only Beaker knows: it is always asked.
@@ -36,27 +42,36 @@ class BeakerSession(FlashAndCSRF, DictMethods):
     _detached = False
 
     def __init__(self, settings: SessionSettings, header: str | None, *, https: bool) -> None:
-        options = beaker_options(settings)
-        if settings.secure == "auto":
-            options["secure"] = https
         self._settings = settings
-        self._beaker = SessionObject({"HTTP_COOKIE": header}, **options)
-        self._ended: list[Any] = []
+        self._beaker = RepairedSession(settings, header, https=https)
         self._late = False
+        self._sent: str | None = None  # the Set-Cookie header that was given
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._beaker, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("_") or hasattr(type(self), name):
+            super().__setattr__(name, value)
+        elif name in OF_COOKIE:
+            self._set_for_cookie(name, value)
+        elif hasattr(self._beaker, name):
+            setattr(self._beaker, name, value)
+        else:
+            raise AttributeError(f"Neither this session nor Beaker's has an attribute {name!r}.")
 
     def __getitem__(self, key: str) -> Any:
         return self._beaker[key]
 
     def __setitem__(self, key: str, value: Any) -> None:
+        self._prepare_to_write(key)
         if key == self._settings.rotate_on:
             self.regenerate_id()
         self._beaker[key] = value
         self._written()
 
     def __delitem__(self, key: str) -> None:
+        self._prepare_to_write(key)
         del self._beaker[key]
         self._written()
 
@@ -74,53 +89,54 @@ class BeakerSession(FlashAndCSRF, DictMethods):
     @property
     def new(self) -> bool:
         """Whether nothing is stored of this session yet."""
-        is_new: bool = self._beaker._session().is_new
+        is_new: bool = self._beaker.is_new
         return is_new
 
     @property
     def domain(self) -> str | None:
-        """The Domain of this session's cookie."""
+        """The Domain of this session's cookie. Setting it changes this session's cookie only."""
         domain: str | None = self._beaker.domain
         return domain
 
     @domain.setter
     def domain(self, value: str | None) -> None:
-        self._beaker.domain = value
-        self._written()
+        self._set_for_cookie("domain", value)
 
     @property
     def path(self) -> str:
-        """The Path of this session's cookie."""
+        """The Path of this session's cookie. Setting it changes this session's cookie only."""
         path: str = self._beaker.path
         return path
 
     @path.setter
     def path(self, value: str) -> None:
-        self._beaker.path = value
-        self._written()
+        self._set_for_cookie("path", value)
 
     def changed(self) -> None:
-        """Have the session stored when the request ends."""
+        """Have the session stored when the request ends, even if it is new and empty."""
+        self._prepare_to_write()
         self._written()
 
     save = changed
 
     def invalidate(self) -> None:
-        """End the session and go on with a new, empty one."""
-        self._end_record()
-        self._beaker._session().invalidate()
-        self._written()
+        """End the session and go on with a new, empty one.
+
+        It takes effect when the session is saved, so a request that fails ends nothing.
+        """
+        self._prepare_to_write()
+        self._beaker.invalidate()
+        if not self._late:
+            self._written()
+        elif not self._detached:
+            self._beaker.remove_ended()  # nobody would come to know the new one
 
     delete = invalidate
 
     def regenerate_id(self) -> None:
-        """Go on under a new id; the old one's record goes when the session is stored."""
-        self._end_record()
-        session = self._beaker._session()
-        if self._is_in_cookie:
-            session["_id"] = new_id()
-        else:
-            session.regenerate_id()
+        """Go on under a new id and CSRF token; the old record goes when the session is stored."""
+        self._refuse_if_late("its id cannot be changed")
+        self._beaker.regenerate_id()
         if CSRF_KEY in self:
             self.new_csrf_token()
         self._written()
@@ -131,15 +147,17 @@ class BeakerSession(FlashAndCSRF, DictMethods):
         return used
 
     def persist(self) -> None:
-        """Store what has changed, now."""
-        if self._detached or not self._beaker.accessed():
-            return
-        self._beaker.persist()
-        while self._ended:
-            _remove_record(self._ended.pop())
+        """Store what has changed, now.
+
+        Raises `SerializationError`, before anything is stored, for a value that Beaker's
+        serialiser does not take.
+        """
+        if not self._detached and self._beaker.accessed():
+            self._beaker.persist()
 
     def abandon(self, failure: Exception | None = None) -> None:
         """Store nothing of this request."""
+        self._beaker.release_locks()
         self._detached = True
 
     def park(self) -> None:
@@ -150,33 +168,31 @@ class BeakerSession(FlashAndCSRF, DictMethods):
 
     def finish(self, environ: Mapping[str, Any]) -> str | None:
         """Give the Set-Cookie header that Beaker wants to send, if any."""
+        self._beaker.release_locks()
         self._late = True
-        headers = self._beaker.__dict__["_headers"]
-        if self._detached or not headers.get("set_cookie"):
-            return None
-        cookie: str | None = headers["cookie_out"]
-        return cookie and cookie.strip()
+        if not self._detached and self._beaker.cookie_is_due:
+            self._sent = self._beaker.cookie_header
+        return self._sent
 
-    @property
-    def _is_in_cookie(self) -> bool:
-        return self._settings.type == "cookie"
+    def _set_for_cookie(self, name: str, value: Any) -> None:
+        self._refuse_if_late("its cookie cannot be changed")
+        self._beaker.set_for_cookie(name, value)
+        self._written()
+
+    def _prepare_to_write(self, key: str | None = None) -> None:
+        """Raise if nothing may be written now, or not under the key."""
+        if key in BEAKERS_OWN:
+            raise ValueError(f"Beaker keeps its own data in session[{key!r}]: use another key.")
+        # What is in the cookie is changed by sending it, and so is who has which session.
+        if self._late and (self._beaker.is_in_cookie or self._beaker.cookie_header != self._sent):
+            self._refuse_if_late("it cannot be stored, as its cookie would be needed")
+
+    def _refuse_if_late(self, what: str) -> None:
+        if self._late and not self._detached:
+            raise SessionStateError(f"The response has been sent: {what} any more.")
 
     def _written(self) -> None:
+        self._beaker._session()  # Beaker stores nothing that was not looked at
         self._beaker.save()
         if self._late:
             self.persist()
-
-    def _end_record(self) -> None:
-        namespace = getattr(self._beaker._session(), "namespace", None)
-        if namespace is not None:
-            self._ended.append(namespace)
-
-
-def _remove_record(namespace: Any) -> None:
-    """Remove what Beaker leaves behind when a session ends."""
-    namespace.acquire_write_lock()
-    try:
-        if "session" in namespace:
-            del namespace["session"]
-    finally:
-        namespace.release_write_lock()

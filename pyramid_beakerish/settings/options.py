@@ -132,7 +132,6 @@ class SessionSettings(StoreSettings):
         convert.boolean,
         True,
         "Whether the cookie is hidden from JavaScript.",
-        beaker_default=False,
     )
     samesite: Literal["Lax", "Strict", "None"] | None = option(
         convert.samesite,

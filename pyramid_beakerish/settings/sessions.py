@@ -63,11 +63,13 @@ def _unknown_options(section: Section, values: dict[str, Any], report: Report) -
 
 def _beaker_reason(section: Section, values: dict[str, Any]) -> str | None:
     """Tell why only Beaker can keep these sessions, or give ``None``."""
+    # What only Beaker can store is Beaker's whatever else is said; its class is no type.
+    kind = None if "namespace_class" in values else values["type"]
+    if isinstance(kind, str) and not has_own_store(kind):
+        return f"{section.key('type')} = {kind} has no store of pyramid_beakerish yet"
     for name in ASK_FOR_BEAKER:
         if name in values:
             return f"{section.key(name)} is an option of Beaker's own sessions"
-    if isinstance(values["type"], str) and not has_own_store(values["type"]):
-        return f"{section.key('type')} = {values['type']} has no store of pyramid_beakerish yet"
     return None
 
 

@@ -1,0 +1,197 @@
+"""Beaker's own Session, with those of its faults repaired that can be repaired from outside."""
+
+from __future__ import annotations
+
+import re
+from http.cookies import SimpleCookie
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from beaker.container import DBMNamespaceManager, OpenResourceNamespaceManager
+from beaker.session import CookieSession, InvalidSignature, Session, SessionObject, SignedCookie
+
+from ..errors import SerializationError
+from ..settings import beaker_options
+from .cookie import sent_values
+from .ids import new_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..settings import SessionSettings
+
+#: What Python's parser of cookies, which Beaker uses, reads as one value: no control characters.
+_READABLE = re.compile(r"[!#-:<-\[\]-~]+").fullmatch
+
+
+class RepairedSession(SessionObject):  # type: ignore[misc]
+    """Beaker's session of one request, made at first touch; what is not repaired is passed on.
+
+    Example::
+
+        session = RepairedSession(settings, "beaker.session.id=...", https=True)
+    """
+
+    def __init__(self, settings: SessionSettings, header: str | None, *, https: bool) -> None:
+        options = {**beaker_options(settings), "httponly": settings.httponly}
+        if settings.secure == "auto":
+            options["secure"] = https
+        super().__init__({}, **options)
+        # Beaker hands on to the session whatever is set as an attribute.
+        self.__dict__.update(_settings=settings, _header=header, _ended=[], _locks=[])
+
+    def _session(self) -> Any:
+        if self._sess is not None:
+            return self._sess
+        self._environ["HTTP_COOKIE"] = self._own_cookie()
+        session = super()._session()
+        state = vars(session)
+        # Beaker leaves these out where it does not need them at first, and misses them later.
+        state.setdefault("cookie", SimpleCookie())
+        state.setdefault("accessed_dict", session.copy())
+        state.setdefault("last_accessed", state["accessed_dict"].get("_accessed_time"))
+        return session
+
+    @property
+    def is_in_cookie(self) -> bool:
+        """Whether the visitor's cookie holds the session itself, not its id alone."""
+        return isinstance(self._session(), CookieSession)
+
+    @property
+    def cookie_header(self) -> str | None:
+        """The Set-Cookie header of the session, ``None`` if the visitor's cookie names it."""
+        self._session()
+        cookie: str | None = self._headers["cookie_out"] if self._settings.use_cookies else None
+        return cookie and cookie.strip()
+
+    @property
+    def cookie_is_due(self) -> bool:
+        """Whether Beaker wants to send the cookie."""
+        return bool(self._headers.get("set_cookie"))
+
+    def set_for_cookie(self, name: str, value: Any) -> None:
+        """Set an attribute of the session that is one of its cookie as well."""
+        session = self._session()
+        setattr(session, name, value)
+        if not self.is_in_cookie:
+            session._update_cookie_out()
+
+    def get_by_id(self, session_id: str) -> Any:
+        """Give Beaker's session that has the id, or ``None``."""
+        if self.is_in_cookie:
+            return None
+        session = Session({}, id=session_id, **{**self._params, "use_cookies": False})
+        return None if session.is_new else session
+
+    def invalidate(self) -> None:
+        """End the session and go on with a new, empty one."""
+        self._end_record()
+        self._session().invalidate()
+
+    def regenerate_id(self) -> None:
+        """Go on under a new id."""
+        self._end_record()
+        session = self._session()
+        if self.is_in_cookie:
+            session["_id"] = new_id()
+        else:
+            session.regenerate_id()
+
+    def persist(self) -> None:
+        """Store the session; raises `SerializationError` before anything stored is touched."""
+        _refuse_unstorable(self._session().serializer, self._about_to_be_stored())
+        super().persist()
+        self.remove_ended()
+
+    def remove_ended(self) -> None:
+        """Remove the records of the ids that are no longer used."""
+        if self._ended:
+            self.release_locks()
+        while self._ended:
+            _remove_record(self._ended.pop())
+
+    def lock(self) -> None:
+        """Keep out everybody else who locks this session, until `unlock` or the request's end."""
+        session = self._session()
+        session.lock()
+        # Not the session: it forgets what it has locked when its id changes.
+        self._locks.append(session.namespace)
+
+    def unlock(self) -> None:
+        """Let others lock the session."""
+        if self._locks:
+            self._locks.pop().release_write_lock()
+
+    def release_locks(self) -> None:
+        """Undo every `lock` that was not undone."""
+        while self._locks:
+            self.unlock()
+
+    def _own_cookie(self) -> str:
+        """Give the one cookie of the request that Beaker is to see.
+
+        Python's parser gives up at the first cookie that it cannot read, so that any other
+        application of the domain could hide this one's. Of several Beaker takes the last.
+        """
+        settings, params = self._settings, self._params
+        if not self._header or not settings.use_cookies:
+            return ""
+        values = [value for value in sent_values(self._header, settings.key) if _READABLE(value)]
+        secrets = [params[name] for name in ("secret", "validate_key") if params.get(name)]
+        signed = [value for value in values if any(_is_signed(value, key) for key in secrets)]
+        return "; ".join(f"{settings.key}={value}" for value in (signed or values)[-1:])
+
+    def _about_to_be_stored(self) -> Mapping[str, Any]:
+        session = self._session()
+        if self.dirty() or self._params.get("auto"):
+            return dict(session)
+        # What was loaded is stored again, whatever was changed inside of it since.
+        is_touched = session.save_atime and not session.is_new
+        return session.accessed_dict if is_touched else {}
+
+    def _end_record(self) -> None:
+        namespace = getattr(self._session(), "namespace", None)
+        if namespace is not None:
+            self._ended.append(namespace)
+
+
+def _is_signed(value: str, secret: str) -> bool:
+    return SignedCookie(secret).value_decode(value)[0] is not InvalidSignature
+
+
+def _refuse_unstorable(serializer: Any, data: Mapping[str, Any]) -> None:
+    """Raise `SerializationError` for a value that Beaker could not store.
+
+    Beaker serialises in the middle of its write: of a file nothing is left then.
+    """
+    try:
+        serializer.dumps(dict(data))
+    except Exception as error:
+        raise SerializationError(
+            f"{_culprit(serializer, data)} cannot be stored: {error}"
+        ) from error
+
+
+def _culprit(serializer: Any, data: Mapping[str, Any]) -> str:
+    for key, value in data.items():
+        try:
+            serializer.dumps({key: value})
+        except Exception:
+            return f"session[{key!a}]"
+    return "The session"
+
+
+def _remove_record(namespace: Any) -> None:
+    """Remove what Beaker leaves behind when a session ends."""
+    if isinstance(namespace, OpenResourceNamespaceManager):
+        namespace.remove()
+        if isinstance(namespace, DBMNamespaceManager):
+            Path(namespace.file + ".bak").unlink(missing_ok=True)  # dbm.dumb's
+        return
+    # Not remove(): with memcached it would empty the server.
+    namespace.acquire_write_lock()
+    try:
+        if "session" in namespace:
+            del namespace["session"]
+    finally:
+        namespace.release_write_lock()
