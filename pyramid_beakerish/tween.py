@@ -16,7 +16,7 @@ from .errors import BeakerishError
 from .visit import SESSIONS, will_be_tried_again
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
@@ -40,12 +40,14 @@ def session_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Calla
         # What a tween above has read and will read again, like the debug toolbar, is no use.
         for session in looked_at:
             session.unpark()
+        sessions, saved = attributes.get(SESSIONS, ()), 0
         try:
-            for session in attributes.get(SESSIONS, ()):
+            for session in sessions:
                 if session._dirty or session._suspects or session._touch_due:
                     session._save(request)
+                saved += 1
         except Exception as error:
-            return _fail_to_save(request, error)
+            return _fail_to_save(request, sessions[saved:], error)
         return response
 
     return session_tween
@@ -54,29 +56,24 @@ def session_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Calla
 def _fail(request: Any, error: Exception) -> Any:
     """Store nothing; show exception views what has happened above them."""
     failure = error if isinstance(error, BeakerishError) else None
-    for session in _sessions(request):
+    for session in request.__dict__.get(SESSIONS, ()):
         session.abandon(failure)
     if failure is None:
         raise error
     return _render(request, failure)
 
 
-def _fail_to_save(request: Any, error: Exception) -> Any:
+def _fail_to_save(request: Any, unsaved: list[Any], error: Exception) -> Any:
     # Exception views hide this from everybody who only looks at exceptions, and the
     # transaction may have been committed.
     log.error("A session could not be saved.", exc_info=error)
     failure = _never_tried_again(request, error)
-    for session in _sessions(request):
+    for session in unsaved:
         session.abandon(failure)
     response = _render(request, failure)
-    for session in _sessions(request):
+    for session in unsaved:
         session.abandon()  # nobody could answer any more if a late write were refused
     return response
-
-
-def _sessions(request: Any) -> Iterable[Any]:
-    sessions: Iterable[Any] = request.__dict__.get(SESSIONS, ())
-    return sessions
 
 
 def _never_tried_again(request: Any, error: Exception) -> BeakerishError:

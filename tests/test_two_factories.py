@@ -1,0 +1,37 @@
+"""Two session factories of ours in one application."""
+
+from __future__ import annotations
+
+from pyramid.config import Configurator
+from pyramid.response import Response
+from webtest import TestApp
+
+from pyramid_beakerish import BeakerSessionFactoryConfig
+from pyramid_beakerish.testing import FrozenClock
+from tests.scenarios import FragileStore
+
+SECRET = "not a secret, but as long as one has to be"
+
+
+def test_a_session_that_was_saved_keeps_its_cookie_when_another_fails():
+    """If the second session cannot be saved, the first, already stored, is not taken back."""
+    store = FragileStore(FrozenClock(), [])
+    one = BeakerSessionFactoryConfig(key="one", secret=SECRET)
+    other = BeakerSessionFactoryConfig(key="other", secret=SECRET, type=store)
+
+    def page(request):
+        first, second = one(request), other(request)
+        first.regenerate_id()
+        first["n"] = second["n"] = first.get("n", 0) + 1
+        return Response(str(first["n"]))
+
+    config = Configurator()
+    config.include("pyramid_beakerish")
+    config.add_route("page", "/")
+    config.add_view(page, route_name="page")
+    browser = TestApp(config.make_wsgi_app())
+    assert browser.get("/").text == "1"
+    store.fail("swap")
+    assert browser.get("/", status=503).status_int == 503
+    store.mend()
+    assert browser.get("/").text == "3"
