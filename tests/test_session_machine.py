@@ -78,7 +78,7 @@ class SessionMachine(RuleBasedStateMachine):
 
     @rule(event=EVENTS)
     def happen(self, event):
-        """Something happens. One rule for all: hypothesis leaves out most rules most of the time."""
+        """Something happens. All in one rule: hypothesis leaves out many rules at a time."""
         name, *arguments = event
         if self.open or name not in NEEDS_REQUEST:
             getattr(self, name)(*arguments)
@@ -167,7 +167,7 @@ class SessionMachine(RuleBasedStateMachine):
         self.look(window)
 
     def crash(self, which, crash):
-        """The store fails while a request is saved, before or after it has done what it was to do."""
+        """The store fails while a request is saved, before or after it has done its work."""
         request, model, window = self.open.pop(which % len(self.open))
         with self.store.failing(crash[0], after=crash[1]):
             status = request.finish()
@@ -216,7 +216,7 @@ class SessionMachine(RuleBasedStateMachine):
         self.cookies[name] = self.windows[window].cookies
 
     def look(self, which):
-        """What a window's next request would find is what the model says; looking changes nothing."""
+        """What a window's next request would find is what the model says."""
         assert self.windows[which].contents() == self.stored.get(self.jars[which], {})
 
     def share(self, which):

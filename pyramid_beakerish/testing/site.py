@@ -155,7 +155,7 @@ class Browser:
         """Send a request, have its view call ``work(session)``, and give what that gave."""
         return self.visit(lambda request: work(request.session))
 
-    def put(self, **contents: Any) -> Browser:
+    def put(self, /, **contents: Any) -> Browser:
         """Send a request that puts the contents into the session; give the browser."""
         self.use(lambda session: session.update(contents))
         return self
