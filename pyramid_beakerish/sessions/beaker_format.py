@@ -32,7 +32,7 @@ class BeakerSession(FlashAndCSRF, DictMethods):
 
         session = BeakerSession(settings, "beaker.session.id=...", https=True)
         session["user"] = "bob"
-        session.cookie_expires = timedelta(days=30)
+        session.cookie_expires = False  # the browser keeps the cookie
     """
 
     # What Beaker has to save only Beaker knows: it is always asked.
