@@ -32,10 +32,10 @@ def keep_private(headers: Headers, directive: str) -> None:
     """
     lines = [value for header, value in headers if header.lower() == "cache-control"]
     said = [part.strip() for line in lines for part in line.split(",") if part.strip()]
-    names = {part.lower() for part in said}
-    if "no-store" in names or directive in names:
+    if "no-store" in map(str.lower, said):
         return
-    kept = [part for part in said if not part.lower().startswith(("public", "s-maxage"))]
+    replaced = ("public", "s-maxage", directive)
+    kept = [part for part in said if part.partition("=")[0].lower() not in replaced]
     headers[:] = [pair for pair in headers if pair[0].lower() != "cache-control"]
     value = directive if directive == "no-store" else ", ".join([*kept, directive])
     headers.append(("Cache-Control", value))

@@ -49,7 +49,7 @@ class SessionCookie:
 
         cookie = SessionCookie(settings, time.time)
         trusted = cookie.find("beaker.session.id=...")
-        header = cookie.header(session_id, https=True)
+        header = cookie.header(session_id, {}, https=True)
     """
 
     def __init__(self, settings: SessionSettings, clock: Callable[[], float]) -> None:

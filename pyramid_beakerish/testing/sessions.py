@@ -5,10 +5,11 @@ from __future__ import annotations
 from .session_concurrency import ConcurrencySuite
 from .session_contents import ContentsSuite
 from .session_identity import IdentitySuite
+from .session_interface import InterfaceSuite
 from .session_times import TimesSuite
 
 
-class SessionSuite(ContentsSuite, ConcurrencySuite, IdentitySuite, TimesSuite):
+class SessionSuite(ContentsSuite, InterfaceSuite, ConcurrencySuite, IdentitySuite, TimesSuite):
     """Every promise of a session, as tests for pytest, through a real Pyramid application.
 
     The session tests of a store are three lines:
