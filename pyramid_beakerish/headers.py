@@ -34,8 +34,10 @@ def keep_private(headers: Headers, directive: str) -> None:
     said = [part.strip() for line in lines for part in line.split(",") if part.strip()]
     if "no-store" in map(str.lower, said):
         return
-    replaced = ("public", "s-maxage", directive)
-    kept = [part for part in said if part.partition("=")[0].lower() not in replaced]
+    kept = [part for part in said if part.partition("=")[0].lower() not in ("public", "s-maxage")]
+    if directive == "no-store":
+        kept = [directive]
+    elif directive not in map(str.lower, kept):
+        kept.append(directive)
     headers[:] = [pair for pair in headers if pair[0].lower() != "cache-control"]
-    value = directive if directive == "no-store" else ", ".join([*kept, directive])
-    headers.append(("Cache-Control", value))
+    headers.append(("Cache-Control", ", ".join(kept)))
