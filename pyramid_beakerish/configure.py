@@ -16,7 +16,7 @@ from .factory import session_factory
 from .settings import read_region_settings, read_session_settings, read_settings, session_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, MutableMapping
 
     from .factory import SessionFactory
 
@@ -25,6 +25,9 @@ log = logging.getLogger("pyramid_beakerish")
 #: After everything that an application or another include sets by itself.
 LAST = 10
 
+#: Where Pyramid's introspection finds the parsed settings.
+CATEGORY = "pyramid_beakerish"
+
 
 def includeme(config: Any) -> None:
     """Give the application the sessions and cache regions that its settings describe.
@@ -32,7 +35,8 @@ def includeme(config: Any) -> None:
     Reads the ``session.`` and ``cache.`` settings after all of the application's own configuration
     statements, so that these may still change them. A session factory that the application sets
     itself is left alone. The regions are ``request.cache_regions``, and those that ``cache_region``
-    uses; they are entered in ``beaker.cache.cache_regions`` as well.
+    uses; they are entered in ``beaker.cache.cache_regions`` as well. What was read can be looked up
+    by Pyramid's introspection, in the category ``pyramid_beakerish``.
 
     Raises `SettingsError`, inside Pyramid's ``ConfigurationExecutionError``, with every mistake
     that was found.
@@ -44,7 +48,8 @@ def includeme(config: Any) -> None:
     )
     # Not config.add_request_method: with it Pyramid makes a class for each request, 11 us.
     Request.cache_regions = property(_cache_regions)
-    config.action(None, _configure, (config,), order=LAST)
+    parsed = config.introspectable(CATEGORY, "settings", "sessions and cache regions", "settings")
+    config.action(None, _configure, (config, parsed), introspectables=(parsed,), order=LAST)
 
 
 def session_factory_from_settings(settings: Mapping[str, Any]) -> SessionFactory:
@@ -90,9 +95,10 @@ def set_cache_regions_from_settings(settings: Mapping[str, Any]) -> None:
     _use(CacheRegions(regions))
 
 
-def _configure(config: Any) -> None:
+def _configure(config: Any, parsed: MutableMapping[str, Any]) -> None:
     registry = config.registry
     settings = read_settings(registry.settings)
+    parsed.update(session=settings.session, regions=settings.regions)
     _log_all(settings.messages)
     regions = CacheRegions(settings.regions, settings.clock)
     registry.pyramid_beakerish_regions = regions
@@ -109,7 +115,9 @@ def _use(regions: CacheRegions) -> None:
 
 
 def _cache_regions(request: Any) -> CacheRegions:
-    regions: CacheRegions = request.registry.pyramid_beakerish_regions
+    regions: CacheRegions | None = getattr(request.registry, "pyramid_beakerish_regions", None)
+    if regions is None:
+        raise AttributeError("cache_regions: this application does not include pyramid_beakerish")
     return regions
 
 

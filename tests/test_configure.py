@@ -1,0 +1,147 @@
+"""What including the package does to an application, and what it leaves alone."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from pyramid.config import Configurator
+from pyramid.exceptions import ConfigurationExecutionError
+from pyramid.interfaces import ISessionFactory
+from pyramid.request import Request
+from pyramid.testing import DummySession
+
+import pyramid_beakerish
+from pyramid_beakerish import SettingsError
+from pyramid_beakerish.factory import SessionFactory
+
+SECRET = "not a secret, but as long as one has to be"
+SETTINGS = {
+    "session.secret": SECRET,
+    "cache.regions": "short_term",
+    "cache.short_term.expire": "60",
+}
+
+
+def configured(settings=SETTINGS, **options):
+    config = Configurator(settings=settings, **options)
+    config.include("pyramid_beakerish")
+    return config
+
+
+def factory_of(config):
+    return config.registry.queryUtility(ISessionFactory)
+
+
+def test_a_later_include_may_change_the_settings():
+    """Settings are read after all configuration statements of the application."""
+    config = configured()
+    config.add_settings({"session.key": "later"})
+    config.commit()
+    assert factory_of(config)._options["key"] == "later"
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_the_applications_own_session_factory_wins(when):
+    """A factory that the application sets is left alone, whenever it does so."""
+    config = Configurator(settings=SETTINGS)
+    for step in (when, "include"):
+        if step == "include":
+            config.include("pyramid_beakerish")
+        if step == "before":
+            config.set_session_factory(DummySession)
+    if when == "after":
+        config.set_session_factory(DummySession)
+    config.commit()
+    assert factory_of(config) is DummySession
+
+
+def test_an_argument_of_the_configurator_wins():
+    """So is one that is given to the Configurator."""
+    config = configured(session_factory=DummySession)
+    config.commit()
+    assert factory_of(config) is DummySession
+
+
+def test_pyramid_includes_is_enough():
+    """The line ``pyramid.includes`` of an ini file does everything."""
+    config = Configurator(settings={**SETTINGS, "pyramid.includes": "pyramid_beakerish"})
+    config.commit()
+    assert isinstance(factory_of(config), SessionFactory)
+
+
+def test_including_twice_is_including_once():
+    """A second include changes nothing."""
+    config = configured()
+    config.include("pyramid_beakerish")
+    config.make_wsgi_app()
+    assert isinstance(factory_of(config), SessionFactory)
+
+
+def test_an_autocommitting_configurator_is_configured_at_once():
+    """With autocommit the settings are read when the package is included."""
+    assert isinstance(factory_of(configured(autocommit=True)), SessionFactory)
+
+
+def test_the_parsed_settings_can_be_looked_up_without_secrets():
+    """Introspection gives the parsed settings, and no repr of them shows a secret."""
+    config = configured()
+    config.commit()
+    found = config.introspector.get("pyramid_beakerish", "settings")
+    assert found["session"].secret == (SECRET,)
+    assert found["regions"]["short_term"].expire == 60
+    assert SECRET not in repr(dict(found))
+
+
+@pytest.mark.parametrize("autocommit", [True, False])
+def test_mistakes_are_told_at_configuration(autocommit):
+    """All mistakes of sessions and cache together reach who configures the application."""
+    config = Configurator(
+        settings={"session.timeot": "30m", "cache.expire": "0"}, autocommit=autocommit
+    )
+
+    def include():
+        config.include("pyramid_beakerish")
+        config.commit()
+
+    with pytest.raises(SettingsError if autocommit else ConfigurationExecutionError) as caught:
+        include()
+    message = str(caught.value)
+    assert "session.timeot" in message
+    assert "Did you mean session.timeout?" in message
+    assert "cache.expire = '0'" in message
+
+
+def test_each_application_has_regions_of_its_own(caplog):
+    """``request.cache_regions`` is per application; decorated functions follow the last one."""
+    apps = [configured({**SETTINGS, "cache.short_term.expire": text}) for text in ("5", "7")]
+    with caplog.at_level(logging.WARNING):
+        for config in apps:
+            config.commit()
+    requests = [Request.blank("/") for _ in apps]
+    for request, config in zip(requests, apps, strict=True):
+        request.registry = config.registry
+    expiries = [request.cache_regions["short_term"].settings.expire for request in requests]
+    assert expiries == [5, 7]
+    assert "configured anew" in caplog.text
+
+
+def test_an_application_without_the_package_has_no_regions():
+    """There ``request.cache_regions`` is an attribute error, as ever."""
+    configured().commit()
+    request = Request.blank("/")
+    request.registry = Configurator().registry
+    assert not hasattr(request, "cache_regions")
+
+
+def test_public_names():
+    """The names of pyramid_beaker are importable from the package."""
+    for name in (
+        "includeme",
+        "session_factory_from_settings",
+        "BeakerSessionFactoryConfig",
+        "set_cache_regions_from_settings",
+        "cache_region",
+        "region_invalidate",
+    ):
+        assert callable(getattr(pyramid_beakerish, name))
