@@ -246,3 +246,12 @@ def test_round_trip():
         for _ in range(200):
             session_id = new_id()
             assert found_in(cookie, sent(cookie, session_id)) == (session_id, True)
+
+
+def test_more_than_are_remembered(monkeypatch):
+    """However many cookies were seen, each leads to its own id, and a bounded number is kept."""
+    monkeypatch.setattr("pyramid_beakerish.sessions.cookie.MOST_REMEMBERED", 10)
+    cookie = cookie_of("a secret of the tests")
+    drawn = [new_id() for _ in range(35)]
+    for session_id in (*drawn, *drawn):
+        assert found_in(cookie, sent(cookie, session_id)) == (session_id, True)

@@ -42,7 +42,7 @@ class ConcurrencySuite(SessionSuiteBase):
         self.overlap(visitor, lambda s: s.update(a="last"), lambda s: s.update(a="first"))
         assert visitor.contents() == {"a": "last"}
 
-    def test_delete(self) -> None:
+    def test_delete_beside_a_write(self) -> None:
         """A key that one request deletes is gone, and what the other changed is kept."""
         visitor = self.visitor(a=1, b=1)
         self.overlap(visitor, lambda session: session.pop("a"), lambda s: s.update(b=2))
@@ -56,7 +56,7 @@ class ConcurrencySuite(SessionSuiteBase):
         self.overlap(visitor, lambda s: s.update(a=1, b=1), lambda s: s.update(a=2))
         assert visitor.contents() == {"a": 2, "b": 1}
 
-    def test_clear(self) -> None:
+    def test_clear_beside_a_write(self) -> None:
         """A clear removes what another request has added meanwhile."""
         visitor = self.visitor(a=1)
         self.overlap(
@@ -66,7 +66,7 @@ class ConcurrencySuite(SessionSuiteBase):
         )
         assert visitor.contents() == {"mine": 1}
 
-    def test_clear_by_the_other(self) -> None:
+    def test_write_beside_a_clear(self) -> None:
         """What is written to a session that another request has cleared is kept."""
         visitor = self.visitor(a=1, b=1)
         self.overlap(visitor, lambda s: s.update(a=2), lambda session: session.clear())
@@ -100,6 +100,21 @@ class ConcurrencySuite(SessionSuiteBase):
         visitor.use(lambda session: session.flash("old"))
         self.overlap(visitor, lambda s: s.pop_flash(), lambda s: s.pop_flash())
         assert visitor.contents() == {"a": 1}
+
+    def test_clear_of_an_empty_session(self) -> None:
+        """A clear removes what another request has added, though it saw nothing to remove."""
+        visitor = self.visitor()
+        visitor.use(lambda session: session.save())
+        self.overlap(visitor, lambda s: s.clear(), lambda s: s.update(theirs=1))
+        assert visitor.contents() == {}
+
+    def test_queue_that_is_no_list(self) -> None:
+        """What an application keeps under a queue's key is merged as any other value is."""
+        visitor = self.visitor()
+        self.overlap(visitor, lambda s: s.update(_f_="mine"), lambda s: s.flash("theirs"))
+        assert visitor.contents() == {"_f_": "mine"}
+        self.overlap(visitor, lambda s: s.pop("_f_"), lambda s: s.update(_f_="theirs"))
+        assert visitor.contents() == {}
 
     def test_modify(self) -> None:
         """Numbers that two requests modify count both."""
@@ -303,9 +318,10 @@ class ConcurrencySuite(SessionSuiteBase):
             found = session.get_by_id(other_id)
             found["b"] = 2
             found.persist()
-            return session.get_by_id("x" * 43)
+            unknown = ("x" * 43, "x", "", "é" * 43, None, 7)
+            return [session.get_by_id(any_id) for any_id in unknown]
 
-        assert one.use(work) is None
+        assert one.use(work) == [None] * 6
         assert (one.contents(), other.contents()) == ({"a": 1}, {"b": 2})
 
 
