@@ -62,6 +62,7 @@ class SessionFactory:
         self._options = settings.given  # these are pyramid_beaker's names
         self._cookie_on_exception = settings.cookie_on_exception
         self._constant_csrf_token = settings.constant_csrf_token
+        self._reads_cookies = settings.use_cookies
 
     def open(self) -> None:
         """Open the store now; raises `SettingsError` if it cannot be had."""
@@ -69,7 +70,7 @@ class SessionFactory:
 
     def __call__(self, request: Any) -> Any:
         header = request.environ.get("HTTP_COOKIE") or _cookie_header_of_double(request)
-        session = PyramidSession(self._manager, header)
+        session = PyramidSession(self._manager, header if self._reads_cookies else None)
         session._join(request)
         return session
 
