@@ -164,6 +164,7 @@ class IdentitySuite(SessionSuiteBase):
         planted = visitor.twin()
         visitor.visit(lambda request: remember(request, "alice"))
         assert visitor.visit(lambda request: request.authenticated_userid) == "alice"
+        assert visitor.visit(lambda request: request.has_permission("buy"))
         assert visitor.contents()["cart"] == ["tea"]
         assert planted.visit(lambda request: request.authenticated_userid) is None
         visitor.visit(lambda request: forget(request))
