@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pyramid.httpexceptions import HTTPException
 
@@ -53,10 +53,6 @@ class Visit:
     @property
     def _cookie_on_exception(self) -> bool:
         return self._settings.cookie_on_exception
-
-    @property
-    def _constant_csrf_token(self) -> str | Literal[False]:
-        return self._settings.constant_csrf_token
 
     def _join(self, request: Any) -> None:
         """Have the session saved and its headers written when the request ends."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import MutableMapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from ..settings import SessionSettings
 
 CSRF_KEY = "_csrft_"
 FLASH_PREFIX = "_f_"
@@ -16,9 +19,11 @@ class FlashAndCSRF(MutableMapping[str, Any]):
     Where it is kept is what pyramid_beaker and Pyramid's own sessions use as well.
     """
 
+    _settings: SessionSettings
+
     @property
     def _constant_csrf_token(self) -> str | Literal[False]:
-        return False
+        return self._settings.constant_csrf_token
 
     def flash(self, msg: Any, queue: str = "", allow_duplicate: bool = True) -> None:
         """Add a message for the visitor to the end of a queue.

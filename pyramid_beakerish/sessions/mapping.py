@@ -47,7 +47,8 @@ class EncodedMapping(DictMethods):
         self._announced = announced  # the key that is told to `_prepare_to_write` each time
         self._base: Mapping[str, bytes] | None = None  # what is stored, as far as is known here
         self._values: dict[str, Any] = {}  # what was read or written, decoded
-        self._suspects: set[str] = set()  # the keys among them that may differ from what is stored
+        # The keys among them that may differ from what is stored, in the order of the application.
+        self._suspects: dict[str, None] = {}
         self._gone = NO_KEYS
         self._modifiers: Mapping[str, tuple[Modifier, ...]] = NOTHING
         self._cleared = self._unusual = False  # the latter: more was done than to set values
@@ -95,7 +96,7 @@ class EncodedMapping(DictMethods):
         if self._modifiers:
             self._forget_modifiers(key)
         self._values[key] = value
-        self._suspects.add(key)
+        self._suspects[key] = None
         self._dirty = True
         if self._writes_through:
             self.persist()
@@ -106,7 +107,7 @@ class EncodedMapping(DictMethods):
         if key not in self:
             raise KeyError(key)
         del self._values[key]
-        self._suspects.discard(key)
+        self._suspects.pop(key, None)
         self._gone |= {key}
         self._forget_modifiers(key)
         self._wrote()
@@ -135,7 +136,7 @@ class EncodedMapping(DictMethods):
             self._prepare_to_write()
         modifiers = self._modifiers_of(key)
         value = self._values[key] = function(self.get(key, copy.deepcopy(default)))
-        self._suspects.add(key)
+        self._suspects[key] = None
         if modifiers is not None:
             self._modifiers = {**self._modifiers, key: (*modifiers, (function, default))}
         self._wrote()
@@ -156,11 +157,12 @@ class EncodedMapping(DictMethods):
         except CorruptData as error:
             return self._unread(key, error)
         if type(value) not in ATOMS:
-            self._suspects.add(key)
+            self._suspects[key] = None
         return value
 
+    @abstractmethod
     def _missing(self, key: str) -> Any:
-        raise KeyError(key)
+        """Give what stands for a key that is not there, or raise `KeyError`."""
 
     def _unread(self, key: str, error: CorruptData) -> Any:
         # As if it were absent; what is stored stays, for the release that can read it.
@@ -210,7 +212,8 @@ class EncodedMapping(DictMethods):
         From now on only those can differ again that can be changed in place.
         """
         base, values, gone = self._base or NOTHING, self._values, self._gone
-        changed, mutable = {}, set()
+        changed: dict[str, bytes] = {}
+        mutable: dict[str, None] = {}
         for key in self._suspects:
             value = values[key]
             try:
@@ -222,7 +225,7 @@ class EncodedMapping(DictMethods):
             if base.get(key) != encoded or key in gone:
                 changed[key] = encoded
             if type(value) not in ATOMS:
-                mutable.add(key)
+                mutable[key] = None
         self._suspects = mutable
         return changed
 

@@ -16,7 +16,6 @@ from .records import NoRecord
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..settings import SessionSettings
     from ..stores.lease import Lease
     from .manager import SessionManager
     from .record import Record
@@ -37,6 +36,7 @@ class StoredMapping(EncodedMapping):
     def __init__(self, manager: SessionManager, header: str | None) -> None:
         EncodedMapping.__init__(self, manager.serializer, manager.rotate_on)
         self._manager = manager
+        self._settings = manager.settings
         self._header = header
         self._record: Record | None = None  # the record that is stored
         self._token: Any = None  # to change it with, until something has been stored
@@ -51,10 +51,6 @@ class StoredMapping(EncodedMapping):
         self._detached = False  # from the store: nothing of this request is stored any more
         self._send_cookie = False
         self._remove_cookie: Mapping[str, Any] | None = None  # with these attributes
-
-    @property
-    def _settings(self) -> SessionSettings:
-        return self._manager.settings
 
     @property
     def id(self) -> str:
@@ -134,7 +130,7 @@ class StoredMapping(EncodedMapping):
         if self._base is None or self._dirty or self._changed():
             return
         self._parked = self._base, self._values, self._suspects, self._touch_due
-        self._base, self._values, self._suspects = None, {}, set()
+        self._base, self._values, self._suspects = None, {}, {}
         self._touch_due = self._writable = self._used = False
 
     def unpark(self) -> None:
@@ -237,7 +233,7 @@ class StoredMapping(EncodedMapping):
                 self._create(changed)
         elif self._id is not self._stored_id:
             self._rotate(record, changed)
-        elif changed or self._gone or self._own or self._forced:
+        elif changed or self._gone or self._cleared or self._own or self._forced:
             apply = partial(self._apply, changed)
             update = self._manager.records.update
             self._stored(update(self._key, record, self._token, self._own, apply), changed)
