@@ -1,0 +1,101 @@
+"""What a session's way through a request leaves, where nothing else has a test of it."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from pyramid.config import Configurator
+from pyramid.httpexceptions import HTTPGone
+from pyramid.interfaces import IResponse
+from pyramid.response import Response
+from webtest import TestApp
+from zope.interface import implementer
+
+from pyramid_beakerish import BeakerSessionFactoryConfig, StoreUnavailable
+from pyramid_beakerish.testing import FrozenClock
+from tests.scenarios import FragileStore
+
+SECRET = "not a secret, but as long as one has to be"
+
+
+@implementer(IResponse)
+class Headless:
+    """A response as `pyramid.interfaces.IResponse` has it, which need not be WebOb's."""
+
+    def __call__(self, environ, start_response):
+        start_response("200 OK", [])
+        return [b"bare"]
+
+
+def application(view, *, store="memory", error_view=None):
+    config = Configurator(settings={"session.secret": SECRET, "session.type": store})
+    config.include("pyramid_beakerish")
+    config.add_route("page", "/")
+    config.add_view(view, route_name="page")
+    if error_view is not None:
+        config.add_exception_view(error_view, context=StoreUnavailable)
+    return TestApp(config.make_wsgi_app())
+
+
+def test_a_response_without_headers_takes_no_cookie(caplog):
+    """A response of another kind than WebOb's is sent as it is, and the loss is logged."""
+
+    def page(request):
+        request.session["a"] = 1
+        return Headless()
+
+    config = Configurator(settings={"session.secret": SECRET})
+    config.include("pyramid_beakerish")
+    config.add_route("page", "/")
+    config.add_view(page, route_name="page")
+    app = config.make_wsgi_app()
+    with caplog.at_level(logging.ERROR):
+        body = app(
+            {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "wsgi.url_scheme": "http"},
+            lambda status, headers: None,
+        )
+    assert body == [b"bare"]
+    assert "Headless takes no session cookie" in caplog.text
+
+
+def test_an_exception_view_may_raise_an_http_exception_of_its_own():
+    """What the view for a failed store raises is not taken for the failure."""
+    store = FragileStore(FrozenClock(), [])
+
+    def page(request):
+        request.session["a"] = 1
+        return Response("page")
+
+    def gone(error, request):
+        raise HTTPGone
+
+    app = application(page, store=store, error_view=gone)
+    store.fail("create")
+    with pytest.raises(HTTPGone):
+        app.get("/")
+
+
+def test_saving_twice_is_saving_once():
+    """``save()`` after a write has the same effect as before it."""
+
+    def page(request):
+        request.session["n"] = request.session.get("n", 0) + 1
+        request.session.save()
+        request.session.save()
+        return Response(str(request.session["n"]))
+
+    app = application(page)
+    assert [app.get("/").text for _ in range(2)] == ["1", "2"]
+
+
+def test_the_factorys_options_are_readable_on_its_sessions():
+    """pyramid_beaker's names for the configuration are there on the factory and the session."""
+    factory = BeakerSessionFactoryConfig(key="foo", cookie_on_exception=False)
+
+    def page(request):
+        session = factory(request)
+        return Response(f"{session._options['key']} {session._cookie_on_exception}")
+
+    assert factory._options == {"key": "foo"}
+    assert application(page).get("/").text == "foo False"
