@@ -13,8 +13,12 @@ from hypothesis import strategies as st
 
 from pyramid_beakerish.cache import configured
 from pyramid_beakerish.cache.decorator import cache_region, region_invalidate
-from pyramid_beakerish.errors import CacheKeyError, CacheUsageError, RegionNotConfigured
-from pyramid_beakerish.errors import SerializationError
+from pyramid_beakerish.errors import (
+    CacheKeyError,
+    CacheUsageError,
+    RegionNotConfigured,
+    SerializationError,
+)
 from pyramid_beakerish.stores.memory import MemoryStore
 from tests.cache_help import Clock, in_threads, make_regions
 

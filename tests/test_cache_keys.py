@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyramid_beakerish.errors import CacheKeyError, CacheUsageError
 from pyramid_beakerish.cache.keys import CallKeys
 from pyramid_beakerish.cache.spelling import NoStableKeyError, spell
+from pyramid_beakerish.errors import CacheKeyError, CacheUsageError
 
 Point = namedtuple("Point", "x y")
 

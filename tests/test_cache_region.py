@@ -12,10 +12,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from pyramid_beakerish.errors import RegionNotConfigured
 from pyramid_beakerish.cache.memory import MemoryEntries
 from pyramid_beakerish.cache.region import Region
-from pyramid_beakerish.errors import SerializationError, SettingsError, StoreError
+from pyramid_beakerish.errors import (
+    RegionNotConfigured,
+    SerializationError,
+    SettingsError,
+    StoreError,
+)
 from pyramid_beakerish.stores.base import new_write_id
 from pyramid_beakerish.stores.memory import MemoryStore
 from tests.cache_help import Clock, FailingStore, UnlistedStore, make_regions, region_settings

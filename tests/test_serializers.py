@@ -17,8 +17,7 @@ from markupsafe import Markup
 from translationstring import TranslationString
 
 from pyramid_beakerish.errors import CorruptData, SerializationError
-from pyramid_beakerish.serializers import plain
-from pyramid_beakerish.serializers import serializer_for
+from pyramid_beakerish.serializers import plain, serializer_for
 from tests.strategies import canonical, hashables, values
 
 MSGPACK = serializer_for("msgpack")
