@@ -89,7 +89,7 @@ class MemoryStore(Store):
             if found is None or found[1] <= now or found[0][1] != token:
                 return False
             # Not by `_put`: one entry takes the place of another, and a call less matters in
-            # what every request does that writes to a session (0.5 us in a running application).
+            # what every request does that writes to a session (0.3 us of 11).
             self._entries[key] = ((value, value[:WRITE_ID_SIZE]), expires)
             if expires < self._next_expiry:
                 self._next_expiry = expires
