@@ -132,8 +132,8 @@ class EncodedMapping(DictMethods):
 
             session.modify("visits", lambda n: n + 1, 0)
         """
-        if not self._writable:
-            self._prepare_to_write()
+        if not self._writable or key == self._announced:
+            self._prepare_to_write(key)
         modifiers = self._modifiers_of(key)
         value = self._values[key] = function(self.get(key, copy.deepcopy(default)))
         self._suspects[key] = None
