@@ -11,6 +11,8 @@ from .configure import set_cache_regions_from_settings as set_cache_regions_from
 from .errors import BeakerishError as BeakerishError
 from .errors import CacheKeyError as CacheKeyError
 from .errors import CacheUsageError as CacheUsageError
+from .errors import CorruptData as CorruptData
+from .errors import LockTimeout as LockTimeout
 from .errors import RegionNotConfigured as RegionNotConfigured
 from .errors import SerializationError as SerializationError
 from .errors import SessionStateError as SessionStateError

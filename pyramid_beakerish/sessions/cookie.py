@@ -39,6 +39,9 @@ class Trusted(NamedTuple):
     key: str
     is_current: bool
 
+    def __repr__(self) -> str:
+        return "<Trusted>"  # a traceback with locals must not show an id
+
 
 class SessionCookie:
     """Reads and writes the cookie that carries a session's id.

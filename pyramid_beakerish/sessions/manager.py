@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -45,6 +46,7 @@ class SessionManager:
         notify: Callable[[object], None] = lambda event: None,
         unavailable: Callable[[StoreUnavailable], StoreUnavailable] = lambda error: error,
     ) -> None:
+        self._opening = threading.Lock()
         self.settings = settings
         self.clock = clock
         self.notify = notify
@@ -56,6 +58,13 @@ class SessionManager:
     @cached_property
     def records(self) -> RecordStore:
         """The records of this configuration; raises `SettingsError` if its store cannot be had."""
+        with self._opening:  # from Python 3.12 on cached_property may be computed twice at once
+            made: RecordStore | None = self.__dict__.get("records")
+            if made is None:
+                made = self.__dict__["records"] = self._open_records()
+        return made
+
+    def _open_records(self) -> RecordStore:
         problems = missing_requirements(self.settings)
         if problems:
             raise SettingsError(problems)

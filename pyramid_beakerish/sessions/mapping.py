@@ -50,7 +50,8 @@ class EncodedMapping(DictMethods):
         # The keys among them that may differ from what is stored, in the order of the application.
         self._suspects: dict[str, None] = {}
         self._gone = NO_KEYS
-        self._modifiers: Mapping[str, tuple[Modifier, ...]] = NOTHING
+        # What `modify` made of a key, and how: to be done again on what others have stored.
+        self._modifiers: Mapping[str, tuple[bytes, tuple[Modifier, ...]]] = NOTHING
         self._cleared = self._unusual = False  # the latter: more was done than to set values
         self._dirty = self._writable = self._writes_through = False
 
@@ -138,7 +139,8 @@ class EncodedMapping(DictMethods):
         value = self._values[key] = function(self.get(key, copy.deepcopy(default)))
         self._suspects[key] = None
         if modifiers is not None:
-            self._modifiers = {**self._modifiers, key: (*modifiers, (function, default))}
+            made = (*modifiers, (function, default))
+            self._modifiers = {**self._modifiers, key: (self._encode(key), made)}
         self._wrote()
         return value
 
@@ -200,11 +202,22 @@ class EncodedMapping(DictMethods):
     def _modifiers_of(self, key: str) -> tuple[Modifier, ...] | None:
         """Give what has to be done again to the key on a conflict; ``None`` if it was assigned."""
         if key in self._modifiers:
-            return self._modifiers[key]
+            encoded, modifiers = self._modifiers[key]
+            return modifiers if self._encode(key) == encoded else None
         base, suspects = self._base or NOTHING, self._suspects
-        if key in suspects and self._serializer.dumps(self._values[key]) != base.get(key):
+        if key in suspects and self._encode(key) != base.get(key):
             return None
         return None if key in self._gone else ()
+
+    def _encode(self, key: str) -> bytes:
+        try:
+            if type(key) is not str:
+                raise SerializationError(f"keys are strings, not {type(key).__name__}")
+            if not key.isascii():
+                key.encode()  # raises for a lone surrogate
+            return self._serializer.dumps(self._values[key])
+        except (SerializationError, UnicodeEncodeError) as error:
+            raise SerializationError(f"session[{key!a}] cannot be stored: {error}") from error
 
     def _changed(self) -> dict[str, bytes]:
         """Give the values that differ from what is stored; raises `SerializationError`.
@@ -215,13 +228,7 @@ class EncodedMapping(DictMethods):
         changed: dict[str, bytes] = {}
         mutable: dict[str, None] = {}
         for key in self._suspects:
-            value = values[key]
-            try:
-                encoded = self._serializer.dumps(value)
-                if not key.isascii():
-                    key.encode()  # raises for a lone surrogate
-            except (SerializationError, UnicodeEncodeError, AttributeError, TypeError) as error:
-                raise _refusal(key, error) from error
+            value, encoded = values[key], self._encode(key)
             if base.get(key) != encoded or key in gone:
                 changed[key] = encoded
             if type(value) not in ATOMS:
@@ -247,29 +254,31 @@ class EncodedMapping(DictMethods):
         self, changed: Mapping[str, bytes], theirs: Mapping[str, bytes], into: dict[str, bytes]
     ) -> None:
         for key in {*changed, *self._gone}:
-            if key in self._modifiers:
-                into[key] = self._modify_again(self._modifiers[key], theirs.get(key))
+            encoded, modifiers = self._modifiers.get(key, (b"", ()))
+            if modifiers and changed.get(key) == encoded:
+                into[key] = self._modify_again(modifiers, theirs.get(key))
             elif key.startswith(FLASH_PREFIX):
                 merged = self._merge_queue(key, changed.get(key), theirs.get(key))
                 into.pop(key, None)
                 into.update(merged)
 
     def _modify_again(self, modifiers: tuple[Modifier, ...], theirs: bytes | None) -> bytes:
-        value = UNSET if theirs is None else self._serializer.loads(theirs)
+        value = self._decoded(theirs, UNSET)
         for function, default in modifiers:
             value = function(copy.deepcopy(default) if value is UNSET else value)
         return self._serializer.dumps(value)
 
     def _merge_queue(self, key: str, mine: bytes | None, theirs: bytes | None) -> dict[str, bytes]:
         encoded = ((self._base or NOTHING).get(key), mine, theirs)
-        queues = [[] if queue is None else self._serializer.loads(queue) for queue in encoded]
+        queues = [self._decoded(queue, []) for queue in encoded]
         if not all(isinstance(queue, list) for queue in queues):
             return {} if mine is None else {key: mine}
         merged = merge_queues(*queues)
         return {key: self._serializer.dumps(merged)} if merged else {}
 
-
-def _refusal(key: Any, error: Exception) -> SerializationError:
-    if type(key) is not str:
-        return SerializationError(f"The keys of a session are strings, not {type(key).__name__}.")
-    return SerializationError(f"session[{key!a}] cannot be stored: {error}")
+    def _decoded(self, encoded: bytes | None, default: Any) -> Any:
+        """Decode a value that others have stored; what cannot be read is as if it were absent."""
+        try:
+            return default if encoded is None else self._serializer.loads(encoded)
+        except CorruptData:
+            return default

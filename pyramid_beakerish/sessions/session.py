@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
 from typing import Any
 
-from ..errors import LockTimeout
+from ..errors import LockTimeout, StoreUnavailable
 from ..settings import cookie_rules
 from ..stores.lease import Lease
+from .cookie import sent_values
 from .flash import CSRF_KEY, FlashAndCSRF
 from .ids import csrf_token, new_id, store_key
 from .mapping import UNSET
 from .record import NOTHING
+from .records import NoRecord
 from .stored import StoredMapping
-
-log = logging.getLogger(__name__)
 
 
 class Session(FlashAndCSRF, StoredMapping):
@@ -59,13 +58,14 @@ class Session(FlashAndCSRF, StoredMapping):
         """
         if not self._writable:
             self._prepare_to_write()
-        own = NOTHING
+        if self._unavailable is not None:
+            raise self._manager.unavailable(self._unavailable)
         if self._record is not None:
             self._ended += (self._key,)
-            own = self._record.own
+        if self._remove_cookie is None and sent_values(self._header or "", self._settings.key):
+            self._remove_cookie = self._own_of_record()
         self._start_over()
-        self._send_cookie = False
-        self._remove_cookie = own if self._header else None
+        self._cookie = None
         self._wrote()
 
     # What Beaker's sessions have beside the mapping
@@ -132,11 +132,17 @@ class Session(FlashAndCSRF, StoredMapping):
         """Drop what this request has changed in the data."""
         self._touch()
         self._forget_values()
-        self._dirty = self._forced = False
+        self._forced = False
+        moved = self._record is not None and self._id is not self._stored_id
+        self._dirty = self._unusual = bool(self._ended or self._own or moved)
 
     def get_by_id(self, session_id: str) -> Session | None:
         """Give the session that has the id, or ``None``; its own `persist` stores it."""
         if not (isinstance(session_id, str) and session_id.isascii()):
+            return None
+        try:
+            self._manager.records.load(store_key(session_id))
+        except NoRecord:
             return None
         other = type(self)(self._manager, self._manager.cookie.request_header(session_id))
         return None if other.new else other
@@ -164,11 +170,17 @@ class Session(FlashAndCSRF, StoredMapping):
         ``wait``: how long to wait for the lock, in seconds; then `LockTimeout` is raised.
         ``seconds``: after so long it ends by itself.
         """
+        if self._lease is not None:
+            return
         lease = Lease(self._manager.records.store, store_key(self.id), seconds)
-        if not lease.acquire(wait):
-            raise LockTimeout(f"Somebody else has locked the session for more than {wait:g} s.")
+        try:
+            if not lease.acquire(wait):
+                raise LockTimeout(f"Somebody else has locked the session for more than {wait:g} s.")
+        except StoreUnavailable as error:
+            self._fail(error)
+            return
         self._lease = lease
-        if self._record is not None and not self._dirty:
+        if self._record is not None and not self._dirty and not self._changed():
             self._forget_values()
             self._load()
 
@@ -220,13 +232,15 @@ class Session(FlashAndCSRF, StoredMapping):
         self._prepare_to_write()
         self._own = {**self._own, **own}
         self._dirty = self._unusual = True
-        self._send_cookie = self._record is not None
 
     def _setting(self, name: str, default: Any) -> Any:
         self._touch()
         stored = NOTHING if self._record is None else self._record.own
         return self._own.get(name, stored.get(name, default))
 
+
+#: What a browser and a date can express, in seconds.
+SHORTEST, LONGEST = 1, 36_500 * 24 * 3600
 
 _MOMENTS = frozenset(("_accessed_time", "_creation_time"))
 
@@ -236,7 +250,7 @@ def _seconds(name: str, value: Any) -> Any:
     if seconds is None or isinstance(seconds, bool):
         allowed = (name == "cookie_expires") == isinstance(seconds, bool)
     else:
-        allowed = isinstance(seconds, (int, float)) and seconds > 0
+        allowed = isinstance(seconds, (int, float)) and SHORTEST <= seconds <= LONGEST
     if not allowed:
-        raise ValueError(f"{name} = {value!r} is not a positive number of seconds or a timedelta.")
+        raise ValueError(f"{name} = {value!r} is no number of seconds or timedelta of 1 s or more.")
     return seconds

@@ -45,11 +45,13 @@ class StoredMapping(EncodedMapping):
         self._key = ""  # where the record is stored
         self._parked: tuple[Any, ...] | None = None
         self._failure: Exception | None = None
+        self._unavailable: StoreUnavailable | None = None  # why there is no session, if anonymous
         self._lease: Lease | None = None
         self._used = False
         self._touch_due = False  # whether a use must extend the idle time
         self._detached = False  # from the store: nothing of this request is stored any more
-        self._send_cookie = False
+        # What the browser has to be told: the id and attributes of what is really stored.
+        self._cookie: tuple[str, Mapping[str, Any]] | None = None
         self._remove_cookie: Mapping[str, Any] | None = None  # with these attributes
 
     @property
@@ -79,7 +81,7 @@ class StoredMapping(EncodedMapping):
                 return self._store(changed)  # somebody else has stored something meanwhile
             self._base, self._dirty = values, False
             if self._touch_due:
-                self._slide(record)
+                self._slide()
         except NoRecord:
             self._drop(changed)
         except StoreUnavailable as error:
@@ -94,11 +96,10 @@ class StoredMapping(EncodedMapping):
         The response is on its way now: what is changed later is stored at once. The cookie is
         Secure, where that is left to us, if ``environ["wsgi.url_scheme"]`` is.
         """
-        if self._lease is not None:
-            self.unlock()
+        self.unlock()
         self._writes_through = True
         self._writable = False
-        if self._send_cookie or self._remove_cookie is not None:
+        if self._cookie is not None or self._remove_cookie is not None:
             return self._cookie_header(environ.get("wsgi.url_scheme") == "https")
         return None
 
@@ -106,21 +107,26 @@ class StoredMapping(EncodedMapping):
         """Store nothing of this request: it failed, or will be tried again.
 
         After a failure the session reads as empty, and a write raises the failure; else what
-        is written from now on is dropped with the rest.
+        is written from now on is dropped with the rest. What `persist` has stored before stays, and
+        so does its cookie.
         """
         self.unlock()
         self._failure = failure
         if failure is not None:
             self._start_over()
         self._detached = True
-        self._writable = self._send_cookie = False
-        self._remove_cookie = None
+        self._writable = False
+        if self._ended:
+            self._remove_cookie = None
 
     def unlock(self) -> None:
         """Let others lock the session."""
         if self._lease is not None:
             lease, self._lease = self._lease, None
-            lease.release()
+            try:
+                lease.release()
+            except StoreUnavailable:
+                log.warning("A session's lock could not be released; it ends by itself.")
 
     def park(self) -> None:
         """Forget that the session was used; the next use finds it loaded.
@@ -148,9 +154,9 @@ class StoredMapping(EncodedMapping):
         cookie = self._manager.cookie
         if not self._settings.use_cookies:
             return None
-        if self._send_cookie:
-            own = self._own if self._record is None else self._record.own
-            return cookie.header(self.id, own, https=https)
+        if self._cookie is not None:
+            session_id, own = self._cookie
+            return cookie.header(session_id, own, https=https)
         return cookie.removal_header(self._remove_cookie or NOTHING, https=https)
 
     # Loading
@@ -179,22 +185,24 @@ class StoredMapping(EncodedMapping):
         self._writable = self._failure is None and not self._writes_through
         self._touch_due = due
         if not is_current:
-            self._send_cookie = True
+            self._cookie = session_id, record.own
         return None
 
     def _load_another(self, session_id: str, answer: NoRecord) -> None:
         """Look behind a cookie that opens nothing: one of another path or domain may be alive."""
-        self._manager.refuse(answer.refusal, session_id)
         others = self._manager.cookie.without(str(self._header), session_id)
         if others is None:
-            return self._begin()
-        self._header = others
-        return self._load()
+            self._begin()
+        else:
+            self._header = others
+            self._load()
+        # Last, as a subscriber may use the session.
+        self._manager.refuse(answer.refusal, session_id)
 
     def _find_nothing(self) -> None:
+        self._begin()
         if self._header:
             self._manager.refuse(self._manager.cookie.refusal(self._header))
-        self._begin()
 
     def _begin(self) -> None:
         self._id = self._stored_id = self._record = self._token = None
@@ -236,15 +244,19 @@ class StoredMapping(EncodedMapping):
         elif changed or self._gone or self._cleared or self._own or self._forced:
             apply = partial(self._apply, changed)
             update = self._manager.records.update
-            self._stored(update(self._key, record, self._token, self._own, apply), changed)
-            self._slide(record)
+            own = self._own
+            self._stored(update(self._key, record, self._token, own, apply), changed)
+            if own:
+                self._cookie = self.id, self._own_of_record()
+            self._slide()
         elif self._touch_due and self._settings.save_accessed_time:
             self._extend(record)
 
     def _create(self, changed: dict[str, bytes]) -> None:
         self._key = store_key(self.id)
-        self._stored(self._manager.records.create(self._key, self._own, changed), changed)
-        self._send_cookie = True
+        record = self._manager.records.create(self._key, self._own, changed)
+        self._stored(record, changed)
+        self._cookie = self.id, record.own
 
     def _rotate(self, record: Record, changed: dict[str, bytes]) -> None:
         old_id, keys = str(self._stored_id), (self._key, store_key(self.id))
@@ -252,25 +264,30 @@ class StoredMapping(EncodedMapping):
         rotated = self._manager.records.rotate(keys, record, self._token, self._own, apply)
         self._key = keys[1]
         self._stored(rotated, changed)
-        self._send_cookie = True
+        self._cookie, self._touch_due = (self.id, rotated.own), False
         self._manager.notify(SessionRotated(old_id, self.id))
 
     def _extend(self, record: Record) -> None:
         token, self._token = self._token, None
         try:
-            # Somebody else's change at the same time extends it as well, so once is enough.
-            self._manager.records.save(self._key, record, token, NOTHING, record.values)
+            saved = self._manager.records.save(self._key, record, token, NOTHING, record.values)
         except StoreUnavailable:
             log.warning("A session's idle time could not be extended.", exc_info=True)
-            self._touch_due = False
-        else:
-            self._slide(record)
-
-    def _slide(self, record: Record) -> None:
-        """Have the browser's copy of the cookie live on with the session."""
-        if self._touch_due and self._manager.cookie.slides(record.own):
-            self._send_cookie = True
+            saved = False
+        if saved:
+            self._slide()
+        # Else somebody was faster, who has extended, moved or ended it: the cookie is theirs.
         self._touch_due = False
+
+    def _slide(self) -> None:
+        """Have the browser's copy of the cookie live on with the session."""
+        own = self._own_of_record()
+        if self._touch_due and self._manager.cookie.slides(own):
+            self._cookie = self.id, own
+        self._touch_due = False
+
+    def _own_of_record(self) -> Mapping[str, Any]:
+        return NOTHING if self._record is None else self._record.own
 
     def _stored(self, record: Record, changed: dict[str, bytes]) -> None:
         # What others have changed nobody here has read: it must not look like a change of ours.
@@ -285,11 +302,13 @@ class StoredMapping(EncodedMapping):
         name = fingerprint(str(self._stored_id))
         log.warning("Changes of a session that has ended meanwhile were dropped (%s).", name)
         self._detached = True
-        self._send_cookie = False
+        self._cookie = None
         self._manager.notify(SessionChangesDropped(name, (*changed, *sorted(self._gone))))
 
     def _fail(self, error: StoreUnavailable) -> None:
-        if self._settings.on_store_error == "error":
+        if (
+            self._settings.on_store_error == "error" or self._ended
+        ):  # nobody stays logged in unawares
             failure = self._manager.unavailable(error)
             self.abandon(failure)
             raise failure from error
@@ -297,4 +316,4 @@ class StoredMapping(EncodedMapping):
         if self._base is None:
             self._begin()
         self._detached = True
-        self._send_cookie, self._remove_cookie = False, None
+        self._unavailable = error
