@@ -175,7 +175,7 @@ class SessionMachine(RuleBasedStateMachine):
         if status == 200:
             self.save(model, window)
         else:
-            self.save_half(model, crash)
+            self.save_half(model, window, crash)
         self.look(window)
 
     def save(self, model, window):
@@ -195,10 +195,12 @@ class SessionMachine(RuleBasedStateMachine):
             else:
                 self.stored[model.name] = contents
 
-    def save_half(self, model, crash):
-        """Do in the model what was done when the store failed; no cookie is sent or taken away."""
+    def save_half(self, model, window, crash):
+        """Do in the model what was done when the store failed; the cookie of an end is removed."""
         if model.ended is not None and crash != ("delete", False):
             self.stored.pop(model.ended, None)
+        if model.ended is not None and crash[0] != "delete":
+            self.jars[window] = None
         if model.name in self.stored:
             if model.rotated and crash == ("delete", True) and not self.opens(model.name):
                 del self.stored[model.name]  # it was the old record whose removal was not told
