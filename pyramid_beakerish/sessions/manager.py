@@ -59,9 +59,8 @@ class SessionManager:
     def records(self) -> RecordStore:
         """The records of this configuration; raises `SettingsError` if its store cannot be had."""
         with self._opening:  # from Python 3.12 on cached_property may be computed twice at once
-            made: RecordStore | None = self.__dict__.get("records")
-            if made is None:
-                made = self.__dict__["records"] = self._open_records()
+            made: RecordStore = self.__dict__.get("records") or self._open_records()
+            self.__dict__["records"] = made
         return made
 
     def _open_records(self) -> RecordStore:
