@@ -5,6 +5,8 @@
 #
 # Each sets up what it needs in .venv, once; a change of setup.cfg sets it up anew.
 # Another Python: make test PYTHON=python3.13 VENV=.venv313
+# Tests of a server that is not installed are skipped, and listed at the end:
+# make test PYTEST_ARGS=--servers-required lets them fail.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -24,7 +26,7 @@ demo: $(VENV)/demo.done
 
 test: $(VENV)/test.done
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -1,4 +1,4 @@
-"""Fixtures that several modules take."""
+"""Fixtures that several modules take, and the servers of a run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,32 @@ import pytest
 from beaker.ext.sqla import SqlaNamespaceManager
 from beaker.util import SyncDict
 
+from tests import servers
 from tests.rivals import Beakerish, PyramidBeaker
+
+
+def pytest_addoption(parser):
+    """Let continuous integration insist on the servers that a laptop may lack."""
+    parser.addoption(
+        "--servers-required",
+        action="store_true",
+        help="fail, and do not skip, where a server's programs are not installed",
+    )
+
+
+def pytest_configure(config):
+    servers.Policy.required = config.getoption("--servers-required")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Tell at the end what was skipped, and which command brings what it needs."""
+    for line in servers.missing_lines():
+        terminalreporter.write_line(line)
+
+
+def pytest_unconfigure():
+    servers.stop_all()
+    servers.remove_folders()
 
 
 @pytest.fixture(params=[Beakerish, PyramidBeaker], ids=lambda kind: kind.package)

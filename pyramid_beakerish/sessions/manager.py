@@ -68,6 +68,7 @@ class SessionManager:
         if problems:
             raise SettingsError(problems)
         store = open_store(self.settings, self.clock)
+        store.prepare()
         return RecordStore(store, self.settings, self.serializer, self.clock)
 
     def open(self) -> None:

@@ -64,6 +64,12 @@ class Store(ABC):
     def from_settings(cls, settings: StoreSettings, clock: Callable[[], float]) -> Store:
         """Make the store that the settings describe; nothing is contacted yet."""
 
+    def prepare(self) -> None:  # noqa: B027 - most stores need nothing
+        """Make at the keeper of the bytes what must be there before any entry, such as a table.
+
+        Called when a configuration opens its store, never in a request.
+        """
+
     @abstractmethod
     def load(self, key: str) -> Entry | None:
         """Give the value under the key and its token, or ``None``."""

@@ -62,6 +62,10 @@ class WatchedStore(Store):
         finally:
             self._failing -= failures
 
+    def prepare(self) -> None:
+        """See `Store`."""
+        self._store.prepare()
+
     def load(self, key: str) -> Entry | None:
         """See `Store`."""
         entry: Entry | None = self._pass_on("load", key)

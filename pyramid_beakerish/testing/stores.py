@@ -64,6 +64,7 @@ class StoreSuite(ABC):
         self.folder = Path(self._temporary.name)
         self.clock = FrozenClock()
         self.store = self.make_store(self.clock, self.folder)
+        self.store.prepare()
 
     def teardown_method(self) -> None:
         """Close the store and remove the folder."""

@@ -1,0 +1,89 @@
+"""Real servers for the tests: each kind is started once, when a test first asks for it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from .process import Server
+
+S = TypeVar("S", bound=Server)
+
+_running: dict[type[Server], Server] = {}
+_missing: dict[type[Server], set[str]] = {}
+
+
+class Policy:
+    """Whether a test may be skipped for want of a server's programs; set by conftest."""
+
+    required = False
+
+
+def running(kind: type[S]) -> S:
+    """Give this run's server of a kind, for tests that leave it running.
+
+    Skips the test where the server's programs are not installed, or fails it if they are
+    required. A test that stops or kills its server makes one of its own: see `own`.
+    """
+    require(kind)
+    server = _running.get(kind)
+    if server is None:
+        server = _running[kind] = kind(_new_folder())
+        server.start()
+    assert isinstance(server, kind)
+    return server
+
+
+def require(kind: type[Server]) -> None:
+    """Skip the test, or fail it if servers are required, where programs are missing."""
+    missing = kind.missing_programs()
+    if not missing:
+        return
+    _missing.setdefault(kind, set()).update(missing)
+    message = f"needs {', '.join(missing)}: apt-get install {kind.debian}"
+    if Policy.required:
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+def own(kind: type[S]) -> S:
+    """Give a server that is the test's own, not started yet; use it as a context manager."""
+    require(kind)
+    return kind(_new_folder())
+
+
+def stop_all() -> None:
+    """Stop what `running` has started."""
+    while _running:
+        _, server = _running.popitem()
+        server.stop()
+
+
+def missing_lines() -> list[str]:
+    """Tell, for the end of the run, what was skipped and which command brings what it needs."""
+    return [
+        f"skipped for want of {', '.join(sorted(programs))}: apt-get install {kind.debian}"
+        for kind, programs in sorted(_missing.items(), key=lambda item: item[0].__name__)
+    ]
+
+
+def _new_folder() -> Path:
+    # Short, because a unix socket's path has 108 bytes at most; readable by a server that has
+    # another user than the tests.
+    folder = Path(tempfile.mkdtemp(prefix="pb-"))
+    folder.chmod(0o755)
+    _folders.append(folder)
+    return folder
+
+
+_folders: list[Path] = []
+
+
+def remove_folders() -> None:
+    """Remove the data of all servers."""
+    while _folders:
+        shutil.rmtree(_folders.pop(), ignore_errors=True)
