@@ -88,6 +88,19 @@ class SessionSettings(StoreSettings):
         "What signs the cookie, one secret a line, newest first: the first signs, all verify.",
         secret=True,
     )
+    id_generator: Callable[[], str] | None = option(
+        convert.dotted_callable,
+        None,
+        "What draws the ids: 22 to 128 characters of A-Z a-z 0-9 _ -, with 128 random bits.",
+        default_text="256 random bits",
+        obeyed_by="beakerish",
+    )
+    require_secret: bool = option(
+        convert.boolean,
+        False,
+        "Whether a secret that is missing, or shorter than 32 characters, is an error.",
+        obeyed_by="shell",
+    )
     timeout: float | None = option(
         convert.duration_or_none("use none for sessions that never end by themselves"),
         14 * DAY,
@@ -99,6 +112,27 @@ class SessionSettings(StoreSettings):
         convert.duration_or_none("use none for no limit"),
         None,
         "How long a session lives after its creation, however much it is used.",
+        obeyed_by="beakerish",
+        takes_none=True,
+    )
+    renew_id_every: float | None = option(
+        convert.duration_or_none("use none for ids that only a login changes"),
+        None,
+        "How long an id is used before the session gets a new one by itself.",
+        obeyed_by="beakerish",
+        takes_none=True,
+    )
+    rotation_grace: float | None = option(
+        convert.duration_or_none("use none for no grace"),
+        30.0,
+        "How long the old id still leads to a session whose id was renewed by itself.",
+        obeyed_by="beakerish",
+        takes_none=True,
+    )
+    max_sessions_per_user: int | None = option(
+        convert.whole_number_or_none,
+        None,
+        "How many sessions one user may have; the least recently used ones end. none for no limit.",
         obeyed_by="beakerish",
         takes_none=True,
     )
@@ -139,6 +173,12 @@ class SessionSettings(StoreSettings):
         "Whether requests from other sites carry the cookie; None needs secure = true.",
         takes_none=True,
     )
+    partitioned: bool = option(
+        convert.boolean,
+        False,
+        "Whether a page inside another site's page has a cookie of its own there (CHIPS).",
+        obeyed_by="beakerish",
+    )
     use_cookies: bool = option(convert.boolean, True, "Whether a cookie is read and sent at all.")
     data_serializer: str | Any = option(
         convert.serializer,
@@ -170,6 +210,12 @@ class SessionSettings(StoreSettings):
         "private",
         "The Cache-Control of a response that sets the cookie.",
         obeyed_by="shell",
+    )
+    clear_site_data: tuple[str, ...] = option(
+        convert.site_data,
+        (),
+        "What else the browser forgets at logout: cache, cookies, storage; with commas between.",
+        obeyed_by="beakerish",
     )
     cookie_on_exception: bool = option(
         convert.boolean,
