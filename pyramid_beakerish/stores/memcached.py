@@ -7,10 +7,11 @@ import time
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from pyramid_beakerish.errors import StoreUnavailable
+from pyramid_beakerish.errors import SettingsError, StoreUnavailable
+from pyramid_beakerish.settings.addresses import read_addresses
 
 from .base import Entry, Store
-from .memcached_server import Connection, Server, read_addresses
+from .memcached_server import Connection, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -55,7 +56,10 @@ class MemcachedStore(Store):
     @classmethod
     def from_settings(cls, settings: StoreSettings, clock: Callable[[], float]) -> MemcachedStore:
         """Make the store of the servers that ``url`` names; nothing is contacted yet."""
-        return cls(settings.url or "", clock)
+        try:
+            return cls(settings.url, clock)  # type: ignore[arg-type]
+        except ValueError as refusal:
+            raise SettingsError([f"url {refusal}"]) from refusal
 
     def load(self, key: str) -> Entry | None:
         """Give the value under the key and its token, or ``None``."""
