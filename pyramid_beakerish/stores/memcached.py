@@ -84,8 +84,10 @@ class MemcachedStore(Store):
             present, cas = server.ask(Connection.gets, name)
             if self._entry(present, cas) is not None:
                 return False
+            if present is None:
+                continue  # gone meanwhile
             # Expired, though the server has it yet; gone from there meanwhile if this gives None.
-            replaced = cas and server.ask(Connection.cas, name, data, cas, expire)
+            replaced = server.ask(Connection.cas, name, data, cas, expire)
             if replaced is not None:
                 return bool(replaced)
         return True

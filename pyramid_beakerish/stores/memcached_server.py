@@ -103,13 +103,22 @@ class Connection(Client):  # type: ignore[misc]
 def connect(address: Address) -> socket.socket:
     """Give a socket that is connected to the address."""
     if isinstance(address, str):
-        sock = socket.socket(socket.AF_UNIX)
-        sock.settimeout(CONNECT_TIMEOUT)
-        sock.connect(address)
+        sock = _connect_to_path(address)
     else:
         sock = socket.create_connection(address, CONNECT_TIMEOUT)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.settimeout(ANSWER_TIMEOUT)
+    return sock
+
+
+def _connect_to_path(path: str) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        sock.settimeout(CONNECT_TIMEOUT)
+        sock.connect(path)
+    except OSError:
+        sock.close()
+        raise
     return sock
 
 
