@@ -18,7 +18,7 @@ help:
 	@echo "make test    run all tests, with branch coverage"
 	@echo "make lint    check style and types"
 	@echo "make docs    build the documentation in docs/_build/html"
-	@echo "make bench   measure the core beside pyramid_beaker"
+	@echo "make bench   measure sessions and regions beside pyramid_beaker"
 	@echo "make clean   remove what these have made, and the demonstration's sessions"
 
 demo: $(VENV)/demo.done
@@ -40,6 +40,7 @@ docs: $(VENV)/docs.done
 
 bench: $(VENV)/test.done
 	$(BIN)/python -m benchmarks.core
+	$(BIN)/python -m benchmarks.memcached
 
 clean:
 	rm -rf $(VENV) build data docs/_build .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
