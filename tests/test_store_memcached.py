@@ -150,6 +150,30 @@ def _is_available(store, key):
     return True
 
 
+def test_round_trips(proxy, stores):
+    """Several entries are loaded with one command, and no other method takes more than two."""
+    store = stores(proxy.url)
+    sent = []
+    proxy.on_request = lambda data: sent.append(data.split()[0].decode()) or data
+
+    def commands(work):
+        sent.clear()
+        work()
+        return sent
+
+    assert commands(lambda: store.create("k", stamped(), 10)) == ["add"]
+    assert commands(lambda: store.create("k", stamped(), 10)) == ["add", "gets"]
+    assert commands(lambda: store.load("k")) == ["gets"]
+    assert commands(lambda: store.load_many(["k", "l", "m"])) == ["gets"]
+    _, token = store.load("k")
+    assert commands(lambda: store.swap("k", token, stamped(), 10)) == ["cas"]
+    assert commands(lambda: store.set("k", stamped(), 10)) == ["set"]
+    _, token = store.load("k")
+    assert commands(lambda: store.delete("k", token)) == ["cas"]
+    store.set("k", stamped(), 10)
+    assert commands(lambda: store.delete("k")) == ["gets", "delete"]
+
+
 def test_a_unix_socket(stores):
     """A server may be named by the path of its socket; without it the store is unavailable."""
     with own(OnPath) as server:
@@ -196,7 +220,7 @@ def test_how_long_the_server_keeps_an_entry(store, ttl, least):
         assert least <= ttl_at_server("k") <= least + 3
 
 
-@pytest.mark.parametrize("ttl", [None, 1000 * 365 * DAY])
+@pytest.mark.parametrize("ttl", [None, 1000 * 365 * DAY, 1e15])
 def test_for_ever(store, ttl):
     """What never expires, or after a time that memcached cannot write, the server keeps."""
     store.set("k", stamped(), ttl)

@@ -40,6 +40,7 @@ class MemcachedStore(Store):
     server takes its place, as entries that were removed meanwhile would come back with it.
     A server forgets everything when it is started again, and the least recently used entries when
     it is full. ``clock`` gives seconds since the epoch (`time.time`); all hosts must agree on it.
+    Raises `ValueError` for a ``url`` that names no servers.
 
     Example::
 
@@ -137,7 +138,7 @@ class MemcachedStore(Store):
 
     def _written(self, key: str, value: bytes, ttl: float | None) -> tuple[bytes, bytes, int]:
         """Give the name, the data and the time to live that a command writes."""
-        expires = NEVER if ttl is None else int((self._clock() + ttl) * MICRO)
+        expires = NEVER if ttl is None else min(int((self._clock() + ttl) * MICRO), NEVER)
         return name_of(key), expires.to_bytes(HEADER_SIZE, "big") + value, ttl_at_server(ttl)
 
     def _replace(self, token: Any, name: bytes, data: bytes, expire: int) -> bool:
