@@ -91,7 +91,7 @@ def test_a_server_that_is_down(server, direct, end):
     methods = calls(direct)
     getattr(server, end)()
     for method in METHODS:
-        with within(0.4), pytest.raises(StoreUnavailable, match=rf"{server.port} cannot be used"):
+        with within(0.9), pytest.raises(StoreUnavailable, match=rf"{server.port} cannot be used"):
             methods[method]()
     server.start()
     assert direct.load("k") is None
