@@ -19,7 +19,7 @@ help:
 	@echo "make lint    check style and types"
 	@echo "make docs    build the documentation in docs/_build/html"
 	@echo "make torture break stores while clients use them, a few minutes"
-	@echo "make bench   measure the core beside pyramid_beaker"
+	@echo "make bench   measure sessions and regions beside pyramid_beaker"
 	@echo "make clean   remove what these have made, and the demonstration's sessions"
 
 demo: $(VENV)/demo.done
@@ -44,6 +44,7 @@ torture: $(VENV)/test.done
 
 bench: $(VENV)/test.done
 	$(BIN)/python -m benchmarks.core
+	$(BIN)/python -m benchmarks.memcached
 
 clean:
 	rm -rf $(VENV) build data docs/_build .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache

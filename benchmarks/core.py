@@ -60,14 +60,14 @@ def page(request):
 
 
 class Contestant:
-    """An application, with the sessions of one package or none."""
+    """An application, with the sessions of one package or none, and this view."""
 
-    def __init__(self, package=None, settings=None):
+    def __init__(self, package=None, settings=None, view=page):
         config = Configurator(settings=settings)
         if package is not None:
             config.include(package)
         config.add_route("page", "/")
-        config.add_view(page, route_name="page")
+        config.add_view(view, route_name="page")
         self.app = config.make_wsgi_app()
         self.cookie = None
 

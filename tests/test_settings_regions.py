@@ -7,6 +7,7 @@ import pytest
 from pyramid_beakerish.errors import SettingsError
 from pyramid_beakerish.settings import (
     RegionSettings,
+    beaker_region_options,
     missing_requirements,
     read_region_settings,
     read_settings,
@@ -258,22 +259,15 @@ def test_wrong_type():
     assert problem.startswith("cache.a.type = 'cookie' is no type: use ")
 
 
-@pytest.mark.parametrize("prefix", ["cache.", "cache.a."])
-def test_longer_than_memcached_keeps(prefix):
-    """Memcached takes more than 30 days for a date in the past, so that nothing would be kept."""
-    settings = {"cache.regions": "a", "cache.a.type": "ext:memcached", f"{prefix}expire": "31d"}
-    with pytest.raises(SettingsError) as caught:
-        read_region_settings(settings)
-    assert caught.value.problems == (
-        (
-            f"{prefix}expire = '31d' is longer than memcached keeps anything, which is 30 days: "
-            "use 30d or less."
-        ),
-    )
-    settings[f"{prefix}expire"] = "30d"
-    assert read_region_settings(settings)[0]["a"].expire == 30 * 86400
-    settings[f"{prefix}expire"] = "none"
-    assert read_region_settings(settings)[0]["a"].expire is None
+@pytest.mark.parametrize(
+    ("expire", "to_beaker"), [("31d", 30 * 86400), ("29.5d", 2548800), ("none", None)]
+)
+@pytest.mark.parametrize("name", ["memcached", "ext:memcached"])
+def test_longer_than_memcached_takes(name, expire, to_beaker):
+    """Row 61: Beaker hands memcached more than 30 days, a date long past; here it gets 30 days."""
+    region = regions(regions="a", type=name, url="h", expire=expire)["a"]
+    assert region.expire == (None if expire == "none" else float(expire[:-1]) * 86400)
+    assert beaker_region_options(region)["expire"] == to_beaker
 
 
 def test_requirements():

@@ -464,12 +464,17 @@ def test_what_a_type_needs(settings, sentences, tmp_path, monkeypatch):
     [
         ({"type": "ext:redis", "url": "u"}, ["redis"], "redis"),
         (
-            {"type": "ext:memcached", "url": "u"},
+            {"type": "ext:memcached", "url": "u", "format": "beaker"},
             ["memcache", "cmemcache", "bmemcached"],
             "memcache or cmemcache or bmemcached",
         ),
         (
-            {"type": "ext:memcached", "url": "u", "memcache_module": "bmemcached"},
+            {
+                "type": "ext:memcached",
+                "url": "u",
+                "format": "beaker",
+                "memcache_module": "bmemcached",
+            },
             ["bmemcached"],
             "bmemcached",
         ),

@@ -52,10 +52,13 @@ class StoreSettings:
         convert.text,
         None,
         "The folder that holds the data, and lock files where lock_dir is not given.",
+        own_types=("file",),
         needed_by=("file", "dbm"),
         instead={"file": ("file_dir", "lock_dir"), "dbm": ("dbm_dir", "lock_dir")},
     )
-    lock_dir: str | None = option(convert.text, None, "The folder that holds lock files.")
+    lock_dir: str | None = option(
+        convert.text, None, "The folder that holds lock files.", own_types=("file",)
+    )
     fsync: bool = option(
         convert.boolean,
         False,

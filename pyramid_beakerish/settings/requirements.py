@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from beaker import crypto
 
+from .addresses import read_addresses
 from .beaker_only import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS
-from .options import DATABASES, RegionSettings, SessionSettings
+from .convert import RefusedError
+from .options import DATABASES, MEMCACHED, RegionSettings, SessionSettings
 from .sentences import listed
-from .store_types import has_own_store, missing_library
+from .store_types import has_own_store, missing_extra, missing_library
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +33,7 @@ def missing_requirements(settings: StoreSettings) -> list[str]:
     """
     if "namespace_class" in getattr(settings, "given", ()):
         return []
-    problems = list(_missing_options(settings))
-    problems.extend(_missing_client(settings))
+    problems = [*_missing_options(settings), *_wrong_url(settings), *_missing_client(settings)]
     if isinstance(settings, SessionSettings) and settings.format == "beaker":
         problems.extend(_missing_for_encryption(settings))
     return problems
@@ -72,8 +73,24 @@ def _value(settings: StoreSettings, name: str) -> Any:
     return getattr(settings, name, None) or given.get(name) or engine.get(name)
 
 
+def _wrong_url(settings: StoreSettings) -> Iterator[str]:
+    if settings.type not in MEMCACHED or _is_beakers(settings) or settings.url is None:
+        return
+    try:
+        read_addresses(settings.url)
+    except RefusedError as refusal:
+        yield f"{_prefix(settings)}url {refusal}"
+
+
 def _missing_client(settings: StoreSettings) -> Iterator[str]:
-    if not isinstance(settings.type, str) or not _is_beakers(settings):
+    if not isinstance(settings.type, str):
+        return
+    if not _is_beakers(settings):
+        missing = missing_extra(settings.type)
+        if missing:
+            yield "{}type = {} needs {}: install pyramid_beakerish[{}].".format(
+                _prefix(settings), settings.type, *missing
+            )
         return
     chosen = settings.backend.get("memcache_module", "auto")
     libraries = missing_library(settings.type, None if chosen == "auto" else chosen)

@@ -43,8 +43,9 @@ def _no_effect(option: Option, session: SessionSettings) -> str | None:
         return option.inert
     if session.format == "beaker" and option.obeyed_by == "beakerish":
         return "Beaker keeps the sessions and has no such option"
-    if option.types and session.type not in option.types and not _of_ones_own(session):
-        return f"only session.type = {listed(option.types)} reads it"
+    types = option.types or (session.format == "beakerish" and option.own_types)
+    if types and session.type not in types and not _of_ones_own(session):
+        return f"only session.type = {listed(types)} reads it"
     return None
 
 
