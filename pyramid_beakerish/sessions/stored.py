@@ -314,6 +314,7 @@ class StoredMapping(EncodedMapping):
         self._token, apply = None, partial(self._apply, changed)
         renewed = token and self._manager.records.renew(old_id, record, token, self._own, apply)
         if not renewed:
+            self._touch_due = False  # whoever was faster has extended it, or ended it
             return self._store(changed)
         self._id, record = renewed
         self._key = store_key(self.id)
