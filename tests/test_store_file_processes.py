@@ -214,7 +214,7 @@ class TestLock:
         """A process that was stopped while it wrote does not stop the others for ever."""
         with FileLock(str(tmp_path / "beakerish" / f"{digit_of('k')}.lock"), patience=1):
             store = FileStore(tmp_path, clock=clock, patience=0.01)
-            with pytest.raises(StoreUnavailable, match=r"a lock of the file store for 0\.01 s"):
+            with pytest.raises(StoreUnavailable, match=r"a lock of the store for 0\.01 s"):
                 store.set("k", stamped(), None)
         store.set("k", stamped(), None)
         assert store.load("k")

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from beaker import crypto
 
 from .beaker_only import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS
+from .file_url import FILE_URL, file_path
 from .options import DATABASES, RegionSettings, SessionSettings
 from .sentences import listed
-from .store_types import has_own_store, missing_library
+from .store_types import BEAKER_TYPES, has_own_store, missing_library
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +33,7 @@ def missing_requirements(settings: StoreSettings) -> list[str]:
     if "namespace_class" in getattr(settings, "given", ()):
         return []
     problems = list(_missing_options(settings))
+    problems.extend(_not_a_file(settings))
     problems.extend(_missing_client(settings))
     if isinstance(settings, SessionSettings) and settings.format == "beaker":
         problems.extend(_missing_for_encryption(settings))
@@ -53,14 +55,20 @@ def _missing_options(settings: StoreSettings) -> Iterator[str]:
 
 
 def _instead(settings: StoreSettings, option: Option) -> tuple[str, ...]:
-    """Give the options of Beaker's which together stand in for this one."""
-    return option.instead.get(str(settings.type), ()) if _is_beakers(settings) else ()
+    """Give the options which together stand in for this one; Beaker's do so for Beaker only."""
+    others = option.instead.get(str(settings.type), ())
+    return others if _is_beakers(settings) or settings.type not in BEAKER_TYPES else ()
 
 
 def _needs(settings: StoreSettings, name: str, instead: tuple[str, ...]) -> str:
     prefix = _prefix(settings)
     others = listed([prefix + other for other in instead], "and")
     return f"{prefix}type = {settings.type} needs {prefix}{name}{', or ' * bool(others)}{others}."
+
+
+def _not_a_file(settings: StoreSettings) -> Iterator[str]:
+    if settings.type == "sqlite" and settings.url is not None and file_path(settings.url) is None:
+        yield f"{_prefix(settings)}url names no file, as type = sqlite needs it: use {FILE_URL}."
 
 
 def _value(settings: StoreSettings, name: str) -> Any:

@@ -23,6 +23,7 @@ ENTRY_POINTS = "pyramid_beakerish.stores"
 OWN_STORES = {
     "file": "pyramid_beakerish.stores.file:FileStore",
     "memory": "pyramid_beakerish.stores.memory:MemoryStore",
+    "sqlite": "pyramid_beakerish.stores.sqlite:SqliteStore",
 }
 
 

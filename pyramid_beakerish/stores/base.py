@@ -48,6 +48,16 @@ def new_write_id() -> bytes:
     return next(_write_ids.numbers).to_bytes(WRITE_ID_SIZE, "big")
 
 
+def encode_key(key: str) -> bytes:
+    """Spell any string as bytes, unpaired surrogates too."""
+    return key.encode("utf-8", "surrogatepass")
+
+
+def decode_key(encoded: bytes) -> str:
+    """Give the string that `encode_key` has spelt."""
+    return encoded.decode("utf-8", "surrogatepass")
+
+
 class Store(ABC):
     """A dictionary of bytes under string keys, with expiry and compare-and-swap.
 
