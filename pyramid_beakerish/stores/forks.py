@@ -77,6 +77,4 @@ def _renew_all() -> None:
 
 
 with contextlib.suppress(AttributeError):  # where there is no fork there is no such function
-    os.register_at_fork(
-        before=_stop_all, after_in_parent=_resume_all, after_in_child=_renew_all
-    )
+    os.register_at_fork(before=_stop_all, after_in_parent=_resume_all, after_in_child=_renew_all)

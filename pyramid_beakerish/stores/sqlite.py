@@ -30,8 +30,8 @@ FILE = "sqlite.db"
 # columns lets who looks for expired entries pass over the value. A table WITHOUT ROWID would keep
 # values between the keys: a load of one of 20,000 entries of 3 kB takes 5 us then, and not 3.7.
 SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS beakerish_store"
-    " (key BLOB PRIMARY KEY NOT NULL, expires REAL NOT NULL, value BLOB NOT NULL)",
+    """CREATE TABLE IF NOT EXISTS beakerish_store
+    (key BLOB PRIMARY KEY NOT NULL, expires REAL NOT NULL, value BLOB NOT NULL)""",
     "CREATE INDEX IF NOT EXISTS beakerish_store_expires ON beakerish_store (expires)",
 )
 
