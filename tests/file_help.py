@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pyramid_beakerish.testing.stores import stamped
@@ -26,6 +26,15 @@ def fill(store, prefix, count, ttl=None):
     """Store so many entries."""
     for number in range(count):
         store.set(f"{prefix}{number}", stamped(), ttl)
+
+
+def open_files():
+    """Name the files that this process has open."""
+    names = []
+    for descriptor in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # the one that listed them
+            names.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+    return names
 
 
 @contextmanager
