@@ -13,6 +13,7 @@ import threading
 import pytest
 
 from pyramid_beakerish.errors import StoreUnavailable
+from pyramid_beakerish.stores.base import new_write_id
 from pyramid_beakerish.stores.sqlite import SqliteStore
 from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.stores import count_up, exit_with, stamped
@@ -170,6 +171,20 @@ class TestForks:
         assert any("entries.db" in name for name in open_files())
         assert wait_for(start_child(look)) == 0
         assert store.load("k")
+
+    @forks
+    def test_write_ids(self, store, fork):
+        """Children that use a store number their writes each in a way of their own."""
+        told, tells = os.pipe()
+
+        def tell_next():
+            store.load("k")
+            os.write(tells, new_write_id())
+
+        children = [start(fork, tell_next) for _ in range(3)]
+        assert [wait_for(child) for child in children] == [0] * 3
+        ids = os.read(told, 100)
+        assert len({ids[:8], ids[8:16], ids[16:24], new_write_id()}) == 4
 
     @forks
     def test_the_parent_leaves_first(self, store, path, clock, fork):
