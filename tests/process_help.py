@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+import warnings
 
 from pyramid_beakerish.testing.stores import exit_with
 
@@ -12,9 +13,12 @@ from pyramid_beakerish.testing.stores import exit_with
 LONGEST_LIFE = 60
 
 
-def start_child(work):
+def start_child(work, fork=os.fork):
     """Call the function in a child process; give its id."""
-    child = os.fork()
+    with warnings.catch_warnings():
+        # Python 3.12 warns of forks while there are other threads.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = fork()
     if child == 0:
         signal.alarm(LONGEST_LIFE)
         exit_with(work)

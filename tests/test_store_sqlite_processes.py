@@ -16,9 +16,9 @@ from pyramid_beakerish.errors import StoreUnavailable
 from pyramid_beakerish.stores.base import new_write_id
 from pyramid_beakerish.stores.sqlite import SqliteStore
 from pyramid_beakerish.testing import FrozenClock
-from pyramid_beakerish.testing.stores import count_up, exit_with, stamped
+from pyramid_beakerish.testing.stores import count_up, stamped
 from tests.file_help import fill, open_files
-from tests.process_help import LONGEST_LIFE, kill_after, start_child, wait_for
+from tests.process_help import kill_after, start_child, wait_for
 
 #: Seconds for which a test waits for somebody at most.
 LONG = 20
@@ -30,15 +30,6 @@ def fork_in_c():
 
 
 forks = pytest.mark.parametrize("fork", [os.fork, fork_in_c], ids=["os.fork", "fork in C"])
-
-
-def start(fork, work):
-    """Call the function in a child that such a fork makes; give its id."""
-    child = fork()
-    if child == 0:
-        signal.alarm(LONGEST_LIFE)
-        exit_with(work)
-    return child
 
 
 def read_line(pipe):
@@ -147,7 +138,7 @@ class TestForks:
     def test_before_the_first_use(self, store, fork):
         """A store that was made before a fork serves both sides."""
         store.prepare()
-        child = start(fork, lambda: fill(store, "child", 5))
+        child = start_child(lambda: fill(store, "child", 5), fork)
         fill(store, "parent", 5)
         assert wait_for(child) == 0
         assert len(list(store.keys(""))) == 10
@@ -156,7 +147,7 @@ class TestForks:
     def test_after_the_first_use(self, store, fork):
         """A store that was used before a fork serves parent and children, which are many."""
         store.set("count", stamped(b"0"), None)
-        children = [start(fork, lambda: count_up(store, "count", 30)) for _ in range(3)]
+        children = [start_child(lambda: count_up(store, "count", 30), fork) for _ in range(3)]
         count_up(store, "count", 30)
         assert [wait_for(child) for child in children] == [0] * 3
         assert store.load("count")[0][8:] == b"120"
@@ -181,7 +172,7 @@ class TestForks:
             store.load("k")
             os.write(tells, new_write_id())
 
-        children = [start(fork, tell_next) for _ in range(3)]
+        children = [start_child(tell_next, fork) for _ in range(3)]
         assert [wait_for(child) for child in children] == [0] * 3
         ids = os.read(told, 100)
         assert len({ids[:8], ids[8:16], ids[16:24], new_write_id()}) == 4
@@ -200,7 +191,7 @@ class TestForks:
             store.set("second", stamped(), None)
             os.kill(os.getpid(), signal.SIGKILL)
 
-        child = start(fork, child_work)
+        child = start_child(child_work, fork)
         assert read_line(told) == b"1"
         store.close()
         assert path.with_name("entries.db-wal").exists()
