@@ -445,6 +445,15 @@ def test_stores_of_other_packages(install):
         ({"type": "sqlite", "data_dir": "/x"}, []),
         ({"type": "sqlite", "url": "sqlite:////x/y.db"}, []),
         (
+            {"type": "sqlite", "url": object()},
+            [
+                (
+                    "session.url names no file, as type = sqlite needs it: "
+                    "use a path or sqlite:/// and a path."
+                )
+            ],
+        ),
+        (
             {"type": "sqlite", "url": "redis://:secret@host"},
             [
                 (
