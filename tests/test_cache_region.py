@@ -31,12 +31,13 @@ def clock():
     return Clock()
 
 
-@pytest.fixture(params=["memory", "file", "store"])
+@pytest.fixture(params=["memory", "file", "sqlite", "store"])
 def region(request, clock, tmp_path):
     """A region of each kind."""
     options = {
         "memory": {"type": "memory"},
         "file": {"type": "file", "data_dir": str(tmp_path)},
+        "sqlite": {"type": "sqlite", "data_dir": str(tmp_path)},
         "store": {"type": MemoryStore(clock)},
     }[request.param]
     return make_regions(clock, r=options)["r"]

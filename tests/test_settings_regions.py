@@ -227,7 +227,7 @@ def test_types_of_other_packages(odd_type):
         ),
         (
             {"cache.regions": "a", "cache.fsync": "true"},
-            "cache.fsync has no effect: only type = file reads it.",
+            "cache.fsync has no effect: only type = file or sqlite reads it.",
         ),
         (
             {"cache.regions": "a", "cache.log_file": "x"},
@@ -279,6 +279,9 @@ def test_requirements():
         read_settings(settings)
     assert caught.value.problems == (sentence,)
     assert missing_requirements(read_region_settings(settings)[0]["a"]) == [sentence]
+    assert problems({"cache.regions": "a", "cache.type": "sqlite"}) == [
+        "cache.a.type = sqlite needs cache.a.url, or cache.a.data_dir."
+    ]
 
 
 def test_requirements_of_beakers_types(monkeypatch):

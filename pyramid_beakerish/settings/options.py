@@ -43,27 +43,27 @@ class StoreSettings:
     url: str | Any | None = option(
         convert.text_or_object,
         None,
-        "Where the server or database is, or a client object where the type takes one.",
+        "Where the server, database or file is, or a client object where the type takes one.",
         secret=True,
-        needed_by=("ext:redis", "ext:mongodb", *MEMCACHED, *DATABASES),
-        instead=dict.fromkeys(DATABASES, ("sa.url",)),
+        needed_by=("ext:redis", "ext:mongodb", *MEMCACHED, *DATABASES, "sqlite"),
+        instead={**dict.fromkeys(DATABASES, ("sa.url",)), "sqlite": ("data_dir",)},
     )
     data_dir: str | None = option(
         convert.text,
         None,
         "The folder that holds the data, and lock files where lock_dir is not given.",
-        own_types=("file",),
+        own_types=("file", "sqlite"),
         needed_by=("file", "dbm"),
         instead={"file": ("file_dir", "lock_dir"), "dbm": ("dbm_dir", "lock_dir")},
     )
     lock_dir: str | None = option(
-        convert.text, None, "The folder that holds lock files.", own_types=("file",)
+        convert.text, None, "The folder that holds lock files.", own_types=("file", "sqlite")
     )
     fsync: bool = option(
         convert.boolean,
         False,
         "Whether each write waits for the disk, so that a power cut loses nothing.",
-        types=("file",),
+        types=("file", "sqlite"),
         obeyed_by="beakerish",
     )
     max_entries: int = option(

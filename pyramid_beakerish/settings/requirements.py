@@ -9,15 +9,23 @@ from beaker import crypto
 from .addresses import read_addresses
 from .beaker_only import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS
 from .convert import RefusedError
+from .file_url import read_file_url
 from .options import DATABASES, MEMCACHED, RegionSettings, SessionSettings
 from .sentences import listed
-from .store_types import has_own_store, missing_extra, missing_library
+from .store_types import BEAKER_TYPES, has_own_store, missing_extra, missing_library
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from .option import Option
     from .options import StoreSettings
+
+
+#: What reads the url of a type, or refuses it.
+URLS: dict[str, Callable[[Any], object]] = {
+    "sqlite": read_file_url,
+    **dict.fromkeys(MEMCACHED, read_addresses),
+}
 
 
 def missing_requirements(settings: StoreSettings) -> list[str]:
@@ -54,8 +62,9 @@ def _missing_options(settings: StoreSettings) -> Iterator[str]:
 
 
 def _instead(settings: StoreSettings, option: Option) -> tuple[str, ...]:
-    """Give the options of Beaker's which together stand in for this one."""
-    return option.instead.get(str(settings.type), ()) if _is_beakers(settings) else ()
+    """Give the options which together stand in for this one; Beaker's do so for Beaker only."""
+    others = option.instead.get(str(settings.type), ())
+    return others if _is_beakers(settings) or settings.type not in BEAKER_TYPES else ()
 
 
 def _needs(settings: StoreSettings, name: str, instead: tuple[str, ...]) -> str:
@@ -74,10 +83,11 @@ def _value(settings: StoreSettings, name: str) -> Any:
 
 
 def _wrong_url(settings: StoreSettings) -> Iterator[str]:
-    if settings.type not in MEMCACHED or _is_beakers(settings) or settings.url is None:
+    read_url = URLS.get(str(settings.type))
+    if read_url is None or settings.url is None or _is_beakers(settings):
         return
     try:
-        read_addresses(settings.url)
+        read_url(settings.url)
     except RefusedError as refusal:
         yield f"{_prefix(settings)}url {refusal}"
 

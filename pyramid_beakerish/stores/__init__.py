@@ -25,6 +25,7 @@ OWN_STORES = {
     "file": "pyramid_beakerish.stores.file:FileStore",
     "memcached": "pyramid_beakerish.stores.memcached:MemcachedStore",
     "memory": "pyramid_beakerish.stores.memory:MemoryStore",
+    "sqlite": "pyramid_beakerish.stores.sqlite:SqliteStore",
 }
 
 
