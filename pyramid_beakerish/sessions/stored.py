@@ -16,6 +16,7 @@ from .records import NoRecord
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..settings import SessionSettings
     from ..stores.lease import Lease
     from .manager import SessionManager
     from .record import Record
@@ -36,7 +37,7 @@ class StoredMapping(EncodedMapping):
     def __init__(self, manager: SessionManager, header: str | None) -> None:
         EncodedMapping.__init__(self, manager.serializer, manager.rotate_on)
         self._manager = manager
-        self._settings = manager.settings
+        self._settings: SessionSettings = manager.settings
         self._header = header
         self._record: Record | None = None  # the record that is stored
         self._token: Any = None  # to change it with, until something has been stored

@@ -9,7 +9,7 @@ from beaker import crypto
 from .beaker_only import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS
 from .options import DATABASES, RegionSettings, SessionSettings
 from .sentences import listed
-from .store_types import has_own_store, missing_library
+from .store_types import has_own_store, missing_library, runs_on_beaker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,6 +82,9 @@ def _missing_client(settings: StoreSettings) -> Iterator[str]:
 
 
 def _is_beakers(settings: StoreSettings) -> bool:
+    """Tell whether a back end of Beaker's keeps the bytes, whoever uses it."""
+    if runs_on_beaker(settings.type):
+        return True
     if isinstance(settings, SessionSettings):
         return settings.format == "beaker"
     return not has_own_store(settings.type)
