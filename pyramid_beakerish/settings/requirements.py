@@ -54,7 +54,8 @@ def _missing_options(settings: StoreSettings) -> Iterator[str]:
 
 def _instead(settings: StoreSettings, option: Option) -> tuple[str, ...]:
     """Give the options of Beaker's which together stand in for this one."""
-    return option.instead.get(str(settings.type), ()) if _is_beakers(settings) else ()
+    instead = option.instead.get(str(settings.type), ())
+    return instead if instead and _is_beakers(settings) else ()
 
 
 def _needs(settings: StoreSettings, name: str, instead: tuple[str, ...]) -> str:
