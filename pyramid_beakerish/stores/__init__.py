@@ -38,8 +38,7 @@ BEAKERS_NAMES = frozenset({"database", "google", "memcached", "sqla"})
 
 def known_types() -> frozenset[str]:
     """Name the types that have a store here or in an installed package; none is imported."""
-    registered = {entry.name for entry in entry_points(group=ENTRY_POINTS)}
-    return frozenset(OWN_STORES) | registered | other_backends()
+    return frozenset(OWN_STORES) | _registered_here() | other_backends()
 
 
 def other_backends() -> frozenset[str]:
@@ -47,7 +46,11 @@ def other_backends() -> frozenset[str]:
     found = entry_points(group=BEAKER_ENTRY_POINTS)
     # Ours are stores of this package, for Beaker's use: see for_beaker.py.
     others = {entry.name for entry in found if not entry.value.startswith("pyramid_beakerish.")}
-    return frozenset(others) - BEAKERS_NAMES - frozenset(OWN_STORES)
+    return frozenset(others) - BEAKERS_NAMES - frozenset(OWN_STORES) - _registered_here()
+
+
+def _registered_here() -> frozenset[str]:
+    return frozenset(entry_points(group=ENTRY_POINTS).names)
 
 
 def runs_on_beaker(name: object) -> bool:
