@@ -81,7 +81,7 @@ def store(tmp_path, clock):
 
 class TestSettings:
     def test_known(self):
-        """A back end that is registered with Beaker is a type of ours, Beaker's own ones are not."""
+        """What others register with Beaker is a type of ours; its own classes there are not."""
         assert {"closet", "dbm", "ext:mongodb", "ext:rediscluster"} <= known_types()
         assert "google" not in known_types()
         assert runs_on_beaker("closet")
@@ -123,7 +123,7 @@ class TestSettings:
         settings = {"session.type": "closet", "session.secret": "s" * 40}
         config = Configurator(settings=settings)
         config.include("pyramid_beakerish")
-        with pytest.raises(ConfigurationExecutionError, match="refuses its options: .*'closet'"):
+        with pytest.raises(ConfigurationExecutionError, match=r"refuses its options: .*'closet'"):
             config.make_wsgi_app()
 
     def test_an_option_that_it_refuses(self):
@@ -242,12 +242,12 @@ class TestFailures:
     def test_locks_are_given_back(self, clock):
         """A failure in the middle of a write leaves no lock behind."""
 
-        class FailsOnce(ClosetNamespaceManager):
-            failed = []
+        failed = []
 
+        class FailsOnce(ClosetNamespaceManager):
             def __setitem__(self, key, value):
-                if not self.failed:
-                    self.failed.append(key)
+                if not failed:
+                    failed.append(key)
                     raise OSError(28, "No space left on device")
                 super().__setitem__(key, value)
 

@@ -34,7 +34,9 @@ class RedisClusterNode(RedisServer):
     def command(self):
         """Run in the foreground, with a file of the cluster's own."""
         options = {"enabled": "yes", "port": self._bus, "config-file": self.folder / "nodes.conf"}
-        words = [str(word) for name, value in options.items() for word in (f"--cluster-{name}", value)]
+        words = [
+            str(word) for name, value in options.items() for word in (f"--cluster-{name}", value)
+        ]
         return [*super().command(), *words]
 
     def start(self):
@@ -166,5 +168,5 @@ def test_mongodb_cannot_be_used_once_it_is_locked(mongo, mongo_client, ttl):
 def test_mongodb_without_a_url():
     """What the manager needs and lacks is a mistake in the settings."""
     store = open_store(store_settings(type="ext:mongodb"), FrozenClock())
-    with pytest.raises(SettingsError, match="MongoNamespace refuses its options: .*'url'"):
+    with pytest.raises(SettingsError, match=r"MongoNamespace refuses its options: .*'url'"):
         store.prepare()

@@ -200,7 +200,7 @@ class TestFiles:
 
 class TestFailures:
     def test_an_error_of_the_system(self, fragile, module):
-        """What the system refuses is `StoreUnavailable`, to each method, and ends with its cause."""
+        """What the system refuses is `StoreUnavailable`, to each method, and ends by itself."""
         fragile.set("k", stamped(), None)
         module.error = OSError(28, "No space left on device", "/a/path/with/k")
         for work in (

@@ -72,8 +72,7 @@ class MongoStore(BeakerStore):
     @translating_errors
     def sweep(self) -> int:
         """Remove what has expired and tell how much."""
-        removed: int = self._open(PREFIX).remove_expired()
-        return removed
+        return int(self._open(PREFIX).remove_expired())
 
 
 def _found(value: Any, key: str) -> Any:
