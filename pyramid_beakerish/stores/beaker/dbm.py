@@ -85,8 +85,9 @@ class DbmStore(BeakerStore):
 
     The files are in the folder ``beakerish/dbm`` of ``folder``, readable by this user only;
     the files that lock are in the folder ``beakerish`` of ``lock_dir``. ``dbmmodule`` opens
-    them (as in Beaker dbm.gnu, or dbm.dumb where there is none). A process that is killed while it writes may cost the entry that it was
-    writing: the modules for dbm files overwrite in place.
+    them: if it is not given, dbm.gnu, or dbm.dumb where there is none, as in Beaker. A process
+    that is killed while it writes may cost the entry that it was writing: the modules for dbm
+    files overwrite in place. ``clock`` and ``patience`` are those of `BeakerStore`.
     """
 
     prefix = ""
