@@ -16,10 +16,14 @@ if TYPE_CHECKING:
     from .options import RegionSettings, SessionSettings, StoreSettings
 
 
+#: What Beaker calls the types that have a shorter name here.
+BEAKERS_NAMES = {"redis": "ext:redis"}
+
+
 def backend_options(values: Mapping[str, Any], table: dict[str, Option]) -> dict[str, Any]:
     """Give those of the given options that the table knows and a backend reads."""
     known = ((name, find_option(table, name)) for name in values)
-    return {name: values[name] for name, option in known if option and option.obeyed_by == "both"}
+    return {name: values[name] for name, option in known if option and option.obeyed_by != "nobody"}
 
 
 def own_data_dir(values: Mapping[str, Any]) -> str | None:
@@ -62,7 +66,7 @@ def beaker_region_options(region: RegionSettings) -> dict[str, Any]:
         "expire": _whole_seconds(region.expire),
         "enabled": region.enabled,
         "key_length": region.key_length,
-        "type": region.type,
+        "type": BEAKERS_NAMES.get(str(region.type), region.type),
         "url": region.url,
         **_backend_for_beaker(region),
     }
@@ -89,7 +93,9 @@ def _whole_seconds(seconds: float | None) -> int | None:
 
 
 def _backend_for_beaker(settings: StoreSettings) -> dict[str, Any]:
-    options = dict(settings.backend)
+    options = {
+        name: value for name, value in settings.backend.items() if not name.startswith("redis.")
+    }
     if "timeout" in options:
         options["timeout"] = _whole_seconds(options["timeout"])
     if settings.type in DATABASES:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 #: Beaker's types that open a SQL database by a URL.
 DATABASES = ("ext:database", "database")
 MEMCACHED = ("ext:memcached", "memcached")
+REDIS = ("ext:redis", "redis")
+#: What leads to a server as a URL does.
+REDIS_SERVERS = ("redis.sentinels", "redis.startup_nodes", "redis.client_factory")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -45,8 +48,9 @@ class StoreSettings:
         None,
         "Where the server or database is, or a client object where the type takes one.",
         secret=True,
-        needed_by=("ext:redis", "ext:mongodb", *MEMCACHED, *DATABASES),
+        needed_by=(*REDIS, "ext:mongodb", *MEMCACHED, *DATABASES),
         instead=dict.fromkeys(DATABASES, ("sa.url",)),
+        alternatives=dict.fromkeys(REDIS, REDIS_SERVERS),
     )
     data_dir: str | None = option(
         convert.text,

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from beaker import crypto
 
+from pyramid_beakerish.errors import SettingsError
+
 from .beaker_only import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS
 from .options import DATABASES, RegionSettings, SessionSettings
 from .sentences import listed
-from .store_types import has_own_store, missing_library
+from .store_types import has_own_store, missing_extra, missing_library
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,32 +37,41 @@ def missing_requirements(settings: StoreSettings) -> list[str]:
     problems.extend(_missing_client(settings))
     if isinstance(settings, SessionSettings) and settings.format == "beaker":
         problems.extend(_missing_for_encryption(settings))
-    return problems
+    return problems or _wrong_for_store(settings)
 
 
-def _prefix(settings: StoreSettings) -> str:
+def key_prefix(settings: StoreSettings) -> str:
+    """Give what stands before the names of options where these settings were written."""
     return f"cache.{settings.name}." if isinstance(settings, RegionSettings) else "session."
 
 
 def _missing_options(settings: StoreSettings) -> Iterator[str]:
     options = ALL_REGION_OPTIONS if isinstance(settings, RegionSettings) else ALL_SESSION_OPTIONS
     for name, option in options.items():
-        instead = _instead(settings, option)
         if settings.type not in option.needed_by or _value(settings, name) is not None:
             continue
-        if not instead or any(_value(settings, other) is None for other in instead):
-            yield _needs(settings, name, instead)
+        together, single = _instead(settings, option)
+        if together and all(_value(settings, other) is not None for other in together):
+            continue
+        if all(_value(settings, other) is None for other in single):
+            yield _needs(settings, name, together, single)
 
 
-def _instead(settings: StoreSettings, option: Option) -> tuple[str, ...]:
-    """Give the options of Beaker's which together stand in for this one."""
-    return option.instead.get(str(settings.type), ()) if _is_beakers(settings) else ()
+def _instead(settings: StoreSettings, option: Option) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Give the options which together stand in for this one, and those of which each does."""
+    kind = str(settings.type)
+    if _is_beakers(settings):
+        return option.instead.get(kind, ()), ()
+    return (), option.alternatives.get(kind, ())
 
 
-def _needs(settings: StoreSettings, name: str, instead: tuple[str, ...]) -> str:
-    prefix = _prefix(settings)
-    others = listed([prefix + other for other in instead], "and")
-    return f"{prefix}type = {settings.type} needs {prefix}{name}{', or ' * bool(others)}{others}."
+def _needs(
+    settings: StoreSettings, name: str, together: tuple[str, ...], single: tuple[str, ...]
+) -> str:
+    prefix = key_prefix(settings)
+    wanted = listed([prefix + one for one in (name, *single)])
+    others = listed([prefix + other for other in together], "and")
+    return f"{prefix}type = {settings.type} needs {wanted}{', or ' * bool(others)}{others}."
 
 
 def _value(settings: StoreSettings, name: str) -> Any:
@@ -73,12 +84,29 @@ def _value(settings: StoreSettings, name: str) -> Any:
 
 
 def _missing_client(settings: StoreSettings) -> Iterator[str]:
-    if not isinstance(settings.type, str) or not _is_beakers(settings):
+    if not isinstance(settings.type, str):
+        return
+    if not _is_beakers(settings):
+        extra = missing_extra(settings.type)
+        if extra:
+            yield f"{key_prefix(settings)}type = {settings.type} needs {extra}: install it."
         return
     chosen = settings.backend.get("memcache_module", "auto")
     libraries = missing_library(settings.type, None if chosen == "auto" else chosen)
     if libraries:
-        yield f"{_prefix(settings)}type = {settings.type} needs {libraries}: install it."
+        yield f"{key_prefix(settings)}type = {settings.type} needs {libraries}: install it."
+
+
+def _wrong_for_store(settings: StoreSettings) -> list[str]:
+    """Give what the store itself finds wrong with its options: making one contacts nothing."""
+    from pyramid_beakerish.stores import open_store
+
+    if isinstance(settings.type, str) and not _is_beakers(settings):
+        try:
+            open_store(settings).close()
+        except SettingsError as error:
+            return list(error.problems)
+    return []
 
 
 def _is_beakers(settings: StoreSettings) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 
+from .options import REDIS
+
 #: Beaker's types, each with the client libraries of which it needs one.
 BEAKER_TYPES: dict[str, tuple[str, ...]] = {
     "memory": (),
@@ -25,6 +27,9 @@ BEAKER_TYPES: dict[str, tuple[str, ...]] = {
 
 #: The Datastore API that Beaker calls ended with Python 2 on App Engine.
 WITHOUT_SERVICE = frozenset({"ext:google", "google"})
+
+#: Our own types that need a client library, each with its module and the extra that brings it.
+OWN_LIBRARIES = dict.fromkeys(REDIS, ("redis", "redis"))
 
 #: Types whose unknown options Beaker hands on to the client library.
 PASSING_ON = frozenset({"ext:rediscluster"})
@@ -69,6 +74,14 @@ def all_types() -> frozenset[str]:
 def _registered_with_beaker() -> frozenset[str]:
     registered = frozenset(entry_points(group="beaker.backends").names)
     return registered - WITHOUT_SERVICE
+
+
+def missing_extra(type_name: str) -> str | None:
+    """Give the requirement that brings our store its client library, if that is not installed."""
+    if type_name not in OWN_LIBRARIES:
+        return None
+    library, extra = OWN_LIBRARIES[type_name]
+    return None if find_spec(library) else f"pyramid_beakerish[{extra}]"
 
 
 def missing_library(type_name: str, chosen: str | None = None) -> str | None:

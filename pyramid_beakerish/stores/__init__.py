@@ -21,8 +21,10 @@ ENTRY_POINTS = "pyramid_beakerish.stores"
 
 #: Imported when first used, so that a client library which is not installed costs nothing.
 OWN_STORES = {
+    "ext:redis": "pyramid_beakerish.stores.redis:RedisStore",
     "file": "pyramid_beakerish.stores.file:FileStore",
     "memory": "pyramid_beakerish.stores.memory:MemoryStore",
+    "redis": "pyramid_beakerish.stores.redis:RedisStore",
 }
 
 
