@@ -15,8 +15,8 @@ class Proxy:
     """Passes bytes on to a port of this host, both ways; use it as a context manager.
 
     ``cut_after`` is how many bytes of the answers a connection may carry before it is reset,
-    ``None`` for any number; it is looked at for each piece that arrives. ``requests`` are the
-    pieces that clients have sent.
+    ``None`` for any number; it is looked at for each piece that arrives. With ``cut_next`` the
+    next answer is lost, and no other. ``requests`` are the pieces that clients have sent.
     """
 
     def __init__(self, port):
@@ -25,6 +25,7 @@ class Proxy:
         self._sockets = [self._listener]
         self.port = self._listener.getsockname()[1]
         self.cut_after = None
+        self.cut_next = False
         self.requests = []
 
     def __enter__(self):
@@ -63,6 +64,9 @@ class Proxy:
         carried = 0
         with contextlib.suppress(OSError):
             while piece := server.recv(65536):
+                if self.cut_next:
+                    self.cut_next = False
+                    break
                 if self.cut_after is not None and carried + len(piece) > self.cut_after:
                     client.sendall(piece[: max(0, self.cut_after - carried)])
                     break

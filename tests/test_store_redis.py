@@ -197,9 +197,8 @@ class TestAnswers:
 
     def test_a_command_that_is_not_there(self):
         """An answer that quotes the command is not told on, as it quotes keys and contents."""
-        with own(WithoutDelete) as server:
-            with pytest.raises(StoreError) as caught:
-                RedisStore(server.url).delete("secret-key")
+        with own(WithoutDelete) as server, pytest.raises(StoreError) as caught:
+            RedisStore(server.url).delete("secret-key")
         assert str(caught.value) == "the Redis server refused a command (ResponseError)"
         assert caught.value.__cause__ is None
 

@@ -172,6 +172,10 @@ class ClusterRedisServer(_Node):
         super().start()
         if first:
             self._join()
+        self.wait_until_ok()
+
+    def wait_until_ok(self) -> None:
+        """Wait until all nodes find that all slots are served."""
         until(lambda: all(node.client().cluster("info")["cluster_state"] == "ok" for node in self))
 
     def __iter__(self):

@@ -29,8 +29,8 @@ SCANNED_AT_ONCE = b"1000"
 class Connections(Server):
     """Keeps connections to one server, lets each thread have one, and makes new ones.
 
-    ``make`` gives a connection that is not connected yet; it has ``connect_timeout`` seconds to
-    look up the server, connect and log in.
+    ``make`` finds the server and gives a connection that is not connected yet. There are
+    ``connect_timeout`` seconds for that, to connect and to log in.
     """
 
     def __init__(
@@ -105,8 +105,11 @@ class Connections(Server):
         self._pid = os.getpid()  # last: another thread that sees it must see the new deque
 
     def _connect(self) -> AbstractConnection:
+        return within(self._connect_timeout, self._made_and_connected)
+
+    def _made_and_connected(self) -> AbstractConnection:
         connection = self._make()
-        within(self._connect_timeout, connection.connect)
+        connection.connect()
         return connection
 
     def _exchange(

@@ -11,12 +11,7 @@ from redis.backoff import NoBackoff
 from redis.cluster import REDIS_ALLOWED_KEYS, ClusterNode
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection, parse_url
 from redis.retry import Retry
-from redis.sentinel import (
-    Sentinel,
-    SentinelConnectionPool,
-    SentinelManagedConnection,
-    SentinelManagedSSLConnection,
-)
+from redis.sentinel import Sentinel
 
 from pyramid_beakerish.errors import SettingsError
 from pyramid_beakerish.settings import convert
@@ -102,22 +97,21 @@ def _parse(url: str | None, given: Given) -> dict[str, Any] | None:
 
 def _open_one(parsed: dict[str, Any], given: Given) -> Server:
     connection_class = parsed.pop("connection_class", Connection)
-    return _connections(connection_class, _options(connection_class, parsed, given), given)
-
-
-def _connections(kind: type, options: dict[str, Any], given: Given) -> Server:
-    make = partial(kind, **options)
-    try:
-        make()
-    except (RedisError, TypeError, ValueError) as error:
-        given.mistakes.append(f"{given.key('*')}: redis-py refuses these options: {error}")
-    return Connections(make, options.get("socket_connect_timeout"))
+    options = _options(connection_class, parsed, given)
+    return Connections(partial(connection_class, **options), options["socket_connect_timeout"])
 
 
 def _options(connection_class: type, parsed: dict[str, Any], given: Given) -> dict[str, Any]:
+    """Give the options of connections; ``parsed`` are those of the URL, which win."""
     parameters = parameters_of(connection_class)
     defaults = {name: value for name, value in DEFAULTS.items() if name in parameters}
-    return {**defaults, **given.read(parameters, parsed), **parsed}
+    options = {**defaults, **given.read(parameters, parsed), **parsed}
+    if not given.mistakes:
+        try:
+            connection_class(**options)
+        except (RedisError, TypeError, ValueError) as error:
+            given.mistakes.append(f"{given.key('*')} is refused by redis-py: {error}")
+    return options
 
 
 def _open_sentinel(
@@ -130,12 +124,19 @@ def _open_sentinel(
         "sentinels",
         "tell the server's host, so that the url must not: use redis://user:password@/0",
     )
-    managed = SentinelManagedSSLConnection if kind is SSLConnection else SentinelManagedConnection
     of_sentinels = _sentinel_options(kind, given)
-    options = _options(managed, parsed, given)
-    manager = Sentinel(sentinels, sentinel_kwargs=of_sentinels)
-    pool = SentinelConnectionPool(service, manager, connection_class=managed)
-    return _connections(managed, {**options, "connection_pool": pool}, given)
+    options = _options(kind, parsed, given)
+
+    def make() -> Any:
+        # Each connection asks anew, as a failover may be what made it necessary; and for itself, as
+        # threads that share a Sentinel of redis-py's disturb each other: it reorders its list.
+        manager = Sentinel(sentinels, sentinel_kwargs=of_sentinels)
+        host, port = manager.discover_master(service)
+        for sentinel in manager.sentinels:
+            sentinel.close()
+        return kind(host=host, port=port, **options)
+
+    return Connections(make, options["socket_connect_timeout"])
 
 
 def _sentinel_options(kind: type, given: Given) -> dict[str, Any]:
@@ -158,6 +159,7 @@ def _open_cluster(
     of_connections = parameters_of(kind)
     known = {name: of_connections[name] for name in of_connections if name in REDIS_ALLOWED_KEYS}
     options = given.read({**known, **parameters_of(RedisCluster)}, parsed)
+    parsed.pop("db", None)
     if "host" in parsed:
         nodes = [(parsed.pop("host"), parsed.pop("port", PORT)), *nodes]
     given.refuse_if(not nodes, "cluster", "needs the host of a node in the url")
