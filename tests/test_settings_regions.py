@@ -289,8 +289,8 @@ def test_requirements():
 
 def test_requirements_of_beakers_types(monkeypatch):
     """A region of a type that only Beaker serves needs what Beaker's backend needs."""
-    monkeypatch.setitem(__import__("sys").modules, "redis", None)
-    assert problems({"cache.regions": "a", "cache.type": "ext:redis"}) == [
-        "cache.a.type = ext:redis needs cache.a.url.",
-        "cache.a.type = ext:redis needs redis: install it.",
+    monkeypatch.setitem(__import__("sys").modules, "pymongo", None)
+    assert problems({"cache.regions": "a", "cache.type": "ext:mongodb"}) == [
+        "cache.a.type = ext:mongodb needs cache.a.url.",
+        "cache.a.type = ext:mongodb needs pymongo: install it.",
     ]

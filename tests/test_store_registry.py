@@ -77,14 +77,14 @@ def test_unknown_type():
     with pytest.raises(SettingsError) as caught:
         open_store(StoreSettings(type="paper"))
     assert caught.value.problems == (
-        "type = paper is not the name of a store; these are: file, memory",
+        "type = paper is not the name of a store; these are: ext:redis, file, memory, redis",
     )
 
 
 def test_an_installed_store(installed):
     """A store of another package is found by its entry point."""
     installed("shelf", "pyramid_beakerish.stores.memory:MemoryStore")
-    assert known_types() == {"file", "memory", "shelf"}
+    assert known_types() == {"ext:redis", "file", "memory", "redis", "shelf"}
     assert isinstance(open_store(StoreSettings(type="shelf")), MemoryStore)
 
 

@@ -62,8 +62,10 @@ def _open(url: Any, given: Given) -> Server | None:
     nodes, sentinels = (given.take_addresses(*wanted) for wanted in ADDRESSES)
     is_cluster = given.take("cluster", convert.boolean) or bool(nodes)
     service = given.take("service_name", convert.text)
+    if url is None and not (nodes or sentinels or given.mistakes):
+        given.mistakes.append(f"{given.key_prefix}url is missing: it says where the server is.")
     parsed = _parse(url, given)
-    if parsed is None:
+    if given.mistakes:
         return None
     if is_cluster:
         given.refuse_if(bool(sentinels), "sentinels", "cannot go with redis.cluster")
@@ -77,7 +79,7 @@ def _open(url: Any, given: Given) -> Server | None:
 ADDRESSES = (("startup_nodes", PORT), ("sentinels", SENTINEL_PORT))
 
 
-def _parse(url: str | None, given: Given) -> dict[str, Any] | None:
+def _parse(url: str | None, given: Given) -> dict[str, Any]:
     """Give what a URL says, in redis-py's words."""
     if url is None:
         return {}
@@ -91,7 +93,7 @@ def _parse(url: str | None, given: Given) -> dict[str, Any] | None:
     except ValueError:
         schemes = ", ".join(f"{name}://" for name in SCHEMES)
         given.mistakes.append(f"{given.key_prefix}url is no URL of a Redis server: use {schemes}.")
-        return None
+        return {}
     return parsed
 
 

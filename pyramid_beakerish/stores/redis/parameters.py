@@ -31,6 +31,8 @@ REFUSED = {
     **dict.fromkeys(("read_from_replicas", "load_balancing_strategy"), NEWEST),
     **dict.fromkeys(("cache", "cache_config"), NEWEST),
 }
+#: What a URL says that no option may.
+ADDRESS = {"host", "port", "path"}
 #: Options that others read, before these are looked at.
 ELSEWHERE = ("client_factory", "cluster", "startup_nodes", "sentinels", "service_name")
 
@@ -126,14 +128,19 @@ class Given:
         self, parameters: Mapping[str, inspect.Parameter], parsed: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Give the options converted; ``parsed`` are those of the URL, which must exist as well."""
-        for name in [*self.options, *parsed]:
-            if name not in parameters and name not in parsed.keys() & {"host", "port", "path"}:
-                meant = near_miss(name, parameters)
-                suggestion = did_you_mean(meant and self.key(meant))
-                unknown = f"is no option of redis-py's connections.{suggestion}"
-                self.refuse(name, f"{REFUSED[name]}." if name in REFUSED else unknown)
+        for name in self.options.keys() - parameters.keys():
+            self.refuse(name, self._complaint(name, parameters))
+        for name in parsed.keys() - parameters.keys() - ADDRESS:
+            complaint = self._complaint(name, parameters)
+            self.mistakes.append(f"{self.key_prefix}url says {name}, which {complaint}")
         known = [name for name in self.options if name in parameters]
         return {name: self.take(name, converter_of(parameters[name])) for name in known}
+
+    def _complaint(self, name: str, parameters: Mapping[str, inspect.Parameter]) -> str:
+        if name in REFUSED:
+            return f"{REFUSED[name]}."
+        meant = near_miss(name, parameters)
+        return f"is no option of redis-py's connections.{did_you_mean(meant and self.key(meant))}"
 
 
 def _address(text: str, port: int) -> tuple[str, int]:
