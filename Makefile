@@ -40,6 +40,7 @@ docs: $(VENV)/docs.done
 
 bench: $(VENV)/test.done
 	$(BIN)/python -m benchmarks.core
+	$(BIN)/python -m benchmarks.redis_sessions
 
 clean:
 	rm -rf $(VENV) build data docs/_build .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache

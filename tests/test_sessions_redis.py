@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
+import pyramid_beaker
+import pytest
+from pyramid.config import Configurator
+from pyramid.response import Response
+from webtest import TestApp
+
+import pyramid_beakerish
 from pyramid_beakerish.stores.redis import RedisStore
 from pyramid_beakerish.testing import FrozenClock, SessionSuite
 from pyramid_beakerish.testing.site import Site
@@ -122,3 +129,38 @@ def test_a_server_that_takes_no_writes(client):
         clock.advance(3600)
         assert browser.use(lambda session: session["n"]) == 1
         assert browser.response.status_int == 200
+
+
+@pytest.mark.parametrize("theirs_first", [True, False])
+def test_beakers_own_sessions(client, theirs_first):
+    """Asked for by name, Beaker keeps its sessions there, and pyramid_beaker goes on with them."""
+    packages = [pyramid_beakerish, pyramid_beaker]
+    if theirs_first:
+        packages.reverse()
+    first, second = (in_beakers_format(package) for package in packages)
+    cookie = first.get("/").headers["Set-Cookie"].partition(";")[0]
+    assert second.get("/", headers={"Cookie": cookie}).text == "2"
+    assert first.get("/", headers={"Cookie": cookie}).text == "3"
+    assert all(name.startswith(b"beaker_cache:") for name in client.keys("*"))
+
+
+def in_beakers_format(package):
+    """Give an application with either package that counts its visits."""
+    settings = {"session.type": "ext:redis", "session.url": running(RedisServer).url}
+    settings |= {"session.secret": "only these tests sign with this one"}
+    if package is pyramid_beakerish:
+        settings["session.format"] = "beaker"
+    config = Configurator(settings=settings)
+    config.include(package)
+    config.add_route("count", "/")
+    config.add_view(count, route_name="count")
+    # Cookies are sent by hand.
+    return TestApp(
+        config.make_wsgi_app(), cookiejar=CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    )
+
+
+def count(request):
+    session = request.session
+    session["n"] = session.get("n", 0) + 1
+    return Response(str(session["n"]))

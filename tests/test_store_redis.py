@@ -98,7 +98,7 @@ class TestNames:
         """All that the store keeps has names of its own, beside those of Beaker."""
         store.set("a", stamped(), None)
         assert client.keys("*") == [b"beakerish:a"]
-        client.set("beaker:a", "Beaker's")
+        client.set("beaker_cache:a:a", "Beaker's")
         client.set("b", "somebody's")
         assert list(store.keys("")) == ["a"]
         assert store.load("b") is None

@@ -307,7 +307,10 @@ class TestBroken:
                 server.pause()
                 cut = threading.Timer(0.6, proxy.cut_all)
                 cut.start()
+                began = time.monotonic()
                 with unavailable():
                     METHODS[method](store)
+                # Another connection would be waited for, for half a second more.
+                assert time.monotonic() - began < 0.6 + 0.4
                 cut.join(30)
                 server.resume()

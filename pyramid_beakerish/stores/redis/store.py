@@ -11,7 +11,7 @@ from pyramid_beakerish.settings.convert import LONGEST
 from pyramid_beakerish.settings.requirements import key_prefix
 
 from ..base import WRITE_ID_SIZE, Entry, Store
-from .errors import FAILURES, AnswerLost, translated, translating_errors
+from .errors import AnswerLost, translating_errors
 from .options import open_server
 from .server import Script
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
-#: What Beaker stores begins with ``beaker:``.
+#: What Beaker stores begins with ``beaker_cache:``.
 PREFIX = b"beakerish:"
 
 #: Only an entry that is still there, and still the one that was read, is replaced.
@@ -114,18 +114,17 @@ class RedisStore(Store):
 
     def keys(self, prefix: str) -> Iterator[str]:
         """List the keys that begin with the prefix; the server examines all that it has."""
-        seen = set()
-        try:
-            for name in self._server.scan(GLOB.sub(rb"\\\1", named(prefix)) + b"*"):
-                if name not in seen:
-                    seen.add(name)
-                    yield name[len(PREFIX) :].decode("utf-8", "surrogatepass")
-        except FAILURES as error:
-            raise translated(error) from None
+        names = self._names(GLOB.sub(rb"\\\1", named(prefix)) + b"*")
+        return (name[len(PREFIX) :].decode("utf-8", "surrogatepass") for name in names)
 
     def close(self) -> None:
         """Close the connections that are idle; the store may be used again."""
         self._server.close()
+
+    @translating_errors
+    def _names(self, pattern: bytes) -> dict[bytes, None]:
+        # SCAN may give a name twice, while the server's table grows or shrinks.
+        return dict.fromkeys(self._server.scan(pattern))
 
     def _is_written(self, key: str, value: bytes, lost: AnswerLost) -> bool:
         """Tell that a write has happened of which no answer came; else nobody knows."""
