@@ -45,6 +45,7 @@ torture: $(VENV)/test.done
 bench: $(VENV)/test.done
 	$(BIN)/python -m benchmarks.core
 	$(BIN)/python -m benchmarks.memcached
+	$(BIN)/python -m benchmarks.redis_sessions
 
 clean:
 	rm -rf $(VENV) build data docs/_build .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache

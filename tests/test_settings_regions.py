@@ -276,14 +276,14 @@ def test_requirements():
     assert caught.value.problems == (sentence,)
     assert missing_requirements(read_region_settings(settings)[0]["a"]) == [sentence]
     assert problems({"cache.regions": "a", "cache.type": "sqlite"}) == [
-        "cache.a.type = sqlite needs cache.a.url, or cache.a.data_dir."
+        "cache.a.type = sqlite needs cache.a.url or cache.a.data_dir."
     ]
 
 
 def test_requirements_of_beakers_types(monkeypatch):
     """A region of a type that only Beaker serves needs what Beaker's backend needs."""
-    monkeypatch.setitem(__import__("sys").modules, "redis", None)
-    assert problems({"cache.regions": "a", "cache.type": "ext:redis"}) == [
-        "cache.a.type = ext:redis needs cache.a.url.",
-        "cache.a.type = ext:redis needs redis: install it.",
+    monkeypatch.setitem(__import__("sys").modules, "pymongo", None)
+    assert problems({"cache.regions": "a", "cache.type": "ext:mongodb"}) == [
+        "cache.a.type = ext:mongodb needs cache.a.url.",
+        "cache.a.type = ext:mongodb needs pymongo: install it.",
     ]

@@ -359,7 +359,7 @@ def test_store_object_under_beaker():
 
 TYPES = (
     "use cookie, database, dbm, ext:database, ext:memcached, ext:mongodb, ext:redis, "
-    "ext:rediscluster, ext:sqla, file, memcached, memory, sqla or sqlite."
+    "ext:rediscluster, ext:sqla, file, memcached, memory, redis, sqla or sqlite."
 )
 
 
@@ -367,7 +367,7 @@ TYPES = (
     ("value", "sentence"),
     [
         ("memry", f"'memry' is no type: {TYPES} Did you mean memory?"),
-        ("redis", f"'redis' is no type: {TYPES} Did you mean ext:redis?"),
+        ("rediss", f"'rediss' is no type: {TYPES} Did you mean redis?"),
         ("zzz", f"'zzz' is no type: {TYPES}"),
         (
             "ext:google",
@@ -432,7 +432,20 @@ def test_stores_of_other_packages(install):
             ["session.type = dbm needs session.data_dir, or session.dbm_dir and session.lock_dir."],
         ),
         ({"type": "cookie"}, ["session.type = cookie needs session.validate_key."]),
-        ({"type": "ext:redis"}, ["session.type = ext:redis needs session.url."]),
+        (
+            {"type": "ext:redis"},
+            [
+                (
+                    "session.type = ext:redis needs session.url, session.redis.sentinels, "
+                    "session.redis.startup_nodes or session.redis.client_factory."
+                )
+            ],
+        ),
+        (
+            {"type": "ext:redis", "format": "beaker"},
+            ["session.type = ext:redis needs session.url."],
+        ),
+        ({"type": "redis", "redis.startup_nodes": "localhost"}, []),
         ({"type": "ext:rediscluster"}, ["session.type = ext:rediscluster needs session.urls."]),
         (
             {"type": "ext:sqla"},
@@ -450,7 +463,7 @@ def test_stores_of_other_packages(install):
         ({"type": "ext:mongodb", "url": object()}, []),
         ({"type": "dbm", "dbm_dir": "/x", "lock_dir": "/y"}, []),
         ({"type": "memory"}, []),
-        ({"type": "sqlite"}, ["session.type = sqlite needs session.url, or session.data_dir."]),
+        ({"type": "sqlite"}, ["session.type = sqlite needs session.url or session.data_dir."]),
         ({"type": "sqlite", "data_dir": "/x"}, []),
         ({"type": "sqlite", "url": "sqlite:////x/y.db"}, []),
         (
@@ -470,7 +483,7 @@ def test_stores_of_other_packages(install):
 )
 def test_what_a_type_needs(settings, sentences, tmp_path, monkeypatch):
     """What a type needs and lacks is a mistake when read strictly, and asked later otherwise."""
-    for library in ("redis", "sqlalchemy", "pymongo"):
+    for library in ("sqlalchemy", "pymongo"):
         (tmp_path / f"{library}.py").touch()
         monkeypatch.delitem(sys.modules, library, raising=False)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -486,7 +499,8 @@ def test_what_a_type_needs(settings, sentences, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "libraries", "needed"),
     [
-        ({"type": "ext:redis", "url": "u"}, ["redis"], "redis"),
+        ({"type": "redis", "url": "redis://h"}, ["redis"], "pyramid_beakerish[redis]"),
+        ({"type": "ext:redis", "url": "u", "format": "beaker"}, ["redis"], "redis"),
         (
             {"type": "ext:memcached", "url": "u", "format": "beaker"},
             ["memcache", "cmemcache", "bmemcached"],

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 MEMCACHED_LIMIT = 30 * DAY
 
 
+#: What Beaker calls the types that have a shorter name here.
+BEAKERS_NAMES = {"redis": "ext:redis"}
+
+
 def backend_options(values: Mapping[str, Any], table: dict[str, Option]) -> dict[str, Any]:
     """Give those of the given options that the table knows and a backend reads."""
     known = ((name, find_option(table, name)) for name in values)
@@ -67,15 +71,19 @@ def beaker_region_options(region: RegionSettings) -> dict[str, Any]:
         "expire": _expire_for_beaker(region),
         "enabled": region.enabled,
         "key_length": region.key_length,
-        "type": region.type,
+        "type": _type_for_beaker(region),
         "url": region.url,
         **_store_options(region),
         **_backend_for_beaker(region),
     }
 
 
+def _type_for_beaker(region: RegionSettings) -> Any:
+    return BEAKERS_NAMES.get(str(region.type), region.type)
+
+
 def _store_options(region: RegionSettings) -> dict[str, Any]:
-    kind = region.type
+    kind = _type_for_beaker(region)
     if kind in BEAKER_TYPES or runs_on_beaker(kind) or not has_own_store(kind):
         return {}
     return {name: getattr(region, name) for name in STORE_OPTIONS}
@@ -109,7 +117,9 @@ def _whole_seconds(seconds: float | None) -> int | None:
 
 
 def _backend_for_beaker(settings: StoreSettings) -> dict[str, Any]:
-    options = dict(settings.backend)
+    options = {
+        name: value for name, value in settings.backend.items() if not name.startswith("redis.")
+    }
     if "timeout" in options:
         options["timeout"] = _whole_seconds(options["timeout"])
     if settings.type in DATABASES:

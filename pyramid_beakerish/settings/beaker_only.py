@@ -14,7 +14,7 @@ from beaker.session import Session
 from . import convert
 from .convert import Converter
 from .option import Option
-from .options import DATABASES, MEMCACHED, REGION_OPTIONS, SESSION_OPTIONS
+from .options import DATABASES, MEMCACHED, REDIS, REGION_OPTIONS, SESSION_OPTIONS
 
 SQLALCHEMY = ("ext:sqla", "sqla")
 CRYPTO_TYPES = ("default", "cryptography", "pycryptodome", "pycrypto")
@@ -194,6 +194,15 @@ BACKEND: dict[str, Option] = {
         types=DATABASES,
         secret=True,
     ),
+    "redis.*": Option(
+        convert=convert.anything,
+        default=None,
+        help="An option of redis-py's connections, such as redis.socket_timeout, or one of those "
+        "that lead to Sentinel, a cluster or a client of one's own.",
+        types=REDIS,
+        obeyed_by="beakerish",
+        secret=True,
+    ),
     "bind": Option(
         convert=convert.anything,
         default=None,
@@ -231,6 +240,11 @@ ALL_SESSION_OPTIONS = {**SESSION_OPTIONS, **SESSION, **BACKEND}
 ALL_REGION_OPTIONS = {**REGION_OPTIONS, **BACKEND, **REGION}
 
 
+#: Under these an option of a client library may have any name.
+OPEN_ENDED = ("sa.", "redis.")
+
+
 def find_option(table: dict[str, Option], name: str) -> Option | None:
     """Give the option of that name, ``sa.*`` for every name that begins with ``sa.``."""
-    return table.get("sa.*" if name.startswith("sa.") else name)
+    prefix = next((prefix for prefix in OPEN_ENDED if name.startswith(prefix)), None)
+    return table.get(name if prefix is None else f"{prefix}*")

@@ -20,13 +20,13 @@ SAME: Any = object()
 class Option:
     """All that parsing, messages and the reference in the docs know of one option.
 
-    ``types`` are the only store types that read it (none listed: all), ``needed_by`` those
-    that cannot do without it, unless all of ``instead`` is given. Of this package's own stores
-    only ``own_types`` read it, if any is listed. ``obeyed_by`` tells whose
-    sessions obey it: ``both`` formats, ``beakerish`` or ``beaker`` alone, ``shell`` (both,
-    but it is not Beaker's option), or ``nobody``; ``inert`` is the reason why our own format
-    has no use for it. ``takes_none`` is set where a real ``None`` is a value; elsewhere
-    ``None`` is the same as not giving the option.
+    ``types`` are the only store types that read it (none listed: all), ``needed_by`` those that
+    cannot do without it, unless all of ``instead`` is given under Beaker, or one of
+    ``alternatives`` to our own store. Of this package's own stores only ``own_types`` read it, if
+    any is listed. ``obeyed_by`` tells whose sessions obey it: ``both`` formats, ``beakerish`` or
+    ``beaker`` alone, ``shell`` (both, but it is not Beaker's option), or ``nobody``; ``inert`` is
+    the reason why our own format has no use for it. ``takes_none`` is set where a real ``None`` is
+    a value; elsewhere ``None`` is the same as not giving the option.
     """
 
     convert: Converter
@@ -39,6 +39,7 @@ class Option:
     own_types: tuple[str, ...] = ()
     needed_by: tuple[str, ...] = ()
     instead: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    alternatives: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     obeyed_by: Literal["both", "beakerish", "beaker", "shell", "nobody"] = "both"
     inert: str | None = None
     secret: bool = False

@@ -27,6 +27,9 @@ DATABASES = ("ext:database", "database")
 #: Our own stores that keep files.
 FOLDERS = ("dbm", "file", "sqlite")
 MEMCACHED = ("ext:memcached", "memcached")
+REDIS = ("ext:redis", "redis")
+#: What leads to a server as a URL does.
+REDIS_SERVERS = ("redis.sentinels", "redis.startup_nodes", "redis.client_factory")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -47,8 +50,9 @@ class StoreSettings:
         None,
         "Where the server, database or file is, or a client object where the type takes one.",
         secret=True,
-        needed_by=("ext:redis", "ext:mongodb", *MEMCACHED, *DATABASES, "sqlite"),
-        instead={**dict.fromkeys(DATABASES, ("sa.url",)), "sqlite": ("data_dir",)},
+        needed_by=(*REDIS, "ext:mongodb", *MEMCACHED, *DATABASES, "sqlite"),
+        instead=dict.fromkeys(DATABASES, ("sa.url",)),
+        alternatives={**dict.fromkeys(REDIS, REDIS_SERVERS), "sqlite": ("data_dir",)},
     )
     data_dir: str | None = option(
         convert.text,
@@ -76,6 +80,11 @@ class StoreSettings:
         obeyed_by="beakerish",
     )
     backend: Mapping[str, Any] = field(default_factory=GivenOptions)
+
+    @property
+    def key_prefix(self) -> str:
+        """What stands before the names of options where these settings were written."""
+        return ""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -245,6 +254,11 @@ class SessionSettings(StoreSettings):
     beaker_reason: str | None = None
     given: Mapping[str, Any] = field(default_factory=GivenOptions)
 
+    @property
+    def key_prefix(self) -> str:
+        """What stands before the names of options where these settings were written."""
+        return "session."
+
     def __repr__(self) -> str:
         return f"<SessionSettings {self.given!r}>"
 
@@ -266,6 +280,11 @@ class RegionSettings(StoreSettings):
     key_length: int = option(
         convert.whole_number, 250, "The longest key that is not replaced by its hash."
     )
+
+    @property
+    def key_prefix(self) -> str:
+        """What stands before the names of options where these settings were written."""
+        return f"cache.{self.name}."
 
     def __repr__(self) -> str:
         return f"<RegionSettings {self.name}: {self.type}>"

@@ -6,32 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from beaker import crypto
 
-from .addresses import read_addresses
+from pyramid_beakerish.errors import SettingsError
+
 from .beaker_only import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS
-from .convert import RefusedError
-from .file_url import read_file_url
-from .options import DATABASES, MEMCACHED, RegionSettings, SessionSettings
+from .options import DATABASES, RegionSettings, SessionSettings
 from .sentences import listed
-from .store_types import (
-    BEAKER_TYPES,
-    has_own_store,
-    missing_extra,
-    missing_library,
-    runs_on_beaker,
-)
+from .store_types import has_own_store, missing_extra, missing_library, runs_on_beaker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from .option import Option
     from .options import StoreSettings
-
-
-#: What reads the url of a type, or refuses it.
-URLS: dict[str, Callable[[Any], object]] = {
-    "sqlite": read_file_url,
-    **dict.fromkeys(MEMCACHED, read_addresses),
-}
 
 
 def missing_requirements(settings: StoreSettings) -> list[str]:
@@ -47,36 +33,40 @@ def missing_requirements(settings: StoreSettings) -> list[str]:
     """
     if "namespace_class" in getattr(settings, "given", ()):
         return []
-    problems = [*_missing_options(settings), *_wrong_url(settings), *_missing_client(settings)]
+    problems = [*_missing_options(settings), *_missing_client(settings)]
     if isinstance(settings, SessionSettings) and settings.format == "beaker":
         problems.extend(_missing_for_encryption(settings))
-    return problems
-
-
-def _prefix(settings: StoreSettings) -> str:
-    return f"cache.{settings.name}." if isinstance(settings, RegionSettings) else "session."
+    return problems or _wrong_for_store(settings)
 
 
 def _missing_options(settings: StoreSettings) -> Iterator[str]:
     options = ALL_REGION_OPTIONS if isinstance(settings, RegionSettings) else ALL_SESSION_OPTIONS
     for name, option in options.items():
-        instead = _instead(settings, option)
         if settings.type not in option.needed_by or _value(settings, name) is not None:
             continue
-        if not instead or any(_value(settings, other) is None for other in instead):
-            yield _needs(settings, name, instead)
+        together, single = _instead(settings, option)
+        if together and all(_value(settings, other) is not None for other in together):
+            continue
+        if all(_value(settings, other) is None for other in single):
+            yield _needs(settings, name, together, single)
 
 
-def _instead(settings: StoreSettings, option: Option) -> tuple[str, ...]:
-    """Give the options which together stand in for this one; Beaker's do so for Beaker only."""
-    others = option.instead.get(str(settings.type), ())
-    return others if others and (_is_beakers(settings) or settings.type not in BEAKER_TYPES) else ()
+def _instead(settings: StoreSettings, option: Option) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Give the options which together stand in for this one, and those of which each does."""
+    kind = str(settings.type)
+    together, single = option.instead.get(kind, ()), option.alternatives.get(kind, ())
+    if (together or single) and _is_beakers(settings):
+        return together, ()
+    return (), single
 
 
-def _needs(settings: StoreSettings, name: str, instead: tuple[str, ...]) -> str:
-    prefix = _prefix(settings)
-    others = listed([prefix + other for other in instead], "and")
-    return f"{prefix}type = {settings.type} needs {prefix}{name}{', or ' * bool(others)}{others}."
+def _needs(
+    settings: StoreSettings, name: str, together: tuple[str, ...], single: tuple[str, ...]
+) -> str:
+    prefix = settings.key_prefix
+    wanted = listed([prefix + one for one in (name, *single)])
+    others = listed([prefix + other for other in together], "and")
+    return f"{prefix}type = {settings.type} needs {wanted}{', or ' * bool(others)}{others}."
 
 
 def _value(settings: StoreSettings, name: str) -> Any:
@@ -88,30 +78,30 @@ def _value(settings: StoreSettings, name: str) -> Any:
     return getattr(settings, name, None) or given.get(name) or engine.get(name)
 
 
-def _wrong_url(settings: StoreSettings) -> Iterator[str]:
-    read_url = URLS.get(str(settings.type))
-    if read_url is None or settings.url is None or _is_beakers(settings):
-        return
-    try:
-        read_url(settings.url)
-    except RefusedError as refusal:
-        yield f"{_prefix(settings)}url {refusal}"
-
-
 def _missing_client(settings: StoreSettings) -> Iterator[str]:
     if not isinstance(settings.type, str):
         return
     if not _is_beakers(settings):
-        missing = missing_extra(settings.type)
-        if missing:
-            yield "{}type = {} needs {}: install pyramid_beakerish[{}].".format(
-                _prefix(settings), settings.type, *missing
-            )
+        extra = missing_extra(settings.type)
+        if extra:
+            yield f"{settings.key_prefix}type = {settings.type} needs {extra}: install it."
         return
     chosen = settings.backend.get("memcache_module", "auto")
     libraries = missing_library(settings.type, None if chosen == "auto" else chosen)
     if libraries:
-        yield f"{_prefix(settings)}type = {settings.type} needs {libraries}: install it."
+        yield f"{settings.key_prefix}type = {settings.type} needs {libraries}: install it."
+
+
+def _wrong_for_store(settings: StoreSettings) -> list[str]:
+    """Give what the store itself finds wrong with its options: making one contacts nothing."""
+    from pyramid_beakerish.stores import open_store
+
+    if isinstance(settings.type, str) and not _is_beakers(settings):
+        try:
+            open_store(settings).close()
+        except SettingsError as error:
+            return list(error.problems)
+    return []
 
 
 def _is_beakers(settings: StoreSettings) -> bool:

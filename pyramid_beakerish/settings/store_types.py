@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 
+from .options import MEMCACHED, REDIS
+
 #: Beaker's types, each with the client libraries of which it needs one.
 BEAKER_TYPES: dict[str, tuple[str, ...]] = {
     "memory": (),
@@ -23,14 +25,14 @@ BEAKER_TYPES: dict[str, tuple[str, ...]] = {
     "sqla": ("sqlalchemy",),
 }
 
-#: The client library of each of this package's own stores that has one, and the extra with it.
-OWN_LIBRARIES: dict[str, tuple[str, str]] = {
-    "ext:memcached": ("pymemcache", "memcached"),
-    "memcached": ("pymemcache", "memcached"),
-}
-
 #: The Datastore API that Beaker calls ended with Python 2 on App Engine.
 WITHOUT_SERVICE = frozenset({"ext:google", "google"})
+
+#: Our own types that need a client library, each with its module and the extra that brings it.
+OWN_LIBRARIES: dict[str, tuple[str, str]] = {
+    **dict.fromkeys(MEMCACHED, ("pymemcache", "memcached")),
+    **dict.fromkeys(REDIS, ("redis", "redis")),
+}
 
 #: Types whose unknown options Beaker hands on to the client library.
 PASSING_ON = frozenset({"ext:rediscluster"})
@@ -84,10 +86,12 @@ def _registered_with_beaker() -> frozenset[str]:
     return registered - WITHOUT_SERVICE
 
 
-def missing_extra(type_name: str) -> tuple[str, str] | None:
-    """Give the library that our own store lacks, if it does, and the extra that brings it."""
-    needed = OWN_LIBRARIES.get(type_name)
-    return needed if needed and find_spec(needed[0]) is None else None
+def missing_extra(type_name: str) -> str | None:
+    """Give the requirement that brings our store its client library, if that is not installed."""
+    if type_name not in OWN_LIBRARIES:
+        return None
+    library, extra = OWN_LIBRARIES[type_name]
+    return None if find_spec(library) else f"pyramid_beakerish[{extra}]"
 
 
 def missing_library(type_name: str, chosen: str | None = None) -> str | None:

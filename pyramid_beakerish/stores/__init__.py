@@ -25,10 +25,12 @@ OWN_STORES = {
     "dbm": "pyramid_beakerish.stores.beaker.dbm:DbmStore",
     "ext:mongodb": "pyramid_beakerish.stores.beaker.servers:MongoStore",
     "ext:rediscluster": "pyramid_beakerish.stores.beaker.servers:RedisClusterStore",
+    "ext:redis": "pyramid_beakerish.stores.redis:RedisStore",
     "file": "pyramid_beakerish.stores.file:FileStore",
     "memcached": "pyramid_beakerish.stores.memcached:MemcachedStore",
     "memory": "pyramid_beakerish.stores.memory:MemoryStore",
     "sqlite": "pyramid_beakerish.stores.sqlite:SqliteStore",
+    "redis": "pyramid_beakerish.stores.redis:RedisStore",
 }
 
 #: Where packages register back ends with Beaker, and the store that runs on any of them.

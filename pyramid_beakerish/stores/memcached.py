@@ -60,7 +60,7 @@ class MemcachedStore(Store):
         try:
             return cls(settings.url, clock)  # type: ignore[arg-type]
         except ValueError as refusal:
-            raise SettingsError([f"url {refusal}"]) from refusal
+            raise SettingsError([f"{settings.key_prefix}url {refusal}"]) from refusal
 
     def load(self, key: str) -> Entry | None:
         """Give the value under the key and its token, or ``None``."""

@@ -204,7 +204,7 @@ def path_of(settings: StoreSettings) -> str:
         if settings.url is not None:
             return read_file_url(settings.url)
     except ValueError as refusal:
-        raise SettingsError([f"url {refusal}"]) from refusal
+        raise SettingsError([f"{settings.key_prefix}url {refusal}"]) from refusal
     if settings.data_dir is None:
         raise SettingsError(
             ["type = sqlite needs url, or data_dir, the folder to keep its file in"]

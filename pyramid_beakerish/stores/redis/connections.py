@@ -1,0 +1,150 @@
+"""Redis at the level of redis-py's connections: the client around them costs as much again."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import ConnectionError as NoConnection
+from redis.exceptions import ReadOnlyError, ResponseError
+
+from .deadline import within
+from .errors import FAILURES, AnswerLost
+from .server import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from redis.connection import AbstractConnection
+
+#: Whoever has waited longer than this for an answer that never came does not wait for another:
+#: with 0.5 s to connect and 1 s to answer no command takes more than 2 s.
+SOON = 0.5
+
+SCANNED_AT_ONCE = b"1000"
+
+
+class Connections(Server):
+    """Keeps connections to one server, lets each thread have one, and makes new ones.
+
+    ``make`` finds the server and gives a connection that is not connected yet. There are
+    ``connect_timeout`` seconds for that, to connect and to log in.
+    """
+
+    def __init__(
+        self, make: Callable[[], AbstractConnection], connect_timeout: float | None
+    ) -> None:
+        self._make = make
+        self._connect_timeout = connect_timeout
+        self._start_anew()
+
+    def ask(self, name: str, *arguments: bytes) -> Any:
+        """Send a command that may as well be obeyed twice.
+
+        It is sent again, once, where a connection that was idle turns out to be closed.
+        """
+        command, connection = packed(name, arguments), self._take_idle()
+        if connection is None:
+            return self._exchange(self._connect(), command)
+        began = monotonic()
+        try:
+            return self._exchange(connection, command)
+        except NoConnection:
+            if monotonic() - began > SOON:
+                raise
+        return self._exchange(self._connect(), command)
+
+    def tell(self, name: str, *arguments: bytes) -> Any:
+        """Send a command that is never sent again; raise `AnswerLost` if its answer is soon lost.
+
+        That a connection was closed while it was idle is found out before, not by sending.
+        """
+        connection = self._take_idle()
+        if connection is None or is_closed(connection):
+            connection = self._connect()
+        began = monotonic()
+        try:
+            return self._exchange(connection, packed(name, arguments))
+        except NoConnection as error:
+            if monotonic() - began > SOON:
+                raise
+            raise AnswerLost from error
+
+    def get_many(self, names: Sequence[bytes]) -> Sequence[bytes | None]:
+        """Give the values of several names."""
+        values: Sequence[bytes | None] = self.ask("MGET", *names)
+        return values
+
+    def scan(self, pattern: bytes) -> Iterator[bytes]:
+        """List the names that match, some perhaps twice."""
+        cursor = b"0"
+        while True:
+            cursor, names = self.ask("SCAN", cursor, b"MATCH", pattern, b"COUNT", SCANNED_AT_ONCE)
+            yield from names
+            if cursor == b"0":
+                break
+
+    def close(self) -> None:
+        """Close the connections that are idle."""
+        self._idle.clear()
+
+    def _take_idle(self) -> AbstractConnection | None:
+        # Asked for, as uWSGI forks without calling what os.register_at_fork has registered.
+        if self._pid != os.getpid():
+            self._start_anew()
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
+
+    def _start_anew(self) -> None:
+        # The parent's connections are dropped: redis-py closes them without a word to the server.
+        self._idle: deque[AbstractConnection] = deque()
+        self._pid = os.getpid()  # last: another thread that sees it must see the new deque
+
+    def _connect(self) -> AbstractConnection:
+        return within(self._connect_timeout, self._made_and_connected)
+
+    def _made_and_connected(self) -> AbstractConnection:
+        connection = self._make()
+        connection.connect()
+        return connection
+
+    def _exchange(self, connection: AbstractConnection, command: bytes) -> Any:
+        """Send a command and read its answer.
+
+        Only after a whole answer is the connection used again. Else it is left to itself, which
+        closes it, so that no other command is ever given the rest of this answer; and those that
+        are idle are as old as it.
+        """
+        try:
+            connection.send_packed_command((command,), check_health=False)
+            answer = connection.read_response()
+        except ResponseError as error:
+            if isinstance(error, ReadOnlyError):  # a failover: the name leads elsewhere now
+                self._idle.clear()
+            else:
+                self._idle.append(connection)
+            raise
+        except FAILURES:
+            self._idle.clear()
+            raise
+        self._idle.append(connection)
+        return answer
+
+
+def is_closed(connection: AbstractConnection) -> bool:
+    """Tell whether the server has closed the connection, or sent what nobody has asked for."""
+    try:
+        return connection.can_read(timeout=0)
+    except FAILURES:
+        return True
+
+
+def packed(name: str, arguments: tuple[bytes, ...]) -> bytes:
+    """Spell a command: https://redis.io/docs/latest/develop/reference/protocol-spec/."""
+    parts = [b"*%d\r\n$%d\r\n%b\r\n" % (len(arguments) + 1, len(name), name.encode())]
+    parts.extend([b"$%d\r\n%b\r\n" % (len(argument), argument) for argument in arguments])
+    return b"".join(parts)

@@ -1,0 +1,76 @@
+"""What goes wrong at a Redis server, in the words of the store contract."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from redis import exceptions
+
+from pyramid_beakerish.errors import StoreError, StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class AnswerLost(exceptions.ConnectionError):
+    """The connection broke after a command was sent, which may have been obeyed or not."""
+
+
+#: Whatever a client may raise; RedisClusterException is no RedisError.
+FAILURES = (exceptions.RedisError, exceptions.RedisClusterException, OSError)
+
+#: Why the server cannot serve: the first class that fits tells.
+REASONS: tuple[tuple[type[Exception], str], ...] = (
+    (AnswerLost, "broke the connection: whether the entry was written is not known"),
+    (exceptions.AuthenticationError, "refuses the user or the password"),
+    (exceptions.AuthorizationError, "refuses the user or the password"),
+    (exceptions.NoPermissionError, "does not permit the user what a store does"),
+    (exceptions.BusyLoadingError, "is still loading its data"),
+    (exceptions.OutOfMemoryError, "is full: its maxmemory is used up"),
+    (exceptions.ReadOnlyError, "takes no writes: it is a replica"),
+    (exceptions.MasterDownError, "is a replica whose master is down"),
+    (exceptions.ClusterError, "belongs to a cluster that is down"),
+    (exceptions.TryAgainError, "is moving the entry to another server"),
+    (exceptions.RedisClusterException, "belongs to a cluster that cannot be reached"),
+    (exceptions.TimeoutError, "does not answer in time"),
+    (TimeoutError, "does not answer in time"),
+    (exceptions.ConnectionError, "cannot be reached"),
+    (OSError, "cannot be reached"),
+)
+
+#: The same for answers for which redis-py has no class, by their first word.
+WORDS = {
+    "BUSY": "is busy with somebody's script",
+    "MISCONF": "cannot write to its disk",
+    "NOREPLICAS": "takes no writes: it has too few replicas",
+}
+
+
+def translated(error: Exception) -> StoreError:
+    """Give the error that the contract has for a client's."""
+    for kind, reason in REASONS:
+        if isinstance(error, kind):
+            return StoreUnavailable(f"the Redis server {reason}")
+    word = str(error).partition(" ")[0]
+    if word in WORDS:
+        return StoreUnavailable(f"the Redis server {WORDS[word]}")
+    # Not the whole answer: it may quote the command, and with it a key and its contents.
+    code = word if word.isalpha() and word.isupper() else type(error).__name__
+    return StoreError(f"the Redis server refused a command ({code})")
+
+
+def translating_errors(method: Callable[P, R]) -> Callable[P, R]:
+    """Have the method raise `StoreUnavailable` or `StoreError` for every error of a client."""
+
+    @functools.wraps(method)
+    def translating(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(*args, **kwargs)
+        except FAILURES as error:
+            raise translated(error) from None
+
+    return translating

@@ -1,0 +1,150 @@
+"""The options that redis-py has, read off its own signatures, and what is given of them."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from pyramid_beakerish.settings import convert
+from pyramid_beakerish.settings.convert import Converter, RefusedError
+from pyramid_beakerish.settings.sentences import did_you_mean, near_miss
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BY_URL = "is said by the url: leave it out"
+BOUNDED = "would undo what bounds the time of a command, or repeat a change: leave it out"
+AS_BYTES = "would change what is stored, which is bytes: leave it out"
+NEWEST = "would let a session be read as it was before: leave it out"
+
+#: Options of redis-py's that are not left to settings.
+REFUSED = {
+    **dict.fromkeys(("host", "port", "path", "ssl", "url"), BY_URL),
+    **dict.fromkeys(
+        ("retry", "retry_on_error", "retry_on_timeout", "health_check_interval"), BOUNDED
+    ),
+    **dict.fromkeys(("cluster_error_retry_attempts", "redis_connect_func"), BOUNDED),
+    **dict.fromkeys(("decode_responses", "command_packer", "parser_class"), AS_BYTES),
+    **dict.fromkeys(("read_from_replicas", "load_balancing_strategy"), NEWEST),
+    **dict.fromkeys(("cache", "cache_config"), NEWEST),
+}
+#: What a URL says that no option may.
+ADDRESS = {"host", "port", "path"}
+#: Options that others read, before these are looked at.
+ELSEWHERE = ("client_factory", "cluster", "startup_nodes", "sentinels", "service_name")
+
+
+#: Words of annotations that say no kind of value.
+NOT_KINDS = {"Optional", "Union", "None", "NoneType", "typing", "class", "inspect", "_empty"}
+
+
+def _number(value: Any) -> float | int | None:
+    if isinstance(value, str):
+        word = value.lower()
+        if word == "none":
+            return None
+        return int(word) if word.isdecimal() else float(word)
+    if not isinstance(value, (int, float, type(None))):
+        raise TypeError(type(value))
+    return value
+
+
+number = Converter("a number", "a number such as 0.5, or none", _number)
+
+
+def parameters_of(kind: type) -> dict[str, inspect.Parameter]:
+    """Give the parameters of a class by name, those of its bases too, as far as settings go."""
+    return {
+        name: parameter
+        for base in reversed(kind.__mro__[:-1])
+        for name, parameter in inspect.signature(base.__init__).parameters.items()  # type: ignore[misc]
+        if parameter.kind is not parameter.VAR_KEYWORD
+        and parameter.kind is not parameter.VAR_POSITIONAL
+        and name != "self"
+        and name not in REFUSED
+        and name not in ELSEWHERE
+    }
+
+
+def converter_of(parameter: inspect.Parameter) -> Converter:
+    """Give what converts a text for a parameter: only what is a number or a boolean is one."""
+    kinds = set(re.findall(r"\w+", str(parameter.annotation))) - NOT_KINDS
+    kinds = kinds or {type(parameter.default).__name__}
+    if kinds == {"bool"}:
+        return convert.boolean
+    return number if kinds <= {"float", "int"} else convert.anything
+
+
+@dataclass
+class Given:
+    """Options as they were given, without ``redis.`` before their names, and what is wrong."""
+
+    options: dict[str, Any]
+    key_prefix: str
+    mistakes: list[str] = field(default_factory=list)
+    parent: str = "redis."
+
+    def key(self, name: str) -> str:
+        """Give the key of an option as it was written."""
+        return f"{self.key_prefix}{self.parent}{name}"
+
+    def refuse(self, name: str, complaint: str) -> None:
+        """Take note of what is wrong with an option; its value may be a secret."""
+        self.mistakes.append(f"{self.key(name)} {complaint}")
+
+    def refuse_if(self, wrong: bool, name: str, complaint: str) -> None:
+        """Take note that an option cannot go with the others, if it cannot."""
+        if wrong:
+            self.refuse(name, f"{complaint}.")
+
+    def take(self, name: str, converter: Converter) -> Any:
+        """Take an option out, converted; ``None`` if it is not there or wrong."""
+        if name not in self.options:
+            return None
+        try:
+            return converter(self.options.pop(name))
+        except RefusedError as refusal:
+            self.refuse(name, str(refusal))
+        return None
+
+    def take_addresses(self, name: str, port: int) -> list[tuple[str, int]]:
+        """Take a list of hosts out, each with the port, if it has none of its own."""
+        try:
+            return [_address(text, port) for text in self.take(name, convert.names) or ()]
+        except ValueError:
+            self.refuse(name, "is no list of hosts: use host:port, with commas between several.")
+        return []
+
+    def below(self, prefix: str) -> Given:
+        """Take out the options under a prefix; what is wrong with them is wrong with these."""
+        names = [name for name in self.options if name.startswith(prefix)]
+        own = {name[len(prefix) :]: self.options.pop(name) for name in names}
+        return Given(own, self.key_prefix, self.mistakes, self.parent + prefix)
+
+    def read(
+        self, parameters: Mapping[str, inspect.Parameter], parsed: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Give the options converted; ``parsed`` are those of the URL, which must exist as well."""
+        for name in self.options.keys() - parameters.keys():
+            self.refuse(name, self._complaint(name, parameters))
+        for name in parsed.keys() - parameters.keys() - ADDRESS:
+            complaint = self._complaint(name, parameters)
+            self.mistakes.append(f"{self.key_prefix}url says {name}, which {complaint}")
+        known = [name for name in self.options if name in parameters]
+        return {name: self.take(name, converter_of(parameters[name])) for name in known}
+
+    def _complaint(self, name: str, parameters: Mapping[str, inspect.Parameter]) -> str:
+        if name in REFUSED:
+            return f"{REFUSED[name]}."
+        meant = near_miss(name, parameters)
+        return f"is no option of redis-py's connections.{did_you_mean(meant and self.key(meant))}"
+
+
+def _address(text: str, port: int) -> tuple[str, int]:
+    parts = urlsplit(f"//{text}")
+    if not parts.hostname:
+        raise ValueError(text)
+    return parts.hostname, parts.port or port

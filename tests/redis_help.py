@@ -1,0 +1,55 @@
+"""What the tests of the Redis store have in common."""
+
+from __future__ import annotations
+
+from pyramid_beakerish.testing import StoreSuite
+from tests.servers import running
+from tests.servers.redis import RedisServer
+
+#: Takes so many milliseconds off the time that every entry has left to live.
+AGE = """
+for _, name in ipairs(redis.call('KEYS', '*')) do
+  local left = redis.call('PTTL', name)
+  if left > 0 then redis.call('PEXPIRE', name, left - ARGV[1]) end
+end
+"""
+
+
+def age(client, seconds):
+    """Have the server's entries expire as if the time had passed: nobody waits for it."""
+    client.eval(AGE, 0, int(seconds * 1000))
+
+
+def empty(server):
+    """Give a client of the server, of which all entries are gone."""
+    client = server.client()
+    client.flushall()
+    return client
+
+
+class RedisSuite(StoreSuite):
+    """The store contract on a real server, of the ``kind``."""
+
+    kind = RedisServer
+
+    def make_store(self, clock, folder):
+        self.server = running(self.kind)
+        self.clients = [empty(node) for node in self.nodes()]
+        return self.connect()
+
+    def nodes(self):
+        """Give the servers that hold entries."""
+        return [self.server]
+
+    def connect(self):
+        """Make the store."""
+        raise NotImplementedError
+
+    def pass_time(self, seconds):
+        for client in self.clients:
+            age(client, seconds)
+
+    def teardown_method(self):
+        super().teardown_method()
+        for client in self.clients:
+            client.close()

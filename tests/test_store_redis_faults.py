@@ -1,0 +1,316 @@
+"""The Redis store when its server is down, paused, full, a replica, or breaks connections."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from contextlib import contextmanager, suppress
+
+import pytest
+
+from pyramid_beakerish.errors import StoreUnavailable
+from pyramid_beakerish.stores.redis import RedisStore
+from pyramid_beakerish.testing.stores import in_threads, stamped
+from tests.redis_help import empty
+from tests.servers import own, running
+from tests.servers.process import HOST
+from tests.servers.redis import RedisServer, until
+from tests.tcp_proxy import Proxy
+
+#: Seconds that no command may take, and what a busy machine adds to them.
+LONGEST, SLACK = 2.0, 0.5
+
+#: Everything that a store does.
+METHODS = {
+    "load": lambda store: store.load("k"),
+    "load_many": lambda store: store.load_many(["k", "l"]),
+    "create": lambda store: store.create("new", stamped(), 10),
+    "swap": lambda store: store.swap("k", b"12345678", stamped(), 10),
+    "set": lambda store: store.set("k", stamped(), 10),
+    "delete": lambda store: store.delete("k"),
+    "guarded delete": lambda store: store.delete("k", b"12345678"),
+    "keys": lambda store: list(store.keys("")),
+}
+
+
+@contextmanager
+def unavailable():
+    """Expect `StoreUnavailable`, in time and without a word of the client library's."""
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailable) as caught:
+        yield
+    assert time.monotonic() - began < LONGEST + SLACK
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+@pytest.fixture
+def server():
+    with own(RedisServer) as server:
+        yield server
+
+
+@pytest.fixture
+def store(server):
+    store = RedisStore(server.url)
+    store.set("k", stamped(b"value"), None)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def proxy():
+    server = running(RedisServer)
+    empty(server).close()
+    with Proxy(server.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def behind(proxy):
+    """A store behind the proxy."""
+    store = RedisStore(f"redis://{HOST}:{proxy.port}")
+    store.set("k", stamped(b"value"), None)
+    return store
+
+
+class TestDown:
+    @pytest.mark.parametrize("end", ["stop", "kill"])
+    def test_every_method(self, server, store, end):
+        """While the server is down every method says so at once; afterwards the first one works."""
+        getattr(server, end)()
+        for work in METHODS.values():
+            with unavailable():
+                work(store)
+        server.start()
+        assert store.load("k") is None
+
+    @pytest.mark.parametrize("method", METHODS)
+    def test_the_first_call_after_a_restart(self, server, store, method):
+        """Connections that a restart has closed are noticed, by a read and by a write."""
+        server.kill()
+        server.start()
+        METHODS[method](store)
+
+    def test_threads_after_a_restart(self, server, store):
+        """Each thread's connection was closed by the restart, and none of them fails."""
+        barrier = threading.Barrier(8)
+
+        def load(number):
+            barrier.wait(30)
+            return store.load("k")
+
+        in_threads(8, load)
+        server.kill()
+        server.start()
+        assert in_threads(8, load) == [None] * 8
+
+    def test_idle_for_longer_than_the_server_keeps_a_connection(self, server, store):
+        """A server that closes idle connections is no trouble."""
+        with server.client() as client:
+            client.client_kill_filter(_type="normal", skipme=True)
+            assert store.create("new", stamped(), 10) is True
+            client.client_kill_filter(_type="normal", skipme=True)
+            assert store.load("k")
+
+
+class TestSilent:
+    def test_paused(self, server, store):
+        """A paused server costs a second, with a connection and without; then all is well."""
+        server.pause()
+        try:
+            for method in ("load", "swap", "keys"):
+                with unavailable():
+                    METHODS[method](store)
+        finally:
+            server.resume()
+        assert store.load("k")[0].endswith(b"value")
+
+    def test_a_host_that_swallows_everything(self):
+        """Where nobody ever accepts, the half second to connect is all that is waited."""
+        with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
+            listener.bind((HOST, 0))
+            listener.listen(0)  # one more fits into the queue, so that others get no answer
+            for sock in (first, second):
+                sock.setblocking(False)
+                sock.connect_ex(listener.getsockname())
+            began = time.monotonic()
+            with unavailable():
+                RedisStore(f"redis://{HOST}:{listener.getsockname()[1]}").load("k")
+            assert time.monotonic() - began < 0.5 + SLACK
+
+    def test_names_that_cannot_be_looked_up(self, monkeypatch):
+        """While the look-up of names hangs, the half second to connect is all that is waited."""
+        go_on = threading.Event()
+        # Nothing else makes a resolver hang here: no packet may leave this machine.
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: go_on.wait(30) and [])
+        began = time.monotonic()
+        try:
+            with unavailable():
+                RedisStore("redis://redis.example").load("k")
+            assert time.monotonic() - began < 0.5 + SLACK
+        finally:
+            go_on.set()
+
+    def test_slow(self):
+        """Each answer is waited for as long as ``socket_timeout`` says."""
+        with own(RedisServer) as server:
+            store = RedisStore(server.url, {"socket_timeout": "0.1"})
+            assert store.load("k") is None
+            server.pause()
+            began = time.monotonic()
+            with unavailable():
+                store.load("k")
+            assert time.monotonic() - began < 0.1 + SLACK
+            server.resume()
+
+
+class TestFull:
+    def test_maxmemory(self, server, store):
+        """A full server refuses what is new and keeps what it has; what is ended makes room."""
+        with server.client() as client:
+            client.config_set("maxmemory", 1)
+            value, token = store.load("k")
+            for method in ("create", "set"):
+                with pytest.raises(StoreUnavailable, match="is full: its maxmemory is used up"):
+                    METHODS[method](store)
+            with pytest.raises(StoreUnavailable, match="is full"):
+                store.swap("k", token, stamped(), None)
+            assert store.load("k") == (value, token)
+            assert store.delete("k", token) is True
+            client.config_set("maxmemory", 0)
+        assert store.create("k", stamped(), None) is True
+
+    def test_a_disk_that_takes_nothing(self, server, store):
+        """A server that cannot save takes no writes, and says why."""
+        with server.client() as client:
+            client.config_set("save", "1 1")
+            (server.folder / "dump.rdb").mkdir()
+            client.execute_command("BGSAVE")
+            until(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err")
+            with pytest.raises(StoreUnavailable, match="cannot write to its disk"):
+                store.set("k", stamped(), None)
+            assert store.load("k")
+
+    def test_replica(self, server, store):
+        """A replica is read and not written; the connections to it are not used again."""
+        with own(RedisServer) as master, server.client() as client:
+            client.replicaof(HOST, master.port)
+            token = store.load("k")[1]
+            for work in (
+                lambda: store.set("k", stamped(), None),
+                lambda: store.swap("k", token, stamped(), None),
+                lambda: store.delete("k"),
+            ):
+                with pytest.raises(StoreUnavailable, match="takes no writes: it is a replica"):
+                    work()
+            client.replicaof("NO", "ONE")
+            store.set("k", stamped(), None)
+
+    def test_too_few_replicas(self, server, store):
+        """A server that wants replicas before it takes writes has none."""
+        with server.client() as client:
+            client.config_set("min-replicas-to-write", 1)
+            with pytest.raises(StoreUnavailable, match="has too few replicas"):
+                store.set("k", stamped(), None)
+
+    def test_too_many_clients(self, server, store):
+        """A server that accepts no more clients is unavailable to a new one."""
+        with server.client() as client:
+            client.config_set("maxclients", 2)
+            store.load("k")
+            with unavailable():
+                RedisStore(server.url).load("k")
+            assert store.load("k")
+
+
+class TestBroken:
+    @pytest.mark.parametrize("size", [0, 1, 4, 5, 12, 20])
+    def test_a_read_is_cut(self, proxy, behind, size):
+        """However much of an answer arrives, it is never taken for one, nor for that to another."""
+        proxy.cut_after = size
+        behind.close()
+        for method in ("load", "load_many", "keys", "delete", "set"):
+            with unavailable():
+                METHODS[method](behind)
+        proxy.cut_after = None
+        assert behind.load("other") is None
+        behind.set("other", stamped(b"other"), None)
+        assert behind.load("other")[0].endswith(b"other")
+
+    def test_a_read_of_an_idle_connection(self, proxy, behind):
+        """A read on a connection that breaks under it is done again, once, on a new one."""
+        proxy.cut_after = 1
+        with unavailable():
+            behind.load("k")
+        proxy.cut_after = None
+        assert behind.load("k")
+        proxy.cut_all()
+        assert behind.load("k")
+
+    def test_a_write_whose_answer_is_lost(self, proxy, behind):
+        """A write that has happened is known to have, by its id, though its answer was lost."""
+        behind.swap("k", b"12345678", stamped(), None)  # the server knows the script now
+        proxy.cut_next = True
+        assert behind.create("new", stamped(b"created"), None) is True
+        value, token = behind.load("new")
+        assert value.endswith(b"created")
+        proxy.cut_next = True
+        assert behind.swap("new", token, stamped(b"swapped"), None) is True
+        assert behind.load("new")[0].endswith(b"swapped")
+
+    def test_a_script_that_is_not_known(self, proxy, behind):
+        """The lost answer that a script is not known leaves the entry as it was."""
+        token = behind.load("k")[1]
+        running(RedisServer).client().script_flush()
+        proxy.cut_next = True
+        with unavailable():
+            behind.swap("k", token, stamped(b"swapped"), None)
+        assert behind.load("k")[0].endswith(b"value")
+
+    def test_a_write_that_may_not_have_happened(self, proxy, behind):
+        """Of a write that may or may not have happened nobody says that it has not."""
+        token = behind.load("k")[1]
+        for work in (
+            lambda: behind.create("k", stamped(), None),
+            lambda: behind.swap("k", b"12345678", stamped(), None),
+            lambda: behind.swap("other", b"12345678", stamped(), None),
+            lambda: behind.delete("k", token),
+        ):
+            proxy.cut_next = True
+            with unavailable():
+                work()
+
+    def test_no_write_is_sent_twice(self, proxy, behind):
+        """A write that guards something is never sent again, whatever happens to its answer."""
+        token = behind.load("k")[1]
+        for work in (
+            lambda: behind.create("k", stamped(), None),
+            lambda: behind.swap("k", token, stamped(), None),
+            lambda: behind.delete("k", b"12345678"),
+        ):
+            proxy.requests.clear()
+            proxy.cut_next = True
+            with suppress(StoreUnavailable):
+                work()
+            writes = [piece for piece in proxy.requests if b"\nNX\r" in piece or b"EVAL" in piece]
+            assert len(writes) == 1
+
+    def test_an_answer_that_was_long_waited_for(self):
+        """Who has waited long for an answer that never came waits for no other."""
+        with own(RedisServer) as server, Proxy(server.port) as proxy:
+            store = RedisStore(f"redis://{HOST}:{proxy.port}", {"socket_timeout": 5})
+            store.set("k", stamped(), None)
+            for method in ("load", "create"):
+                store.load("k")
+                server.pause()
+                cut = threading.Timer(0.6, proxy.cut_all)
+                cut.start()
+                began = time.monotonic()
+                with unavailable():
+                    METHODS[method](store)
+                # Another connection would be waited for, for half a second more.
+                assert time.monotonic() - began < 0.6 + 0.4
+                cut.join(30)
+                server.resume()
