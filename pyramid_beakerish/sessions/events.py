@@ -30,6 +30,17 @@ class SessionRefused:
     fingerprint: str | None
 
 
+@dataclass(frozen=True)
+class SessionAdopted:
+    """A session that an earlier configuration had stored goes on in this one.
+
+    ``count`` is how many this process has adopted with it.
+    """
+
+    fingerprint: str
+    count: int
+
+
 @dataclass(frozen=True, repr=False)
 class SessionRotated:
     """A session goes on under a new id. Both ids are secrets: do not log them."""

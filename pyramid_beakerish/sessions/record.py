@@ -65,6 +65,9 @@ def _from_lines(data: bytes) -> list[Any]:
 
 LINES = Frame(_to_lines, _from_lines)
 
+#: Until when the cookie of an earlier configuration could open the session: its key stays taken.
+ADOPTED = "adopted"
+
 _LENGTH = (float, int, bool, NoneType)
 _OWN = {
     "timeout": _LENGTH,
@@ -72,6 +75,7 @@ _OWN = {
     "cookie_expires": _LENGTH,
     "domain": (str, NoneType),
     "path": (str,),
+    ADOPTED: (float,),
 }
 
 

@@ -6,10 +6,12 @@ from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from ..errors import StoreError, StoreUnavailable
+from ..errors import SettingsError, StoreError, StoreUnavailable
+from ..settings import missing_requirements
+from ..stores import open_store
 from ..stores.base import WRITE_ID_SIZE, new_write_id
 from .events import Refusal
-from .record import Record, check, frame_for
+from .record import ADOPTED, NOTHING, Record, check, frame_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,12 +34,33 @@ _SHORTEST_TTL = 0.001  # a lifetime that ends during the request: no store takes
 class NoRecord(Exception):
     """There is no session under the id."""
 
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, refusal: Refusal, session_id: str | None = None) -> None:
         super().__init__(refusal)
         self.refusal = refusal
+        self.session_id = session_id
 
 
 _new = object.__new__
+
+
+def open_records(
+    settings: SessionSettings, serializer: Serializer, clock: Callable[[], float]
+) -> RecordStore:
+    """Open the store that the settings describe; raises `SettingsError` if it cannot be had."""
+    problems = missing_requirements(settings)
+    if problems:
+        raise SettingsError(problems)
+    store = _store_class(settings)(settings, clock)
+    store.prepare()
+    return RecordStore(store, settings, serializer, clock)
+
+
+def _store_class(settings: SessionSettings) -> Callable[..., Store]:
+    if "encrypt_key" not in settings.given:
+        return open_store
+    from ..stores.encrypted import EncryptedStore  # which needs cryptography
+
+    return EncryptedStore.from_settings
 
 
 class RecordStore:
@@ -105,6 +128,8 @@ class RecordStore:
         left = record.created + lifetime - now
         ttl = idle if idle < left else max(left, _SHORTEST_TTL)
         record.expires = None if ttl == inf else now + ttl
+        if record.own:
+            ttl = max(ttl, record.own.get(ADOPTED, 0) - now)
         record.values = values
         value = new_write_id() + self._pack(
             [record.created, record.accessed, record.expires, record.own, values]
@@ -151,18 +176,39 @@ class RecordStore:
         """
         old_key, new_key = keys
         rotated = self._copy(new_key, record, own, change)
-        while token is None or not self.store.delete(old_key, token):
+        while token is None or not self._leave(old_key, record, token):
             self.end(new_key)
             record, token, _ = self.load(old_key)
             rotated = self._copy(new_key, record, own, change)
         return rotated
 
-    def end(self, key: str) -> None:
-        """End a session."""
-        self.store.delete(key)
+    def end(self, key: str, own: Mapping[str, Any] = NOTHING) -> None:
+        """End a session, of which ``own`` tells whether its key must stay taken."""
+        ttl = self._taken(own)
+        if ttl == 0:
+            self.store.delete(key)
+        else:
+            self.store.set(key, self._ended(), None if ttl == inf else ttl)
+
+    def _leave(self, key: str, record: Record, token: Any) -> bool:
+        """Have the key open nothing any more, if nobody has changed the record meanwhile."""
+        ttl = self._taken(record.own)
+        if ttl == 0:
+            return self.store.delete(key, token)
+        return self.store.swap(key, token, self._ended(), None if ttl == inf else ttl)
+
+    def _taken(self, own: Mapping[str, Any]) -> float:
+        """Give for how many seconds another cookie could still bring the session back."""
+        return max(0, own.get(ADOPTED, 0) - self._clock()) if own else 0
+
+    def _ended(self) -> bytes:
+        """Spell a record that expired long ago."""
+        return new_write_id() + self._pack([0, 0, 0, {}, {}])
 
     def _copy(self, key: str, record: Record, own: Mapping[str, Any], change: Change) -> Record:
-        copy = replace(record)
+        # Another cookie leads to the old key alone.
+        kept = {name: value for name, value in record.own.items() if name != ADOPTED}
+        copy = replace(record, own=kept)
         if not self.save(key, copy, NEW, own, change(record.values)):
             raise StoreError("a new session id was in use already: the random source is broken")
         return copy

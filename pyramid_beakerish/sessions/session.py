@@ -61,7 +61,7 @@ class Session(FlashAndCSRF, StoredMapping):
         if self._unavailable is not None:
             raise self._manager.unavailable(self._unavailable)
         if self._record is not None:
-            self._ended += (self._key,)
+            self._ended += ((self._key, self._record.own),)
         if self._remove_cookie is None and sent_values(self._header or "", self._settings.key):
             self._remove_cookie = self._own_of_record()
         self._start_over()

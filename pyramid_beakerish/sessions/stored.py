@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ..stores.lease import Lease
     from .manager import SessionManager
+    from .previous import Adopted
     from .record import Record
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,8 @@ class StoredMapping(EncodedMapping):
     """
 
     _own: Mapping[str, Any] = NOTHING  # what is set otherwise than the settings do
-    _ended: tuple[str, ...] = ()
+    _ended: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    _whole_header: str | None = None  # where others of its cookies have been tried
     _forced = False
 
     def __init__(self, manager: SessionManager, header: str | None) -> None:
@@ -177,7 +179,7 @@ class StoredMapping(EncodedMapping):
         try:
             record, self._token, due = manager.records.load(key)
         except NoRecord as answer:
-            return self._load_another(session_id, answer)
+            return self._load_another(session_id, NoRecord(answer.refusal, session_id))
         except StoreUnavailable as error:
             return self._fail(error)
         self._id = self._stored_id = session_id
@@ -192,17 +194,38 @@ class StoredMapping(EncodedMapping):
         """Look behind a cookie that opens nothing: one of another path or domain may be alive."""
         others = self._manager.cookie.without(str(self._header), session_id)
         if others is None:
-            self._begin()
-        else:
-            self._header = others
-            self._load()
+            return self._find_nothing(answer)
+        self._whole_header, self._header = self._whole_header or self._header, others
+        self._load()
         # Last, as a subscriber may use the session.
         self._manager.refuse(answer.refusal, session_id)
+        return None
 
-    def _find_nothing(self) -> None:
+    def _find_nothing(self, answer: NoRecord | None = None) -> None:
+        """Go on with a session of the earlier configuration, or begin one."""
+        manager, adopted = self._manager, None
+        try:
+            adopted = manager.adopt(self._whole_header or self._header)
+        except NoRecord as earlier:
+            answer = earlier
+        except StoreUnavailable as error:
+            return self._fail(error)
+        if adopted is not None:
+            return self._go_on_with(adopted)
         self._begin()
-        if self._header:
-            self._manager.refuse(self._manager.cookie.refusal(self._header))
+        if answer is not None:
+            manager.refuse(answer.refusal, answer.session_id)
+        elif self._header:
+            manager.refuse(manager.cookie.refusal(self._header))
+        return None
+
+    def _go_on_with(self, adopted: Adopted) -> None:
+        self._begin()
+        self._id = self._stored_id = adopted.session_id
+        self._key, self._record = adopted.key, adopted.record
+        self._base, self._cookie = adopted.record.values, (adopted.session_id, adopted.record.own)
+        if adopted.event is not None:
+            self._manager.notify(adopted.event)
 
     def _begin(self) -> None:
         self._id = self._stored_id = self._record = self._token = None
@@ -234,7 +257,7 @@ class StoredMapping(EncodedMapping):
         """Store whatever has happened to the session."""
         record = self._record
         while self._ended:
-            self._manager.records.end(self._ended[0])
+            self._manager.records.end(*self._ended[0])
             self._ended = self._ended[1:]
         if record is None:
             if changed or self._forced:

@@ -1,0 +1,61 @@
+"""Sessions that an earlier configuration has stored: found there, and taken over once."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from ...serializers.foreign_pickles import ForeignPickles
+from ...settings import SignedCookieSettings
+from .adoption import Adopted as Adopted
+from .adoption import Adoption
+from .beaker import BeakerCookies, BeakerSessions
+from .own import OwnSessions
+from .signed_cookie import SignedCookies
+
+if TYPE_CHECKING:
+    from ...settings import SessionSettings
+    from ..manager import SessionManager
+    from .beaker import RawStore
+    from .earlier import Earlier
+
+#: Where each of Beaker's types keeps its records; imported when first used, as stores are.
+RAW_STORES = {
+    "memory": "raw_local:MemoryRaw",
+    "file": "raw_local:FileRaw",
+    "dbm": "raw_local:DbmRaw",
+    "ext:redis": "raw_redis:RedisRaw",
+    "ext:memcached": "raw_memcached:MemcachedRaw",
+    "memcached": "raw_memcached:MemcachedRaw",
+    "ext:database": "raw_sql:SqlRaw",
+    "database": "raw_sql:SqlRaw",
+    "ext:sqla": "raw_sql:SqlRaw",
+    "sqla": "raw_sql:SqlRaw",
+}
+
+
+def open_previous(manager: SessionManager) -> Adoption | None:
+    """Give what takes over the sessions of the earlier configuration, if there is one."""
+    settings = manager.settings
+    if settings.previous is None:
+        return None
+    secrets = settings.secret or settings.previous.secret
+    return Adoption(manager, _earlier(settings.previous, manager), secrets)
+
+
+def _earlier(previous: SessionSettings | SignedCookieSettings, manager: SessionManager) -> Earlier:
+    classes = [*manager.settings.pickle_classes, *getattr(previous, "pickle_classes", ())]
+    pickles = ForeignPickles(classes, flat=True)
+    if isinstance(previous, SignedCookieSettings):
+        return SignedCookies(previous, pickles)
+    if previous.format == "beakerish":
+        return OwnSessions(previous, manager.clock)
+    if previous.type == "cookie":
+        return BeakerCookies(previous, pickles, manager.clock)
+    return BeakerSessions(previous, lambda: _raw_store(previous, pickles), pickles, manager.clock)
+
+
+def _raw_store(previous: SessionSettings, pickles: ForeignPickles) -> RawStore:
+    module, _, name = RAW_STORES[str(previous.type)].partition(":")
+    store: RawStore = getattr(import_module(f".{module}", __name__), name)(previous, pickles)
+    return store

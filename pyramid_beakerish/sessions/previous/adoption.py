@@ -1,0 +1,158 @@
+"""Taking over a session of an earlier configuration, once.
+
+The new id is derived from the old one, so that all requests of a page meet in one record.
+That record is created first, and its key stays taken for as long as the old cookie could open
+anything, also when the session has ended or moved to another id (`RecordStore.end`): a request
+that was slow, or was killed half-way, revives nothing. To remove the old record is only tidying.
+"""
+
+from __future__ import annotations
+
+import logging
+from base64 import urlsafe_b64encode
+from hashlib import blake2b
+from itertools import count, islice
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...errors import CorruptData, SerializationError, StoreUnavailable
+from ..cookie import MOST_TRIED
+from ..events import Refusal, SessionAdopted
+from ..ids import ID_BYTES, fingerprint, store_key
+from ..record import ADOPTED, Record
+from ..records import NEW, NoRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..manager import SessionManager
+    from .earlier import Contents, Earlier, EarlierSession
+
+log = logging.getLogger(__name__)
+
+#: Seconds by which the clocks of two servers may differ.
+_SLACK = 120.0
+
+
+class Adopted(NamedTuple):
+    """A session that goes on here; with an ``event`` if this request has brought it."""
+
+    session_id: str
+    key: str
+    record: Record
+    event: SessionAdopted | None
+
+    def __repr__(self) -> str:
+        return "<Adopted>"  # a traceback with locals must not show an id
+
+
+class Adoption:
+    """Finds sessions of an earlier configuration and gives them a record here.
+
+    ``secrets`` key the hash that gives the new ids.
+
+    Example::
+
+        adopted = Adoption(manager, earlier, settings.secret).find("beaker.session.id=...")
+    """
+
+    def __init__(self, manager: SessionManager, earlier: Earlier, secrets: Sequence[str]) -> None:
+        self._manager = manager
+        self._earlier = earlier
+        self._hash = _id_hash(secrets)
+        self._numbers = count(1)
+
+    def open(self) -> None:
+        """Open what the earlier configuration reads from."""
+        self._earlier.open()
+
+    def find(self, header: str) -> Adopted | None:
+        """Give the session that a Cookie header names there, taken over if it was not yet.
+
+        Raises `NoRecord` if there was a trusted cookie that opens nothing, and
+        `StoreUnavailable`.
+        """
+        answer = None
+        for session in islice(self._earlier.find(header), MOST_TRIED):
+            try:
+                return self._meet(session)
+            except NoRecord as refused:
+                answer = NoRecord(refused.refusal, session.name)
+            except (CorruptData, SerializationError) as error:
+                log.warning("An earlier session is left as it is, and not adopted: %s", error)
+                answer = NoRecord(Refusal.CORRUPT)
+        if answer is not None:
+            raise answer
+        return None
+
+    def _meet(self, session: EarlierSession) -> Adopted:
+        """Give the record that was made of the session before, or make it."""
+        session_id = self._derived_id(session.name)
+        key = store_key(session_id)
+        try:
+            record, _, _ = self._manager.records.load(key)
+        except NoRecord as answer:
+            if answer.refusal is not Refusal.UNKNOWN:
+                raise  # it has ended: only its key is still taken
+        else:
+            return Adopted(session_id, key, record, None)
+        return self._adopt(session, session_id, key)
+
+    def _adopt(self, session: EarlierSession, session_id: str, key: str) -> Adopted:
+        contents, records = session.read(), self._manager.records
+        record = self._record(contents)
+        values = {name: self._encoded(name, value) for name, value in contents.values.items()}
+        if not records.save(key, record, NEW, {}, values):
+            record, _, _ = records.load(key)  # another request was faster
+            return Adopted(session_id, key, record, None)
+        if not self._forget(session):
+            # Ended there since it was read: what was read must not outlive it.
+            records.end(key, record.own)
+            raise NoRecord(Refusal.UNKNOWN)
+        return Adopted(session_id, key, record, self._counted(session))
+
+    def _record(self, contents: Contents) -> Record:
+        """Begin a record; raises `NoRecord` if the session is over, there or here."""
+        settings, now = self._manager.settings, self._manager.clock()
+        limits = self._earlier.timeout, settings.timeout
+        idle = min(inf if limit is None else limit for limit in limits)
+        lifetime = inf if settings.lifetime is None else settings.lifetime
+        if now - contents.accessed >= idle or now - contents.created >= lifetime:
+            raise NoRecord(Refusal.EXPIRED)
+        own = {**contents.own, ADOPTED: now + idle + _SLACK}
+        return Record(contents.created, now, None, own, {})
+
+    def _encoded(self, name: str, value: object) -> bytes:
+        try:
+            return self._manager.serializer.dumps(value)
+        except SerializationError as error:
+            raise SerializationError(f"session[{name!a}]: {error}") from None
+
+    def _forget(self, session: EarlierSession) -> bool:
+        try:
+            return session.forget()
+        except StoreUnavailable:
+            log.warning("An adopted session could not be removed where it came from.")
+            return True
+
+    def _counted(self, session: EarlierSession) -> SessionAdopted:
+        event = SessionAdopted(fingerprint(session.name), next(self._numbers))
+        log.info("An earlier session was adopted: %s, number %d.", event.fingerprint, event.count)
+        return event
+
+    def _derived_id(self, name: str) -> str:
+        digest = self._hash.copy()
+        digest.update(name.encode("utf-8", "surrogateescape"))
+        return urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
+
+
+def _id_hash(secrets: Sequence[str]) -> blake2b:
+    """Prepare the hash that gives new ids; without secrets one that everybody can compute.
+
+    Of several secrets the oldest is taken: servers that have got a new one already, and those
+    that have not, derive the same id.
+    """
+    key = b""
+    if secrets:
+        key = blake2b(secrets[-1].encode(), digest_size=32, person=b"adopted session").digest()
+    return blake2b(key=key, digest_size=ID_BYTES, person=b"adopted id")

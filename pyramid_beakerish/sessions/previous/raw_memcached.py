@@ -1,0 +1,78 @@
+"""Where Beaker keeps sessions on memcached servers."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from pymemcache import MemcacheError, PooledClient
+
+from ...errors import CorruptData, StoreUnavailable
+from ...stores.forks import renew_after_fork
+from .envelope import LARGEST
+from .raw_local import KEY
+from .timeouts import ANSWER, CONNECT
+
+if TYPE_CHECKING:
+    from ...serializers.foreign_pickles import ForeignPickles
+    from ...settings import SessionSettings
+
+# python-memcached and bmemcached mark alike what they have pickled and what they have compressed.
+_PICKLED, _COMPRESSED = 1, 8
+
+
+class MemcachedRaw:
+    """A text for each session, under ``<id>_session``, on one of the servers."""
+
+    def __init__(self, settings: SessionSettings, pickles: ForeignPickles) -> None:
+        self._servers = [_address(server) for server in str(settings.url).split(";")]
+        self._pickles = pickles
+        self.forked()
+        renew_after_fork(self)
+
+    def forked(self) -> None:
+        """Make new connections: two processes on one would read each other's answers."""
+        self._clients = [
+            PooledClient(
+                server,
+                deserializer=lambda key, value, flags: (value, flags),
+                connect_timeout=CONNECT,
+                timeout=ANSWER,
+                no_delay=True,
+            )
+            for server in self._servers
+        ]
+
+    def read(self, session_id: str) -> Any:
+        """Give the text of a session; see `RawStore.read`."""
+        # Each library has its own way to choose among servers: all are asked.
+        for client in self._clients:
+            found = self._ask(client.get, session_id)
+            if found is not None:
+                return self._text(*found)
+        return None
+
+    def remove(self, session_id: str) -> bool:
+        """Remove a session; tell whether it was there."""
+        removed = [self._ask(client.delete, session_id, False) for client in self._clients]
+        return any(removed)
+
+    def _text(self, value: bytes, flags: int) -> Any:
+        try:
+            if flags & _COMPRESSED:
+                value = zlib.decompressobj().decompress(value, LARGEST)
+            return self._pickles.loads(value) if flags & _PICKLED else value.decode()
+        except (zlib.error, UnicodeDecodeError):
+            raise CorruptData("what Beaker has stored is not a text") from None
+
+    def _ask(self, command: Any, session_id: str, *arguments: Any) -> Any:
+        try:
+            return command(f"{session_id}_{KEY}", *arguments)
+        except (MemcacheError, OSError) as error:
+            raise StoreUnavailable(f"Beaker's memcached: {type(error).__name__}") from None
+
+
+def _address(server: str) -> str:
+    """Give the address as pymemcache spells it: python-memcached puts the family before it."""
+    family, _, rest = server.strip().partition(":")
+    return rest if family in ("inet", "inet6") else server.strip()
