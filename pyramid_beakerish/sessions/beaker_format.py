@@ -9,14 +9,13 @@ from ..errors import SessionStateError
 from .beaker_repairs import RepairedSession
 from .dict_methods import DictMethods
 from .flash import CSRF_KEY, FlashAndCSRF
+from .previous.envelope import BEAKERS_OWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ..settings import SessionSettings
 
-#: What Beaker keeps among the application's data.
-BEAKERS_OWN = frozenset(("_accessed_time", "_creation_time", "_domain", "_path", "_id"))
 #: The attributes of a session that are also its cookie's, beside the domain and the path.
 OF_COOKIE = frozenset(("cookie_expires", "httponly", "samesite", "secure"))
 

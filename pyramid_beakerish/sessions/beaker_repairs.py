@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from beaker.container import DBMNamespaceManager, OpenResourceNamespaceManager
 from beaker.session import CookieSession, InvalidSignature, Session, SessionObject, SignedCookie
 
-from ..errors import SerializationError
+from ..errors import CorruptData, SerializationError
 from ..settings import beaker_options
+from .beaker_safely import safely
 from .cookie import sent_values
 from .ids import new_id
 
@@ -19,6 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..settings import SessionSettings
+
+log = logging.getLogger(__name__)
+
+#: What is answered with a new session, by ``invalidate_corrupt``; Beaker's own word for that
+#: would log the id.
+SURVIVED: dict[bool | None, tuple[type[Exception], ...]] = {
+    True: (Exception,),
+    None: (CorruptData,),
+    False: (),
+}
 
 #: What Python's parser of cookies, which Beaker uses, reads as one value: no control characters.
 _READABLE = re.compile(r"[!#-:<-\[\]-~]+").fullmatch
@@ -33,24 +45,35 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
     """
 
     def __init__(self, settings: SessionSettings, header: str | None, *, https: bool) -> None:
-        options = {**beaker_options(settings), "httponly": settings.httponly}
+        options = {**beaker_options(settings), "httponly": settings.httponly, **safely(settings)}
+        invalidate = options.pop("invalidate_corrupt", None)
         if settings.secure == "auto":
             options["secure"] = https
         super().__init__({}, **options)
         # Beaker hands on to the session whatever is set as an attribute.
         self.__dict__.update(_settings=settings, _header=header, _ended=[], _locks=[])
+        self.__dict__["_survived"] = SURVIVED[invalidate]
 
     def _session(self) -> Any:
         if self._sess is not None:
             return self._sess
-        self._environ["HTTP_COOKIE"] = self._own_cookie()
-        session = super()._session()
+        session = self._readable_session()
         state = vars(session)
         # Beaker leaves these out where it does not need them at first, and misses them later.
         state.setdefault("cookie", SimpleCookie())
         state.setdefault("accessed_dict", session.copy())
         state.setdefault("last_accessed", state["accessed_dict"].get("_accessed_time"))
         return session
+
+    def _readable_session(self) -> Any:
+        """Give the session that the cookie names, or a new one if that cannot be read."""
+        self._environ["HTTP_COOKIE"] = self._own_cookie()
+        try:
+            return super()._session()
+        except self._survived as error:
+            log.warning("A session cannot be read, and a new one is begun: %s", _why(error))
+            self._environ["HTTP_COOKIE"] = ""
+            return super()._session()
 
     @property
     def is_in_cookie(self) -> bool:
@@ -80,7 +103,10 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
         """Give Beaker's session that has the id, or ``None``."""
         if self.is_in_cookie:
             return None
-        session = Session({}, id=session_id, **{**self._params, "use_cookies": False})
+        try:
+            session = Session({}, id=session_id, **{**self._params, "use_cookies": False})
+        except CorruptData:
+            return None
         return None if session.is_new else session
 
     def invalidate(self) -> None:
@@ -153,6 +179,11 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
         namespace = getattr(self._session(), "namespace", None)
         if namespace is not None:
             self._ended.append(namespace)
+
+
+def _why(error: Exception) -> str:
+    # Another library's words may hold the id.
+    return str(error) if isinstance(error, CorruptData) else type(error).__qualname__
 
 
 def _is_signed(value: str, secret: str) -> bool:

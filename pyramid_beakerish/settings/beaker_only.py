@@ -49,8 +49,9 @@ SESSION: dict[str, Option] = {
     ),
     "invalidate_corrupt": Option(
         convert=convert.boolean,
-        default=False,
-        help="Whether Beaker starts a new session where the stored one cannot be read.",
+        default=None,
+        default_text="true, except for what cannot be decrypted",
+        help="Whether a session of Beaker's that cannot be read becomes a new one, not an error.",
         obeyed_by="beaker",
         inert="a session that cannot be read always becomes a new one",
     ),

@@ -50,10 +50,6 @@ class Adoption:
     """Finds sessions of an earlier configuration and gives them a record here.
 
     ``secrets`` key the hash that gives the new ids.
-
-    Example::
-
-        adopted = Adoption(manager, earlier, settings.secret).find("beaker.session.id=...")
     """
 
     def __init__(self, manager: SessionManager, earlier: Earlier, secrets: Sequence[str]) -> None:

@@ -35,10 +35,6 @@ class Envelope:
 
     Pickles and JSON are told apart by their first byte, so that either is read whatever
     ``data_serializer`` says now.
-
-    Example::
-
-        data = Envelope(settings, pickles).opened("gAJ9cQA...")
     """
 
     def __init__(self, settings: SessionSettings, pickles: ForeignPickles) -> None:
@@ -85,7 +81,7 @@ class Envelope:
 
     def _deserialised(self, data: bytes) -> Any:
         if self._codec is None:
-            return self._pickles.loads(data) if data[:1] == _PICKLE else _from_json(data)
+            return self._pickles.loads(data) if data[:1] == _PICKLE else from_json(data)
         try:
             return self._codec.loads(data)
         except Exception:  # whatever the application's object raises
@@ -125,7 +121,8 @@ def _decoded(text: str) -> bytes:
         raise CorruptData("what Beaker has stored is not base64") from None
 
 
-def _from_json(data: bytes) -> Any:
+def from_json(data: bytes) -> Any:
+    """Give what Beaker has compressed and spelled as JSON; raises `CorruptData`."""
     unpacker = zlib.decompressobj()
     try:
         text = unpacker.decompress(data, LARGEST)

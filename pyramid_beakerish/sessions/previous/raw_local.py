@@ -124,9 +124,14 @@ class DbmRaw:
 
 def text_in(space: Any) -> Any:
     """Give the text of a session out of what Beaker calls a namespace."""
+    return checked_space(space).get(KEY)
+
+
+def checked_space(space: Any) -> dict[str, Any]:
+    """Give what was loaded as Beaker's namespace; raises `CorruptData` if it is none."""
     if type(space) is not dict:
         raise CorruptData("what Beaker has stored is not a dictionary")
-    return space.get(KEY)
+    return space
 
 
 def _path(folder: Path, session_id: str, ending: str) -> Path:
