@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 from pyramid.httpexceptions import HTTPFound
 from pyramid.interfaces import ISession

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ..settings import SessionSettings
+    from .beaker_previous import BeakerAdoption
 
 #: The attributes of a session that are also its cookie's, beside the domain and the path.
 OF_COOKIE = frozenset(("cookie_expires", "httponly", "samesite", "secure"))
@@ -40,9 +41,16 @@ class BeakerSession(FlashAndCSRF, DictMethods):
     _touch_due = False
     _detached = False
 
-    def __init__(self, settings: SessionSettings, header: str | None, *, https: bool) -> None:
+    def __init__(
+        self,
+        settings: SessionSettings,
+        header: str | None,
+        previous: BeakerAdoption | None = None,
+        *,
+        https: bool,
+    ) -> None:
         self._settings = settings
-        self._beaker = RepairedSession(settings, header, https=https)
+        self._beaker = RepairedSession(settings, header, previous, https=https)
         self._late = False
         self._sent: str | None = None  # the Set-Cookie header that was given
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..settings import SessionSettings
+    from .beaker_previous import BeakerAdoption
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,14 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
         session = RepairedSession(settings, "beaker.session.id=...", https=True)
     """
 
-    def __init__(self, settings: SessionSettings, header: str | None, *, https: bool) -> None:
+    def __init__(
+        self,
+        settings: SessionSettings,
+        header: str | None,
+        previous: BeakerAdoption | None = None,
+        *,
+        https: bool,
+    ) -> None:
         options = {**beaker_options(settings), "httponly": settings.httponly, **safely(settings)}
         invalidate = options.pop("invalidate_corrupt", None)
         if settings.secure == "auto":
@@ -52,12 +60,14 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
         super().__init__({}, **options)
         # Beaker hands on to the session whatever is set as an attribute.
         self.__dict__.update(_settings=settings, _header=header, _ended=[], _locks=[])
-        self.__dict__["_survived"] = SURVIVED[invalidate]
+        self.__dict__.update(_survived=SURVIVED[invalidate], _previous=previous)
 
     def _session(self) -> Any:
         if self._sess is not None:
             return self._sess
         session = self._readable_session()
+        if session.is_new and self._previous is not None and self._header:
+            session = self._earlier_session() or session
         state = vars(session)
         # Beaker leaves these out where it does not need them at first, and misses them later.
         state.setdefault("cookie", SimpleCookie())
@@ -72,8 +82,21 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
             return super()._session()
         except self._survived as error:
             log.warning("A session cannot be read, and a new one is begun: %s", _why(error))
-            self._environ["HTTP_COOKIE"] = ""
-            return super()._session()
+            return self._opened("")
+
+    def _earlier_session(self) -> Any:
+        """Give Beaker's session for one of the earlier configuration, or ``None``."""
+        before = {name: self.__dict__[name] for name in ("_sess", "_headers")}
+        found = self._previous.find(self._header, self._opened)
+        if found is None:
+            self.__dict__.update(before)
+        return found
+
+    def _opened(self, header: str) -> Any:
+        """Give Beaker's session for a Cookie header, in the place of the one that there was."""
+        self._environ["HTTP_COOKIE"] = header
+        self.__dict__["_sess"] = None
+        return super()._session()
 
     @property
     def is_in_cookie(self) -> bool:
@@ -125,7 +148,7 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
 
     def persist(self) -> None:
         """Store the session; raises `SerializationError` before anything stored is touched."""
-        _refuse_unstorable(self._session().serializer, self._about_to_be_stored())
+        refuse_unstorable(self._session().serializer, self._about_to_be_stored())
         super().persist()
         self.remove_ended()
 
@@ -190,7 +213,7 @@ def _is_signed(value: str, secret: str) -> bool:
     return SignedCookie(secret).value_decode(value)[0] is not InvalidSignature
 
 
-def _refuse_unstorable(serializer: Any, data: Mapping[str, Any]) -> None:
+def refuse_unstorable(serializer: Any, data: Mapping[str, Any]) -> None:
     """Raise `SerializationError` for a value that Beaker could not store.
 
     Beaker serialises in the middle of its write: of a file nothing is left then.

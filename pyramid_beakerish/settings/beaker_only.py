@@ -232,7 +232,7 @@ PREVIOUS: dict[str, Option] = {
         convert=convert.anything,
         default=None,
         help="An option of the configuration that was in use before, such as previous.type.",
-        obeyed_by="beakerish",
+        obeyed_by="shell",
         secret=True,
     ),
 }

@@ -189,8 +189,9 @@ class SessionSettings(StoreSettings):
         convert.one_of("none"),
         None,
         "Where sessions were kept before, as previous.*; none for a site that has no others yet.",
-        default_text="Beaker with these same settings, for its types that outlive a process",
-        obeyed_by="beakerish",
+        default_text="Beaker with these same settings, for its types that outlive a process; "
+        "where format = beaker is asked for, this package's own format with them",
+        obeyed_by="shell",
     )
     format: Literal["beakerish", "beaker"] = option(
         convert.one_of("beakerish", "beaker"),

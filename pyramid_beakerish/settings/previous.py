@@ -8,6 +8,7 @@ from .beaker_only import ALL_SESSION_OPTIONS, PREVIOUS
 from .options import SIGNED_COOKIE_OPTIONS, SignedCookieSettings
 from .section import Report, Section, Written
 from .sentences import listed
+from .store_types import has_own_store
 from .unknown import unknown_options
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ READ_FROM_BEAKER = (
     "sqla",
 )
 
-#: What tells nothing about the records of Beaker: it had no such option.
-_NO_WORD_OF_BEAKERS = ("previous", "format", "prefix")
 _CLASSES_OF_ONES_OWN = ("session_class", "namespace_class")
 
 
@@ -87,19 +86,25 @@ def is_read_from_beaker(values: dict[str, Any]) -> bool:
     return values["type"] in READ_FROM_BEAKER and not own_class
 
 
-def was_perhaps_beakers(values: dict[str, Any]) -> bool:
-    """Tell whether Beaker may have stored sessions under these settings that are still there."""
-    return "previous" not in values and values["type"] != "memory" and is_read_from_beaker(values)
+def may_have_had_others(values: dict[str, Any], format_name: str) -> bool:
+    """Tell whether sessions in the other format may be there, stored under these settings."""
+    if "previous" in values or values["type"] == "memory":
+        return False
+    if format_name == "beakerish":
+        return is_read_from_beaker(values)
+    # Where nobody has asked for Beaker's format only Beaker can serve these settings.
+    own_class = any(name in values for name in _CLASSES_OF_ONES_OWN)
+    return "format" in values and has_own_store(values["type"]) and not own_class
 
 
-def as_beaker_had_them(values: dict[str, Any]) -> dict[str, Any]:
-    """Give the values without what Beaker cannot have been told."""
+def as_had_before(values: dict[str, Any]) -> dict[str, Any]:
+    """Give the values without what is new in the format that they name."""
     kept = {
         name: value
         for name, value in values.items()
-        if name not in _NO_WORD_OF_BEAKERS and not name.startswith(GROUP)
+        if name not in ("previous", "format") and not name.startswith(GROUP)
     }
-    if kept.get("data_serializer") == "msgpack":
+    if kept.get("data_serializer") == "msgpack":  # which Beaker does not have
         del kept["data_serializer"]
     return kept
 

@@ -10,7 +10,7 @@ from .convert import MINUTE
 from .cookie_rules import broken_rules
 from .option import SAME, GivenOptions
 from .options import SESSION_OPTIONS, SessionSettings
-from .previous import as_beaker_had_them, build_previous, was_perhaps_beakers
+from .previous import GROUP, as_had_before, build_previous, may_have_had_others
 from .sentences import shown
 from .session_messages import session_messages
 from .store_types import beaker_has, has_own_store, passes_on
@@ -39,9 +39,11 @@ def build_session(section: Section, report: Report) -> SessionSettings:
     _refuse_fixed_id(section, report)
     format_name = _format(section, values, report)
     previous = build_previous(section, values, build_session, report)
-    if previous is None and format_name == "beakerish" and was_perhaps_beakers(values):
-        before = as_beaker_had_them(values)
-        previous = _settings(section, before, as_beaker_had_them(given), unknown, "beaker")
+    if previous is None and may_have_had_others(values, format_name):
+        # Of whoever else may have served these settings: Beaker, or this package on the way back.
+        other = "beaker" if format_name == "beakerish" else "beakerish"
+        before, said = as_had_before(values), as_had_before(given)
+        previous = _settings(section, before, said, unknown, other)
     session = _settings(section, values, given, unknown, format_name, previous)
     _check(section, session, report)
     report.messages.extend(session_messages(section, session))
@@ -130,6 +132,10 @@ def _check(section: Section, session: SessionSettings, report: Report) -> None:
 
 
 def _check_for_beaker(section: Section, session: SessionSettings, report: Report) -> None:
+    if session.type == "cookie" and f"{GROUP}type" in session.given:
+        report.mistakes.append(
+            f"{section.key('type')} = cookie: Beaker's sessions in a cookie take over no others."
+        )
     if session.data_serializer == "msgpack":
         report.mistakes.append(
             section.sentence(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...serializers.foreign_pickles import ForeignPickles
 from ...settings import SignedCookieSettings
@@ -14,6 +14,8 @@ from .own import OwnSessions
 from .signed_cookie import SignedCookies
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ...settings import SessionSettings
     from ..manager import SessionManager
     from .beaker import RawStore
@@ -40,19 +42,24 @@ def open_previous(manager: SessionManager) -> Adoption | None:
     if settings.previous is None:
         return None
     secrets = settings.secret or settings.previous.secret
-    return Adoption(manager, _earlier(settings.previous, manager), secrets)
+    return Adoption(manager, open_earlier(settings, manager.clock), secrets)
 
 
-def _earlier(previous: SessionSettings | SignedCookieSettings, manager: SessionManager) -> Earlier:
-    classes = [*manager.settings.pickle_classes, *getattr(previous, "pickle_classes", ())]
+def open_earlier(settings: SessionSettings, clock: Callable[[], float]) -> Earlier:
+    """Give what finds the sessions of the earlier configuration, which there must be.
+
+    What is admitted by the ``pickle_classes`` of either is read.
+    """
+    previous: Any = settings.previous
+    classes = [*settings.pickle_classes, *getattr(previous, "pickle_classes", ())]
     pickles = ForeignPickles(classes, flat=True)
     if isinstance(previous, SignedCookieSettings):
         return SignedCookies(previous, pickles)
     if previous.format == "beakerish":
-        return OwnSessions(previous, manager.clock)
+        return OwnSessions(previous, clock)
     if previous.type == "cookie":
-        return BeakerCookies(previous, pickles, manager.clock)
-    return BeakerSessions(previous, lambda: _raw_store(previous, pickles), pickles, manager.clock)
+        return BeakerCookies(previous, pickles, clock)
+    return BeakerSessions(previous, lambda: _raw_store(previous, pickles), pickles, clock)
 
 
 def _raw_store(previous: SessionSettings, pickles: ForeignPickles) -> RawStore:

@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import logging
 from base64 import urlsafe_b64encode
-from hashlib import blake2b
 from itertools import count, islice
-from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import CorruptData, SerializationError, StoreUnavailable
 from ..cookie import MOST_TRIED
 from ..events import Refusal, SessionAdopted
-from ..ids import ID_BYTES, fingerprint, store_key
+from ..ids import fingerprint, store_key
 from ..record import ADOPTED, Record
 from ..records import NEW, NoRecord
+from .derived import DerivedIds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +54,7 @@ class Adoption:
     def __init__(self, manager: SessionManager, earlier: Earlier, secrets: Sequence[str]) -> None:
         self._manager = manager
         self._earlier = earlier
-        self._hash = _id_hash(secrets)
+        self._ids = DerivedIds(secrets)
         self._numbers = count(1)
 
     def open(self) -> None:
@@ -83,7 +82,7 @@ class Adoption:
 
     def _meet(self, session: EarlierSession) -> Adopted:
         """Give the record that was made of the session before, or make it."""
-        session_id = self._derived_id(session.name)
+        session_id = urlsafe_b64encode(self._ids.derive(session.name)).rstrip(b"=").decode()
         key = store_key(session_id)
         try:
             record, _, _ = self._manager.records.load(key)
@@ -110,11 +109,8 @@ class Adoption:
     def _record(self, contents: Contents) -> Record:
         """Begin a record; raises `NoRecord` if the session is over, there or here."""
         settings, now = self._manager.settings, self._manager.clock()
-        limits = self._earlier.timeout, settings.timeout
-        idle = min(inf if limit is None else limit for limit in limits)
-        lifetime = inf if settings.lifetime is None else settings.lifetime
-        if now - contents.accessed >= idle or now - contents.created >= lifetime:
-            raise NoRecord(Refusal.EXPIRED)
+        timeouts = self._earlier.timeout, settings.timeout
+        idle = contents.idle_limit(now, timeouts, settings.lifetime)
         own = {**contents.own, ADOPTED: now + idle + _SLACK}
         return Record(contents.created, now, None, own, {})
 
@@ -135,20 +131,3 @@ class Adoption:
         event = SessionAdopted(fingerprint(session.name), next(self._numbers))
         log.info("An earlier session was adopted: %s, number %d.", event.fingerprint, event.count)
         return event
-
-    def _derived_id(self, name: str) -> str:
-        digest = self._hash.copy()
-        digest.update(name.encode("utf-8", "surrogateescape"))
-        return urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
-
-
-def _id_hash(secrets: Sequence[str]) -> blake2b:
-    """Prepare the hash that gives new ids; without secrets one that everybody can compute.
-
-    Of several secrets the oldest is taken: servers that have got a new one already, and those
-    that have not, derive the same id.
-    """
-    key = b""
-    if secrets:
-        key = blake2b(secrets[-1].encode(), digest_size=32, person=b"adopted session").digest()
-    return blake2b(key=key, digest_size=ID_BYTES, person=b"adopted id")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...errors import CorruptData
+from ..events import Refusal
+from ..records import NoRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 
 @dataclass(frozen=True, repr=False)
@@ -23,6 +25,15 @@ class Contents:
     created: float
     accessed: float
     own: Mapping[str, Any]
+
+    def idle_limit(
+        self, now: float, timeouts: Iterable[float | None], lifetime: float | None
+    ) -> float:
+        """Give for how long it may be unused; raises `NoRecord` if it is over."""
+        idle = min(inf if timeout is None else timeout for timeout in timeouts)
+        if now - self.accessed >= idle or now - self.created >= (lifetime or inf):
+            raise NoRecord(Refusal.EXPIRED)
+        return idle
 
 
 class EarlierSession(Protocol):
@@ -57,6 +68,6 @@ class Earlier(Protocol):
 
 def moment(value: Any) -> float:
     """Give a moment that was stored; raises `CorruptData` for what is none."""
-    if type(value) not in (int, float) or not math.isfinite(value):
+    if type(value) not in (int, float) or not isfinite(value):
         raise CorruptData("a stored moment is not a number")
     return float(value)
