@@ -5,10 +5,9 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from pymemcache import MemcacheError, PooledClient
+from pymemcache import Client, MemcacheError
 
 from ...errors import CorruptData, StoreUnavailable
-from ...stores.forks import renew_after_fork
 from .envelope import LARGEST
 from .raw_local import KEY
 from .timeouts import ANSWER, CONNECT
@@ -27,34 +26,19 @@ class MemcachedRaw:
     def __init__(self, settings: SessionSettings, pickles: ForeignPickles) -> None:
         self._servers = [_address(server) for server in str(settings.url).split(";")]
         self._pickles = pickles
-        self.forked()
-        renew_after_fork(self)
-
-    def forked(self) -> None:
-        """Make new connections: two processes on one would read each other's answers."""
-        self._clients = [
-            PooledClient(
-                server,
-                deserializer=lambda key, value, flags: (value, flags),
-                connect_timeout=CONNECT,
-                timeout=ANSWER,
-                no_delay=True,
-            )
-            for server in self._servers
-        ]
 
     def read(self, session_id: str) -> Any:
         """Give the text of a session; see `RawStore.read`."""
         # Each library has its own way to choose among servers: all are asked.
-        for client in self._clients:
-            found = self._ask(client.get, session_id)
+        for server in self._servers:
+            found = self._ask(server, "get", session_id)
             if found is not None:
                 return self._text(*found)
         return None
 
     def remove(self, session_id: str) -> bool:
         """Remove a session; tell whether it was there."""
-        removed = [self._ask(client.delete, session_id, False) for client in self._clients]
+        removed = [self._ask(server, "delete", session_id) for server in self._servers]
         return any(removed)
 
     def _text(self, value: bytes, flags: int) -> Any:
@@ -65,11 +49,21 @@ class MemcachedRaw:
         except (zlib.error, UnicodeDecodeError):
             raise CorruptData("what Beaker has stored is not a text") from None
 
-    def _ask(self, command: Any, session_id: str, *arguments: Any) -> Any:
+    def _ask(self, server: str, command: str, session_id: str) -> Any:
+        # Each visitor is adopted once: nothing is kept open for that, nor shared with a fork.
+        client = Client(
+            server,
+            deserializer=lambda key, value, flags: (value, flags),
+            connect_timeout=CONNECT,
+            timeout=ANSWER,
+            default_noreply=False,
+        )
         try:
-            return command(f"{session_id}_{KEY}", *arguments)
+            return getattr(client, command)(f"{session_id}_{KEY}")
         except (MemcacheError, OSError) as error:
             raise StoreUnavailable(f"Beaker's memcached: {type(error).__name__}") from None
+        finally:
+            client.close()
 
 
 def _address(server: str) -> str:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from ...errors import StoreUnavailable
-from ...stores.forks import renew_after_fork
 from .raw_local import text_in
 from .timeouts import ANSWER
 
@@ -26,6 +26,9 @@ _CONNECT_ARGUMENTS = {
 }
 
 
+_OF_POOLS = ("sa.pool", "sa.max_overflow")
+
+
 class SqlRaw:
     """A row for each session, whose column ``data`` is a pickled dictionary: read as bytes."""
 
@@ -37,15 +40,7 @@ class SqlRaw:
         columns = sa.column("namespace", sa.String), sa.column("data", sa.LargeBinary)
         self._table = sa.table(self._name, *columns, schema=self._schema)
         self._pickles = pickles
-        if "bind" in backend:
-            self._engine = backend["bind"]
-        else:
-            self._engine = _engine(settings)
-            renew_after_fork(self)
-
-    def forked(self) -> None:
-        """Make new connections, and leave those of the parent alone."""
-        self._engine.dispose(close=False)
+        self._engine = backend.get("bind") or _engine(settings)
 
     def read(self, session_id: str) -> Any:
         """Give the text of a session; see `RawStore.read`."""
@@ -89,5 +84,6 @@ def _engine(settings: SessionSettings) -> Any:
     url = sa.make_url(settings.url or options["sa.url"])
     timeouts = _CONNECT_ARGUMENTS.get(url.get_driver_name(), {})
     options.setdefault("sa.connect_args", timeouts)
-    options.setdefault("sa.pool_timeout", ANSWER)
-    return sa.engine_from_config({**options, "sa.url": url}, "sa.")
+    # Each visitor is adopted once: nothing is kept open for that, nor shared with a fork.
+    options = {name: value for name, value in options.items() if not name.startswith(_OF_POOLS)}
+    return sa.engine_from_config({**options, "sa.url": url, "sa.poolclass": NullPool}, "sa.")
