@@ -63,7 +63,7 @@ def build_previous(
     ``build`` makes the settings of a section of sessions.
     """
     earlier = earlier_options(section)
-    if not earlier.written:
+    if not earlier.written or section.prefix.endswith(GROUP):  # there is no chain
         return None
     if "previous" in values:
         other = next(iter(earlier.written.values())).key
@@ -86,9 +86,10 @@ def is_read_from_beaker(values: dict[str, Any]) -> bool:
     return values["type"] in READ_FROM_BEAKER and not own_class
 
 
-def may_have_had_others(values: dict[str, Any], format_name: str) -> bool:
+def may_have_had_others(section: Section, values: dict[str, Any], format_name: str) -> bool:
     """Tell whether sessions in the other format may be there, stored under these settings."""
-    if "previous" in values or values["type"] == "memory":
+    is_earlier = section.prefix.endswith(GROUP)
+    if is_earlier or "previous" in values or values["type"] == "memory":
         return False
     if format_name == "beakerish":
         return is_read_from_beaker(values)

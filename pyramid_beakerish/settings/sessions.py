@@ -39,7 +39,7 @@ def build_session(section: Section, report: Report) -> SessionSettings:
     _refuse_fixed_id(section, report)
     format_name = _format(section, values, report)
     previous = build_previous(section, values, build_session, report)
-    if previous is None and may_have_had_others(values, format_name):
+    if previous is None and may_have_had_others(section, values, format_name):
         # Of whoever else may have served these settings: Beaker, or this package on the way back.
         other = "beaker" if format_name == "beakerish" else "beakerish"
         before, said = as_had_before(values), as_had_before(given)
