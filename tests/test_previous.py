@@ -140,6 +140,20 @@ def test_a_slow_request_meets_the_others(new, old, monkeypatch):
     assert len(new.adopted) == 1
 
 
+def test_a_request_that_comes_just_too_late(new, old, monkeypatch):
+    """Who finds nothing any more, as another request has just taken it over, goes on with that."""
+    read = FileRaw.read
+
+    def after_another(raw, session_id):
+        monkeypatch.setattr(FileRaw, "read", read)
+        new.do(user, old)
+        return read(raw, session_id)
+
+    monkeypatch.setattr(FileRaw, "read", after_another)
+    assert new.do(user, old) == PLAIN["user"]
+    assert len(new.adopted) == 1
+
+
 def test_what_was_ended_there_meanwhile_is_ended(new, old, place, monkeypatch):
     """A session that another server has ended since it was read is not taken over."""
     with overtaken(monkeypatch, new, old) as seen:

@@ -94,7 +94,12 @@ class Adoption:
         return self._adopt(session, session_id, key)
 
     def _adopt(self, session: EarlierSession, session_id: str, key: str) -> Adopted:
-        contents, records = session.read(), self._manager.records
+        records = self._manager.records
+        try:
+            contents = session.read()
+        except NoRecord:
+            record, _, _ = records.load(key)  # perhaps another request has just taken it over
+            return Adopted(session_id, key, record, None)
         record = self._record(contents)
         values = {name: self._encoded(name, value) for name, value in contents.values.items()}
         if not records.save(key, record, NEW, {}, values):

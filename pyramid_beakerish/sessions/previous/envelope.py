@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from beaker import crypto
 
 from ...errors import CorruptData
+from ...settings import cookie_rules
 from ..events import Refusal
 from ..record import NOTHING
 from ..records import NoRecord
@@ -66,8 +67,8 @@ class Envelope:
         nonce, payload = text[: self._nonce_size], _decoded(text[self._nonce_size :])
         for encrypt_key, validate_key in self._keys:
             salt = validate_key + nonce
-            key = crypto.generateCryptoKeys(encrypt_key, salt, 1, module.getKeyLength())
             try:
+                key = crypto.generateCryptoKeys(encrypt_key, salt, 1, module.getKeyLength())
                 decrypted: bytes = module.aesDecrypt(payload, key)
             except Exception:  # noqa: S112 - each library has its own, for another key's data
                 continue
@@ -111,7 +112,11 @@ def _own(data: dict[str, Any], settings: SessionSettings) -> dict[str, Any]:
     """Give the domain and the path that this one session has set."""
     usual = {"domain": settings.cookie_domain, "path": settings.cookie_path}
     found = {name: data.get(f"_{name}", value) for name, value in usual.items()}
-    return {name: value for name, value in found.items() if value != usual[name]}
+    own = {name: value for name, value in found.items() if value != usual[name]}
+    try:
+        return {name: value and getattr(cookie_rules, name)(value) for name, value in own.items()}
+    except ValueError:
+        raise CorruptData("a session of Beaker's has no such domain or path") from None
 
 
 def _decoded(text: str) -> bytes:

@@ -86,7 +86,7 @@ class DbmRaw:
         if not _files(path):  # to open it would make it, and its lock
             return None
         with self._locked(session_id):
-            data = self._found(path)
+            data = self._found(path) if _files(path) else None
         return None if data is None else self._pickles.loads(data)
 
     def remove(self, session_id: str) -> bool:
@@ -102,8 +102,6 @@ class DbmRaw:
         try:
             with self._module.open(str(path), "r") as opened:
                 data: bytes | None = opened.get(KEY.encode())
-        except FileNotFoundError:
-            return None
         except Exception:  # each of the libraries has its own, for damaged files
             raise CorruptData("a dbm file of Beaker's cannot be read") from None
         return data
