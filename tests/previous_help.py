@@ -20,6 +20,7 @@ class Here:
         for kind in (SessionAdopted, SessionRefused):
             config.add_subscriber(self.events.append, kind)
         self.app = config.make_wsgi_app()
+        self.registry = config.registry
 
     def do(self, work, cookies=None):
         """Have a view call the function with the session of the cookies, and give what it gives."""

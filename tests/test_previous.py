@@ -11,6 +11,7 @@ import time
 import beaker.session
 import pytest
 from pyramid.config import Configurator
+from pyramid.interfaces import ISessionFactory
 from pyramid.response import Response
 from pyramid.session import JSONSerializer, SignedCookieSessionFactory
 from webtest import TestApp
@@ -296,6 +297,12 @@ def test_ids_that_beaker_never_gave(place, tmp_path):
         assert application.refused in (["malformed"], ["bad signature"])
     assert files(tmp_path) == []
     assert here(place.previous()).do(lambda session: session.new, f"{KEY}={'a' * 32}") is True
+
+
+def test_no_repr_shows_an_id(new, old):
+    """What is adopted does not show its id in a traceback."""
+    manager = new.registry.queryUtility(ISessionFactory)._manager
+    assert repr(manager.adopt(old)) == "<Adopted>"
 
 
 def test_no_log_shows_an_id(new, old, place, caplog):

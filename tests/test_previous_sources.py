@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import pickle
 import sys
@@ -11,12 +12,15 @@ from contextlib import closing
 
 import beaker.session
 import pytest
+import sqlalchemy
+from pyramid.exceptions import ConfigurationExecutionError
 from redis import Redis
 
 from pyramid_beakerish import CorruptData, StoreUnavailable
 from pyramid_beakerish.serializers.foreign_pickles import ForeignPickles
 from pyramid_beakerish.sessions.previous import open_earlier, raw_local
 from pyramid_beakerish.sessions.previous.envelope import Envelope
+from pyramid_beakerish.sessions.records import NoRecord
 from pyramid_beakerish.settings import session_settings
 from tests import beaker_peer
 from tests.beaker_peer import KEY, PLAIN, fill, see
@@ -103,6 +107,14 @@ def test_several_memcached_servers(tmp_path):
         assert place.record(cookie) is None
 
 
+def test_what_memcached_does_not_hold():
+    """A session that is on no server is none."""
+    session = session_of(type="ext:memcached", url=running(MemcachedServer).url, data_dir="x")
+    with pytest.raises(NoRecord):
+        session.read()
+    assert session.forget() is False
+
+
 @pytest.mark.parametrize("flags", [8, 9])
 def test_what_memcached_holds_compressed(tmp_path, flags):
     """What a client library has compressed is read."""
@@ -146,6 +158,31 @@ def test_a_damaged_database(tmp_path):
     url = f"sqlite:///{tmp_path}/x.db"
     with pytest.raises(StoreUnavailable):
         session_of(type="ext:database", url=url, data_dir=str(tmp_path)).read()
+
+
+def test_an_engine(tmp_path):
+    """An engine of the application's is taken where a URL could stand."""
+    engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path}/x.db")
+    assert session_of(type="ext:database", url=engine, data_dir=str(tmp_path)).forget() is False
+    engine.dispose()
+
+
+def test_what_cannot_be_opened(tmp_path, caplog):
+    """A library that is missing is an error if it was named, and else a line in the log."""
+    url = "postgresql+nothing://test@127.0.0.1/x"
+    with pytest.raises(ConfigurationExecutionError, match=r"session\.previous cannot be opened"):
+        here({"session.previous.format": "beaker", **database(url, tmp_path)})
+    unnamed, _ = session_settings(type="ext:database", url=url, data_dir=str(tmp_path))
+    (session,) = open_earlier(after(unnamed), lambda: 1000.0).find(f"{KEY}={ID}")
+    with pytest.raises(NoRecord):
+        session.read()
+    assert session.forget() is False
+    assert "is not looked for: set session.previous = none" in caplog.text
+
+
+def after(settings):
+    """Give settings that have come after these, without a word about them."""
+    return dataclasses.replace(session_settings(type="memory")[0], previous=settings)
 
 
 @pytest.mark.parametrize("spelling", ["sa", "sa_opts"])
@@ -196,6 +233,8 @@ def test_dbm_files_that_are_damaged(tmp_path):
 def test_dbm_files_that_are_not_there(tmp_path):
     """Looking for a session makes no file, nor a lock."""
     session = session_of(type="dbm", data_dir=str(tmp_path))
+    with pytest.raises(NoRecord):
+        session.read()
     assert session.forget() is False
     assert files(tmp_path) == []
 
@@ -418,28 +457,28 @@ def before(tmp_path):
 
 
 @pytest.fixture
-def after(tmp_path):
+def back(tmp_path):
     """The same, on the way back: with those of Beaker."""
     place = Place(Way("file"), tmp_path)
     return Here({**place.settings, "session.format": "beaker"})
 
 
-def test_on_the_way_back(before, after, tmp_path):
+def test_on_the_way_back(before, back, tmp_path):
     """Sessions of this package become Beaker's, once, and pyramid_beaker goes on with them."""
     cookie = before.begin(fill)
     created = before.do(lambda session: session.created, cookie)
-    assert repr(after.do(see, cookie)) == repr(before_was := after.do(see, after.moved(cookie)))
+    assert repr(back.do(see, cookie)) == repr(before_was := back.do(see, back.moved(cookie)))
     assert before_was["user"] == PLAIN["user"]
     assert before.do(see, cookie) == {}
-    moved = after.moved(cookie)
-    assert after.do(lambda session: (session.created, session.new), cookie) == (created, False)
+    moved = back.moved(cookie)
+    assert back.do(lambda session: (session.created, session.new), cookie) == (created, False)
     there = beaker_peer.serve(Place(Way("file"), tmp_path).settings, "see", moved)
     assert there["seen"] == repr(before_was)
-    after.do(lambda session: session.invalidate(), moved)
-    assert after.do(see, cookie) == after.do(see, moved) == {}
+    back.do(lambda session: session.invalidate(), moved)
+    assert back.do(see, cookie) == back.do(see, moved) == {}
 
 
-def test_what_is_the_cookies_own_goes_back(before, after):
+def test_what_is_the_cookies_own_goes_back(before, back):
     """The path and the domain that one session has set are kept."""
 
     def shop(session):
@@ -449,7 +488,7 @@ def test_what_is_the_cookies_own_goes_back(before, after):
 
     before.begin(fill)
     cookie = of_header(before, shop)
-    assert after.do(lambda session: (session.path, session.domain), cookie) == ("/", "example.com")
+    assert back.do(lambda session: (session.path, session.domain), cookie) == ("/", "example.com")
 
 
 def of_header(application, work):
@@ -465,9 +504,9 @@ def test_what_beaker_cannot_store(before, tmp_path, caplog):
     settings = Place(Way("file", serializer="json"), tmp_path).settings
     earlier = {"session.previous.type": "file", "session.previous.data_dir": str(tmp_path)}
     earlier["session.previous.secret"] = SECRET
-    after = Here({**settings, **earlier, "session.format": "beaker"})
+    back = Here({**settings, **earlier, "session.format": "beaker"})
     cookie = before.begin(lambda session: session.update(a={1, 2}))
-    assert after.do(see, cookie) == {}
+    assert back.do(see, cookie) == {}
     assert "session['a'] cannot be stored" in caplog.text
     assert before.do(see, cookie) == {"a": {1, 2}}
 
@@ -476,7 +515,7 @@ def test_unsigned_on_the_way_back(tmp_path):
     """Without a secret ids are derived, and sent, without one."""
     settings = Place(Way("file", signed=False), tmp_path).settings
     before = Here({**settings, "session.previous": "none"})
-    after = Here({**settings, "session.format": "beaker"})
+    back = Here({**settings, "session.format": "beaker"})
     cookie = before.begin(fill)
-    assert after.do(see, cookie)["user"] == PLAIN["user"]
-    assert len(after.moved(before.begin(fill)).partition("=")[2]) == 32
+    assert back.do(see, cookie)["user"] == PLAIN["user"]
+    assert len(back.moved(before.begin(fill)).partition("=")[2]) == 32

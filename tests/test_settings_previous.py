@@ -73,6 +73,7 @@ def test_what_beaker_had_not():
         {"type": "dbm", "data_dir": "x", "format": "beaker"},
         {"type": "file", "data_dir": "x", "format": "beaker", "previous": "none"},
         {"type": "x", "namespace_class": MemoryNamespaceManager, "format": "beaker"},
+        {"type": "file", "format": "beakerish"},
     ],
     ids=str,
 )

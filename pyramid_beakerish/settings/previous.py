@@ -92,10 +92,20 @@ def may_have_had_others(section: Section, values: dict[str, Any], format_name: s
     if is_earlier or "previous" in values or values["type"] == "memory":
         return False
     if format_name == "beakerish":
-        return is_read_from_beaker(values)
+        return is_read_from_beaker(values) and not _lacks_something(values)
     # Where nobody has asked for Beaker's format only Beaker can serve these settings.
     own_class = any(name in values for name in _CLASSES_OF_ONES_OWN)
     return "format" in values and has_own_store(values["type"]) and not own_class
+
+
+def _lacks_something(values: dict[str, Any]) -> bool:
+    """Tell whether Beaker could not have done with these settings."""
+    kind = values["type"]
+    needed = {n: o.instead.get(kind) for n, o in ALL_SESSION_OPTIONS.items() if kind in o.needed_by}
+    return any(
+        name not in values and not (instead and values.keys() >= set(instead))
+        for name, instead in needed.items()
+    )
 
 
 def as_had_before(values: dict[str, Any]) -> dict[str, Any]:

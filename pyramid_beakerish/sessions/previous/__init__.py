@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ...errors import SettingsError
 from ...serializers.foreign_pickles import ForeignPickles
 from ...settings import SignedCookieSettings
+from ...settings.previous import GROUP
 from .adoption import Adopted as Adopted
 from .adoption import Adoption
-from .beaker import BeakerCookies, BeakerSessions
+from .beaker import BeakerCookies, BeakerSessions, NoRaw
 from .own import OwnSessions
 from .signed_cookie import SignedCookies
 
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from ..manager import SessionManager
     from .beaker import RawStore
     from .earlier import Earlier
+
+log = logging.getLogger(__name__)
 
 #: Where each of Beaker's types keeps its records; imported when first used, as stores are.
 RAW_STORES = {
@@ -64,5 +69,13 @@ def open_earlier(settings: SessionSettings, clock: Callable[[], float]) -> Earli
 
 def _raw_store(previous: SessionSettings, pickles: ForeignPickles) -> RawStore:
     module, _, name = RAW_STORES[str(previous.type)].partition(":")
-    store: RawStore = getattr(import_module(f".{module}", __name__), name)(previous, pickles)
+    try:
+        store: RawStore = getattr(import_module(f".{module}", __name__), name)(previous, pickles)
+    except Exception as error:  # a library that is missing, a URL that it does not take
+        why = f"session.previous cannot be opened ({type(error).__name__})"
+        if previous.prefix.endswith(GROUP):
+            raise SettingsError([f"{why}: the url or a library is at fault."]) from error
+        # Nobody has said that there is anything.
+        log.warning("%s, and is not looked for: set session.previous = none.", why)
+        return NoRaw()
     return store

@@ -38,6 +38,17 @@ class RawStore(Protocol):
         """Remove it; tell whether it was there."""
 
 
+class NoRaw:
+    """A place where nothing is."""
+
+    def read(self, session_id: str) -> None:
+        """Give nothing."""
+
+    def remove(self, session_id: str) -> bool:
+        """Tell that nothing was there."""
+        return False
+
+
 class BeakerSessions:
     """The sessions of Beaker's ``Session``: an id in the cookie, signed where there is a secret.
 

@@ -40,7 +40,8 @@ class SqlRaw:
         columns = sa.column("namespace", sa.String), sa.column("data", sa.LargeBinary)
         self._table = sa.table(self._name, *columns, schema=self._schema)
         self._pickles = pickles
-        self._engine = backend.get("bind") or _engine(settings)
+        engine = backend.get("bind") or settings.url
+        self._engine = engine if isinstance(engine, sa.Engine) else _engine(settings)
 
     def read(self, session_id: str) -> Any:
         """Give the text of a session; see `RawStore.read`."""
