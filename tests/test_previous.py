@@ -192,10 +192,13 @@ def test_a_short_life_here_revives_nothing(new, old, clock, monkeypatch):
     assert new.do(see, old) == {}
 
 
-def test_a_session_that_never_ends(old, place, monkeypatch):
+@pytest.mark.parametrize("serializer", ["msgpack", "json", "pickle"])
+def test_a_session_that_never_ends(place, clock, serializer, monkeypatch):
     """With ``timeout = none`` the old cookie stays shut for ever."""
-    clock = FrozenClock(now=time.time())
-    new = here({**place.previous(), "beakerish.clock": clock}, timeout="none")
+    old = beaker_peer.serve(place.settings, "fill")["cookie"]
+    options = {"timeout": "none", "data_serializer": serializer}
+    new = here({**place.previous(), "beakerish.clock": clock}, **options)
+    assert new.do(user, old) == PLAIN["user"]
     monkeypatch.setattr(FileRaw, "remove", lambda raw, session_id: True)
     new.do(end, new.moved(old))
     clock.advance(1000 * DAY)
