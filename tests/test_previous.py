@@ -255,6 +255,18 @@ def test_limits(old, place, clock, options, there, days, found):
     assert new.refused == ([] if found else ["expired"])
 
 
+def test_who_keeps_the_old_cookie_is_not_logged_out(new, old, clock):
+    """Whoever goes on sending the old cookie uses the session by that, too."""
+    for _ in range(5):
+        assert new.do(user, old) == PLAIN["user"]
+        new.do(lambda session: session.update(n=session["n"] + 1), old)
+        clock.advance(10 * DAY)
+    assert new.do(lambda session: session["n"], old) == PLAIN["n"] + 5
+    for _ in range(3):
+        assert new.do(user, old) == PLAIN["user"]
+        clock.advance(10 * DAY)
+
+
 def test_the_age_of_a_session_stays(new, old, clock):
     """An adopted session is as old as it was, and was used just now."""
     clock.advance(100)

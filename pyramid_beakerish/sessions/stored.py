@@ -222,8 +222,9 @@ class StoredMapping(EncodedMapping):
     def _go_on_with(self, adopted: Adopted) -> None:
         self._begin()
         self._id = self._stored_id = adopted.session_id
-        self._key, self._record = adopted.key, adopted.record
+        self._key, self._record, self._token = adopted.key, adopted.record, adopted.token
         self._base, self._cookie = adopted.record.values, (adopted.session_id, adopted.record.own)
+        self._touch_due = adopted.touch_due
         if adopted.event is not None:
             self._manager.notify(adopted.event)
 

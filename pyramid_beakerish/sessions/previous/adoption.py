@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from base64 import urlsafe_b64encode
 from itertools import count, islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import CorruptData, SerializationError, StoreUnavailable
 from ..cookie import MOST_TRIED
@@ -34,12 +34,14 @@ _SLACK = 120.0
 
 
 class Adopted(NamedTuple):
-    """A session that goes on here; with an ``event`` if this request has brought it."""
+    """A session that goes on here, as it was loaded; with an ``event`` if it was just brought."""
 
     session_id: str
     key: str
     record: Record
-    event: SessionAdopted | None
+    token: Any
+    touch_due: bool
+    event: SessionAdopted | None = None
 
     def __repr__(self) -> str:
         return "<Adopted>"  # a traceback with locals must not show an id
@@ -85,31 +87,27 @@ class Adoption:
         session_id = urlsafe_b64encode(self._ids.derive(session.name)).rstrip(b"=").decode()
         key = store_key(session_id)
         try:
-            record, _, _ = self._manager.records.load(key)
+            return Adopted(session_id, key, *self._manager.records.load(key))
         except NoRecord as answer:
             if answer.refusal is not Refusal.UNKNOWN:
                 raise  # it has ended: only its key is still taken
-        else:
-            return Adopted(session_id, key, record, None)
         return self._adopt(session, session_id, key)
 
     def _adopt(self, session: EarlierSession, session_id: str, key: str) -> Adopted:
         records = self._manager.records
         try:
             contents = session.read()
-        except NoRecord:
-            record, _, _ = records.load(key)  # perhaps another request has just taken it over
-            return Adopted(session_id, key, record, None)
+        except NoRecord:  # perhaps another request has just taken it over
+            return Adopted(session_id, key, *records.load(key))
         record = self._record(contents)
         values = {name: self._encoded(name, value) for name, value in contents.values.items()}
-        if not records.save(key, record, NEW, {}, values):
-            record, _, _ = records.load(key)  # another request was faster
-            return Adopted(session_id, key, record, None)
+        if not records.save(key, record, NEW, {}, values):  # another request was faster
+            return Adopted(session_id, key, *records.load(key))
         if not self._forget(session):
             # Ended there since it was read: what was read must not outlive it.
             records.end(key, record.own)
             raise NoRecord(Refusal.UNKNOWN)
-        return Adopted(session_id, key, record, self._counted(session))
+        return Adopted(session_id, key, record, None, False, self._counted(session))
 
     def _record(self, contents: Contents) -> Record:
         """Begin a record; raises `NoRecord` if the session is over, there or here."""
