@@ -88,7 +88,8 @@ class BeakerSessionFactory(SessionFactory):
         self._configure(settings)
         self._previous = None
         if settings.previous is not None:
-            self._previous = BeakerAdoption(settings, open_earlier(settings, clock), clock)
+            earlier = open_earlier(settings, clock)
+            self._previous = BeakerAdoption(settings, earlier, clock, SessionUnavailable)
 
     def open(self) -> None:
         """Open what sessions are taken over from; the rest Beaker does with each session."""

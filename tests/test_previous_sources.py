@@ -22,11 +22,13 @@ from pyramid_beakerish.sessions.previous import open_earlier, raw_local
 from pyramid_beakerish.sessions.previous.envelope import Envelope
 from pyramid_beakerish.sessions.records import NoRecord
 from pyramid_beakerish.settings import session_settings
+from pyramid_beakerish.stores.file import FileStore
 from tests import beaker_peer
 from tests.beaker_peer import KEY, PLAIN, fill, see
 from tests.beaker_records import ENCRYPT, SECRET, VALIDATE, Place, Way
 from tests.file_help import files
 from tests.previous_help import Here, here
+from tests.rivals import Visitor
 from tests.servers import own, running
 from tests.servers.memcached import MemcachedServer
 from tests.servers.process import free_port
@@ -493,8 +495,6 @@ def test_what_is_the_cookies_own_goes_back(before, back):
 
 def of_header(application, work):
     """Give the Cookie header for a cookie that is another domain's."""
-    from tests.rivals import Visitor
-
     response = Visitor(application).request(lambda request: work(request.session))
     return response.headers["Set-Cookie"].partition(";")[0]
 
@@ -509,6 +509,19 @@ def test_what_beaker_cannot_store(before, tmp_path, caplog):
     assert back.do(see, cookie) == {}
     assert "session['a'] cannot be stored" in caplog.text
     assert before.do(see, cookie) == {"a": {1, 2}}
+
+
+def test_the_store_is_down_on_the_way_back(before, back, monkeypatch):
+    """A session that cannot be asked for is a 503, and no new session."""
+    cookie = before.begin(fill)
+
+    def fails(store, key):
+        raise StoreUnavailable("down")
+
+    monkeypatch.setattr(FileStore, "load", fails)
+    Visitor(back, cookie).request(lambda request: see(request.session), status=503)
+    monkeypatch.undo()
+    assert back.do(see, cookie)["user"] == PLAIN["user"]
 
 
 def test_unsigned_on_the_way_back(tmp_path):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from beaker.session import SignedCookie
 
-from ..errors import CorruptData, SerializationError
+from ..errors import CorruptData, SerializationError, StoreUnavailable
 from .beaker_repairs import refuse_unstorable
 from .cookie import MOST_TRIED
 from .events import Refusal
@@ -35,12 +35,18 @@ _ID_LENGTH = 32
 class BeakerAdoption:
     """Finds sessions of an earlier configuration and has Beaker store them.
 
-    ``clock`` gives seconds since the epoch.
+    ``clock`` gives seconds since the epoch, ``unavailable`` makes the error that sessions raise
+    of a store's.
     """
 
     def __init__(
-        self, settings: SessionSettings, earlier: Earlier, clock: Callable[[], float]
+        self,
+        settings: SessionSettings,
+        earlier: Earlier,
+        clock: Callable[[], float],
+        unavailable: Callable[[StoreUnavailable], StoreUnavailable],
     ) -> None:
+        self._unavailable = unavailable
         self._settings = settings
         self._earlier = earlier
         self._clock = clock
@@ -62,6 +68,8 @@ class BeakerAdoption:
                 continue
             except (CorruptData, SerializationError) as error:
                 log.warning("An earlier session is left as it is, and not adopted: %s", error)
+            except StoreUnavailable as error:
+                raise self._unavailable(error) from error
         return None
 
     def _moved(self, session: EarlierSession, opened: Callable[[str], Any]) -> Any:
