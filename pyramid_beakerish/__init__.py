@@ -20,6 +20,7 @@ from .errors import SettingsError as SettingsError
 from .errors import StoreError as StoreError
 from .errors import StoreUnavailable as StoreUnavailable
 from .factory import SessionUnavailable as SessionUnavailable
+from .sessions.events import SessionAdopted as SessionAdopted
 from .sessions.events import SessionChangesDropped as SessionChangesDropped
 from .sessions.events import SessionConflict as SessionConflict
 from .sessions.events import SessionCreated as SessionCreated

@@ -13,7 +13,9 @@ from zope.interface import implementer
 
 from .errors import StoreUnavailable
 from .sessions.beaker_format import BeakerSession
+from .sessions.beaker_previous import BeakerAdoption
 from .sessions.manager import SessionManager
+from .sessions.previous import open_earlier
 from .sessions.session import Session
 from .visit import Visit
 
@@ -84,15 +86,21 @@ class BeakerSessionFactory(SessionFactory):
 
     def __init__(self, settings: SessionSettings, clock: Callable[[], float] = time.time) -> None:
         self._configure(settings)
+        self._previous = None
+        if settings.previous is not None:
+            earlier = open_earlier(settings, clock)
+            self._previous = BeakerAdoption(settings, earlier, clock, SessionUnavailable)
 
     def open(self) -> None:
-        """Nothing to open: Beaker does so with each session."""
+        """Open what sessions are taken over from; the rest Beaker does with each session."""
+        if self._previous is not None:
+            self._previous.open()
 
     def __call__(self, request: Any) -> Any:
         environ = request.environ
         header = environ.get("HTTP_COOKIE") or _cookie_header_of_double(request)
         https = environ.get("wsgi.url_scheme") == "https"
-        session = PyramidBeakerSession(self._settings, header, https=https)
+        session = PyramidBeakerSession(self._settings, header, self._previous, https=https)
         session._join(request)
         return session
 

@@ -22,7 +22,7 @@ NAME = "beaker.session.id"
 HOUR = 3600
 
 #: Read by no store of this package, or tested beside Beaker.
-TESTED_ELSEWHERE = {"url", "format"}
+TESTED_ELSEWHERE = {"url", "format", "previous"}
 
 
 @pytest.fixture

@@ -226,7 +226,12 @@ def test_value_that_pyramid_beaker_misread(wrong, right):
         pytest.param(old_session, strict_session, {"data_serializer": "x"}, id="54 serializer"),
         pytest.param(old_session, strict_session, {"crypto_type": "x"}, id="54 crypto"),
         pytest.param(old_session, strict_session, {"encrypt_nonce_bits": "7"}, id="54 nonce"),
-        pytest.param(old_session, strict_session, {"encrypt_key": "x"}, id="54 encrypt_key"),
+        pytest.param(
+            old_session,
+            strict_session,
+            {"type": "dbm", "data_dir": "x", "encrypt_key": "x", "format": "beaker"},
+            id="54 encrypt_key",
+        ),
         pytest.param(
             old_regions, strict_regions, {"regions": "a", "type": "ext:redis"}, id="54 cache url"
         ),

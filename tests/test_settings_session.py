@@ -202,8 +202,8 @@ def test_no_repr_shows_a_value():
         ({"auto": "true"}, "every change is saved without being asked for"),
         ({"invalidate_corrupt": "1"}, "a session that cannot be read always becomes a new one"),
         ({"webtest_varname": "s"}, "only Beaker's WSGI middleware reads it"),
-        ({"crypto_type": "default"}, "nothing is encrypted without session.encrypt_key"),
-        ({"encrypt_nonce_bits": "48"}, "nothing is encrypted without session.encrypt_key"),
+        ({"crypto_type": "default"}, "only what Beaker has encrypted is read by it"),
+        ({"encrypt_nonce_bits": "48"}, "only what Beaker has encrypted is read by it"),
         ({"log_file": "x"}, "nothing reads it, in Beaker neither"),
         ({"protocol": "binary"}, "nothing reads it, in Beaker neither"),
         ({"fsync": "true"}, "only session.type = file or sqlite reads it"),
@@ -271,10 +271,6 @@ def test_messages_about_secrets(settings, expected):
     [
         ({"type": "sqla"}, "session.type = sqla has no store of pyramid_beakerish yet"),
         ({"type": "cookie"}, "session.type = cookie has no store of pyramid_beakerish yet"),
-        (
-            {"encrypt_key": "x"},
-            "session.encrypt_key is an option of Beaker's own sessions",
-        ),
         (
             {"session_class": "beaker.session:Session"},
             "session.session_class is an option of Beaker's own sessions",
@@ -528,7 +524,11 @@ def test_client_library(settings, libraries, needed, monkeypatch):
 
 def test_encryption_without_library(without_aes):
     """Beaker would store clear text where it has no AES library; here that is a mistake."""
-    settings = {"session.encrypt_key": SECRET, "session.validate_key": SECRET}
+    settings = {
+        "session.format": "beaker",
+        "session.encrypt_key": SECRET,
+        "session.validate_key": SECRET,
+    }
     assert problems(settings) == ["session.encrypt_key needs an AES library: install cryptography."]
     assert problems({**settings, "session.crypto_type": "cryptography"}) == [
         "session.crypto_type = cryptography needs that library: install it."
@@ -539,7 +539,11 @@ def test_encryption_without_library(without_aes):
 
 def test_encryption(with_aes):
     """Encryption by Beaker needs a validate_key beside the encrypt_key."""
-    settings = {"session.encrypt_key": SECRET, "session.crypto_type": "test-aes"}
+    settings = {
+        "session.format": "beaker",
+        "session.encrypt_key": SECRET,
+        "session.crypto_type": "test-aes",
+    }
     assert problems(settings) == ["session.encrypt_key needs session.validate_key."]
     settings["session.validate_key"] = SECRET
     assert read_settings(settings).session.format == "beaker"

@@ -11,12 +11,12 @@ from ..errors import CorruptData, SerializationError
 from .plain import BY_KIND, BY_TAG, type_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 #: Of protocol 4, as every Python since 3.4 writes it: no opcode that names a class or a memo
 #: slot by other means. LONG_BINPUT makes CPython fill a memo of up to 64 GB for 6 bytes
 #: (python/cpython#115952), BYTEARRAY8 as much memory as it likes to claim.
-_OPCODES = (
+OPCODES = (
     "ADDITEMS APPEND APPENDS BINBYTES BINBYTES8 BINFLOAT BINGET BININT BININT1 BININT2 "
     "BINUNICODE BINUNICODE8 BUILD EMPTY_DICT EMPTY_LIST EMPTY_SET EMPTY_TUPLE FRAME FROZENSET "
     "LONG1 LONG4 LONG_BINGET MARK MEMOIZE NEWFALSE NEWOBJ NEWOBJ_EX NEWTRUE NONE POP POP_MARK "
@@ -25,17 +25,25 @@ _OPCODES = (
 )
 _PROTOCOL = 4
 
-_ARGUMENT_SIZES = {
-    ord(opcode.code): opcode.arg.n if opcode.arg else 0
-    for opcode in pickletools.opcodes
-    if opcode.name in _OPCODES.split()
-}
+
+def argument_sizes(names: str) -> dict[int, int]:
+    """Give the size of the argument of each opcode named, as pickletools tells it."""
+    wanted = names.split()
+    return {
+        ord(opcode.code): opcode.arg.n if opcode.arg else 0
+        for opcode in pickletools.opcodes
+        if opcode.name in wanted
+    }
+
+
+_ARGUMENT_SIZES = argument_sizes(OPCODES)
 _LENGTH_SIZES = {
     pickletools.TAKEN_FROM_ARGUMENT1: 1,
     pickletools.TAKEN_FROM_ARGUMENT4: 4,
     pickletools.TAKEN_FROM_ARGUMENT4U: 4,
     pickletools.TAKEN_FROM_ARGUMENT8U: 8,
 }
+_LONG_BINPUT = ord(pickle.LONG_BINPUT)
 
 #: The types of the table that pickle would name as classes. They go through `_revive`
 #: instead, so that no class is admitted for them: a pickle can set attributes on any class
@@ -63,7 +71,7 @@ class _Unpickler(pickle.Unpickler):
             return lambda tag, plain: _revive(tag, plain)  # its own, so that nothing is altered
         if (module, name) in self._classes:
             return super().find_class(module, name)
-        raise CorruptData(_unlisted(module, name))
+        raise CorruptData(unlisted(module, name))
 
 
 class PickleSerializer:
@@ -84,7 +92,7 @@ class PickleSerializer:
     name = "pickle"
 
     def __init__(self, classes: Sequence[str] = ()) -> None:
-        self._classes = frozenset(_parsed(classes))
+        self._classes = frozenset(parsed_classes(classes))
 
     def dumps(self, value: Any) -> bytes:
         """Give the value as a pickle that `loads` is known to read.
@@ -110,7 +118,7 @@ class PickleSerializer:
         Raises `CorruptData`, which names the class if one is not listed, and nothing else.
         """
         try:
-            _check_opcodes(data)
+            check_opcodes(data, _ARGUMENT_SIZES)
             return _Unpickler(data, self._classes).load()
         except CorruptData:
             raise
@@ -130,18 +138,26 @@ def _pickled(value: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _check_opcodes(data: bytes) -> None:
+def check_opcodes(data: bytes, argument_sizes: Mapping[int, int]) -> None:
+    """Raise an error of any kind for a pickle with another opcode than these."""
     at = 0
     while at < len(data):
-        size = _ARGUMENT_SIZES[data[at]]
+        opcode = data[at]
+        size = argument_sizes[opcode]
         at += 1
+        if size == pickletools.UP_TO_NEWLINE:  # GLOBAL alone: two lines
+            at = data.index(b"\n", data.index(b"\n", at) + 1) + 1
+            continue
         if size < 0:
             width = _LENGTH_SIZES[size]
             size = width + int.from_bytes(data[at : at + width], "little")
+        elif opcode == _LONG_BINPUT and int.from_bytes(data[at : at + size], "little") > len(data):
+            raise ValueError(opcode)  # a memo slot takes a byte at least to be reached
         at += size
 
 
-def _parsed(classes: Iterable[str]) -> Iterable[tuple[str, str]]:
+def parsed_classes(classes: Iterable[str]) -> Iterable[tuple[str, str]]:
+    """Give the module and the name of each class; raises `ValueError` for another form."""
     for entry in classes:
         module, colon, name = entry.partition(":")
         if not colon:
@@ -155,7 +171,8 @@ def _is_dotted(name: str) -> bool:
     return all(part.isidentifier() for part in name.split("."))
 
 
-def _unlisted(module: str, name: str) -> str:
+def unlisted(module: str, name: str) -> str:
+    """Tell that a class may not be loaded, and which line would admit it."""
     # What is not a name may be anything, contents of the session or forged log lines too.
     if not (_is_dotted(module) and _is_dotted(name)):
         return "a stored value names a class that cannot be"

@@ -9,14 +9,14 @@ from ..errors import SessionStateError
 from .beaker_repairs import RepairedSession
 from .dict_methods import DictMethods
 from .flash import CSRF_KEY, FlashAndCSRF
+from .previous.envelope import BEAKERS_OWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ..settings import SessionSettings
+    from .beaker_previous import BeakerAdoption
 
-#: What Beaker keeps among the application's data.
-BEAKERS_OWN = frozenset(("_accessed_time", "_creation_time", "_domain", "_path", "_id"))
 #: The attributes of a session that are also its cookie's, beside the domain and the path.
 OF_COOKIE = frozenset(("cookie_expires", "httponly", "samesite", "secure"))
 
@@ -42,9 +42,16 @@ class BeakerSession(FlashAndCSRF, DictMethods):
     _detached = False
     is_removed = False  # Beaker has a cookie forgotten by sending one that has expired
 
-    def __init__(self, settings: SessionSettings, header: str | None, *, https: bool) -> None:
+    def __init__(
+        self,
+        settings: SessionSettings,
+        header: str | None,
+        previous: BeakerAdoption | None = None,
+        *,
+        https: bool,
+    ) -> None:
         self._settings = settings
-        self._beaker = RepairedSession(settings, header, https=https)
+        self._beaker = RepairedSession(settings, header, previous, https=https)
         self._late = False
         self._sent: str | None = None  # the Set-Cookie header that was given
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from beaker.container import DBMNamespaceManager, OpenResourceNamespaceManager
 from beaker.session import CookieSession, InvalidSignature, Session, SessionObject, SignedCookie
 
-from ..errors import SerializationError
+from ..errors import CorruptData, SerializationError
 from ..settings import beaker_options
+from .beaker_safely import safely
 from .cookie import sent_values
 from .ids import new_id
 
@@ -19,6 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..settings import SessionSettings
+    from .beaker_previous import BeakerAdoption
+
+log = logging.getLogger(__name__)
+
+#: What is answered with a new session, by ``invalidate_corrupt``; Beaker's own word for that
+#: would log the id.
+SURVIVED: dict[bool | None, tuple[type[Exception], ...]] = {
+    True: (Exception,),
+    None: (CorruptData,),
+    False: (),
+}
 
 #: What Python's parser of cookies, which Beaker uses, reads as one value: no control characters.
 _READABLE = re.compile(r"[!#-:<-\[\]-~]+").fullmatch
@@ -32,25 +45,58 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
         session = RepairedSession(settings, "beaker.session.id=...", https=True)
     """
 
-    def __init__(self, settings: SessionSettings, header: str | None, *, https: bool) -> None:
-        options = {**beaker_options(settings), "httponly": settings.httponly}
+    def __init__(
+        self,
+        settings: SessionSettings,
+        header: str | None,
+        previous: BeakerAdoption | None = None,
+        *,
+        https: bool,
+    ) -> None:
+        options = {**beaker_options(settings), "httponly": settings.httponly, **safely(settings)}
+        invalidate = options.pop("invalidate_corrupt", None)
         if settings.secure == "auto":
             options["secure"] = https
         super().__init__({}, **options)
         # Beaker hands on to the session whatever is set as an attribute.
         self.__dict__.update(_settings=settings, _header=header, _ended=[], _locks=[])
+        self.__dict__.update(_survived=SURVIVED[invalidate], _previous=previous)
 
     def _session(self) -> Any:
         if self._sess is not None:
             return self._sess
-        self._environ["HTTP_COOKIE"] = self._own_cookie()
-        session = super()._session()
+        session = self._readable_session()
+        if session.is_new and self._previous is not None and self._header:
+            session = self._earlier_session() or session
         state = vars(session)
         # Beaker leaves these out where it does not need them at first, and misses them later.
         state.setdefault("cookie", SimpleCookie())
         state.setdefault("accessed_dict", session.copy())
         state.setdefault("last_accessed", state["accessed_dict"].get("_accessed_time"))
         return session
+
+    def _readable_session(self) -> Any:
+        """Give the session that the cookie names, or a new one if that cannot be read."""
+        self._environ["HTTP_COOKIE"] = self._own_cookie()
+        try:
+            return super()._session()
+        except self._survived as error:
+            log.warning("A session cannot be read, and a new one is begun: %s", _why(error))
+            return self._opened("")
+
+    def _earlier_session(self) -> Any:
+        """Give Beaker's session for one of the earlier configuration, or ``None``."""
+        before = {name: self.__dict__[name] for name in ("_sess", "_headers")}
+        found = self._previous.find(self._header, self._opened)
+        if found is None:
+            self.__dict__.update(before)
+        return found
+
+    def _opened(self, header: str) -> Any:
+        """Give Beaker's session for a Cookie header, in the place of the one that there was."""
+        self._environ["HTTP_COOKIE"] = header
+        self.__dict__["_sess"] = None
+        return super()._session()
 
     @property
     def is_in_cookie(self) -> bool:
@@ -80,7 +126,10 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
         """Give Beaker's session that has the id, or ``None``."""
         if self.is_in_cookie:
             return None
-        session = Session({}, id=session_id, **{**self._params, "use_cookies": False})
+        try:
+            session = Session({}, id=session_id, **{**self._params, "use_cookies": False})
+        except CorruptData:
+            return None
         return None if session.is_new else session
 
     def invalidate(self) -> None:
@@ -99,7 +148,7 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
 
     def persist(self) -> None:
         """Store the session; raises `SerializationError` before anything stored is touched."""
-        _refuse_unstorable(self._session().serializer, self._about_to_be_stored())
+        refuse_unstorable(self._session().serializer, self._about_to_be_stored())
         super().persist()
         self.remove_ended()
 
@@ -155,11 +204,16 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
             self._ended.append(namespace)
 
 
+def _why(error: Exception) -> str:
+    # Another library's words may hold the id.
+    return str(error) if isinstance(error, CorruptData) else type(error).__qualname__
+
+
 def _is_signed(value: str, secret: str) -> bool:
     return SignedCookie(secret).value_decode(value)[0] is not InvalidSignature
 
 
-def _refuse_unstorable(serializer: Any, data: Mapping[str, Any]) -> None:
+def refuse_unstorable(serializer: Any, data: Mapping[str, Any]) -> None:
     """Raise `SerializationError` for a value that Beaker could not store.
 
     Beaker serialises in the middle of its write: of a file nothing is left then.

@@ -52,6 +52,20 @@ class SessionRefused:
     fingerprint: str | None
 
 
+@dataclass(frozen=True)
+class SessionAdopted:
+    """A session that an earlier configuration had stored goes on in this one.
+
+    ``count`` is how many this process has adopted with it.
+    """
+
+    says: ClassVar[str] = "An earlier session was adopted: {0.fingerprint}, number {0.count}."
+    level: ClassVar[int] = logging.INFO
+
+    fingerprint: str
+    count: int
+
+
 @dataclass(frozen=True, repr=False)
 class SessionRotated:
     """A session goes on under a new id. Both ids are secrets: do not log them."""
@@ -102,6 +116,7 @@ class SessionChangesDropped:
 #: Every event that there is.
 ALL_EVENTS = (
     SessionCreated,
+    SessionAdopted,
     SessionRefused,
     SessionRotated,
     SessionEnded,

@@ -8,20 +8,20 @@ import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SessionStateError, SettingsError
+from ..errors import SessionStateError
 from ..serializers import serializer_for
-from ..settings import missing_requirements
-from ..stores import open_store
 from .cookie import SessionCookie
 from .events import Refusal, SessionRefused
 from .ids import Fingerprints, has_form_of_id, new_id
-from .records import RecordStore
+from .previous import open_previous
+from .records import RecordStore, open_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..errors import StoreUnavailable
     from ..settings import SessionSettings
+    from .previous import Adopted
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,7 @@ class SessionManager:
         self.fingerprint = Fingerprints(settings.secret)
         self.cookie = SessionCookie(settings, clock)
         self.serializer = serializer_for(settings.data_serializer, settings.pickle_classes)
+        self.previous = open_previous(self)
 
     @cached_property
     def records(self) -> RecordStore:
@@ -66,16 +67,22 @@ class SessionManager:
         return made
 
     def _open_records(self) -> RecordStore:
-        problems = missing_requirements(self.settings)
-        if problems:
-            raise SettingsError(problems)
-        store = open_store(self.settings, self.clock)
-        store.prepare()
-        return RecordStore(store, self.settings, self.serializer, self.clock, self.notify)
+        return open_records(self.settings, self.serializer, self.clock, self.notify)
 
     def open(self) -> None:
         """Open the store now, so that a mistake shows at configuration."""
         self.records  # noqa: B018 - made when it is first asked for
+        if self.previous is not None:
+            self.previous.open()
+
+    def adopt(self, header: str | None) -> Adopted | None:
+        """Give the session that the header names in the earlier configuration, if there is one.
+
+        Raises `NoRecord` if there is a cookie of it that opens nothing.
+        """
+        if self.previous is None or not header:
+            return None
+        return self.previous.find(header)
 
     def new_id(self) -> str:
         """Draw the id of a session.

@@ -43,11 +43,27 @@ class Frame(NamedTuple):
 
 
 def frame_for(serializer: Serializer) -> Frame:
-    """Give the frame for values that the serializer has encoded: msgpack, or text for JSON."""
-    return LINES if serializer.name == "json" else MSGPACK
+    """Give the frame for values that the serializer has encoded: msgpack, or text for JSON.
+
+    No frame takes what another has packed: values of another serializer must not look damaged
+    one by one, but be looked for where `session.previous` says.
+    """
+    return FRAMES[serializer.name]
 
 
 MSGPACK = Frame(pack, unpackb)
+
+
+def _tagged(tag: bytes) -> Frame:
+    """Give the msgpack frame after a byte with which no record in msgpack begins."""
+
+    def untagged(data: bytes) -> list[Any]:
+        if not data.startswith(tag):
+            raise ValueError(tag)
+        fields: list[Any] = unpackb(data[1:])
+        return fields
+
+    return Frame(lambda fields: tag + pack(fields), untagged)
 
 
 def _to_lines(fields: list[Any]) -> bytes:
@@ -65,6 +81,16 @@ def _from_lines(data: bytes) -> list[Any]:
 
 LINES = Frame(_to_lines, _from_lines)
 
+FRAMES = {
+    "msgpack": MSGPACK,
+    "json": LINES,
+    "pickle": _tagged(b"p"),
+    "object": _tagged(b"o"),
+}
+
+#: Until when the cookie of an earlier configuration could open the session: its key stays taken.
+ADOPTED = "adopted"
+
 _LENGTH = (float, int, bool, NoneType)
 _OWN = {
     "timeout": _LENGTH,
@@ -78,6 +104,7 @@ _OWN = {
     "renewed": (float, int),
     "moved_to": (str,),
     "seed": (str,),
+    ADOPTED: (float,),
 }
 
 

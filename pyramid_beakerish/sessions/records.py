@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from ..errors import StoreError, StoreUnavailable
+from ..errors import SettingsError, StoreError, StoreUnavailable
+from ..settings import missing_requirements
+from ..stores import open_store
 from ..stores.base import WRITE_ID_SIZE, new_write_id
-from .events import EndReason, Refusal, SessionEnded
+from .events import Refusal
 from .ids import SEED_BYTES, store_key, successor_id
-from .record import Record, check, frame_for
-from .users import UserIndex, UserSession
+from .no_record import Moved, NoRecord
+from .record import ADOPTED, Record, check, frame_for
+from .users import Users
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from ..serializers import Serializer
     from ..settings import SessionSettings
     from ..stores.base import Store
 
     Change = Callable[[Mapping[str, bytes]], dict[str, bytes]]
-
-log = logging.getLogger(__name__)
 
 #: Somebody else must have won so often in a row before a request gives up.
 MOST_CONFLICTS = 100
@@ -35,24 +35,30 @@ NEW: Any = object()
 _SHORTEST_TTL = 0.001  # a lifetime that ends during the request: no store takes a negative one
 
 
-class NoRecord(Exception):
-    """There is no session under the id."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal)
-        self.refusal = refusal
-
-
-class Moved(Exception):
-    """The session goes on under another key, as its id was renewed a moment ago."""
-
-    def __init__(self, key: str, seed: str) -> None:
-        super().__init__()
-        self.key = key
-        self.seed = seed
-
-
 _new = object.__new__
+
+
+def open_records(
+    settings: SessionSettings,
+    serializer: Serializer,
+    clock: Callable[[], float],
+    notify: Callable[[object], None] = lambda event: None,
+) -> RecordStore:
+    """Open the store that the settings describe; raises `SettingsError` if it cannot be had."""
+    problems = missing_requirements(settings)
+    if problems:
+        raise SettingsError(problems)
+    store = _store_class(settings)(settings, clock)
+    store.prepare()
+    return RecordStore(store, settings, serializer, clock, notify)
+
+
+def _store_class(settings: SessionSettings) -> Callable[..., Store]:
+    if "encrypt_key" not in settings.given:
+        return open_store
+    from ..stores.encrypted import EncryptedStore  # which needs cryptography
+
+    return EncryptedStore.from_settings
 
 
 class RecordStore:
@@ -73,8 +79,7 @@ class RecordStore:
     ) -> None:
         self.store = store
         self._clock = clock
-        self._notify = notify
-        self._users = UserIndex(store, settings.lifetime)
+        self.users = Users(self, settings, notify)
         self._pack, self._unpack = frame_for(serializer)
         self._settings = settings
         self._usual = self._limits({})
@@ -117,7 +122,7 @@ class RecordStore:
         if own:
             record.own = {**record.own, **own}
             if "user" in own:  # before the record is there, so that it can always be ended
-                self._enter_user(key, own)
+                self.users.enter(key, own)
         idle, lifetime, interval = self._limits(record.own) if record.own else self._usual
         now = self._clock()
         # ``accessed`` moves only when an extension is due: the cookie is sent again whenever
@@ -127,6 +132,8 @@ class RecordStore:
         left = record.created + lifetime - now
         ttl = idle if idle < left else max(left, _SHORTEST_TTL)
         record.expires = None if ttl == inf else now + ttl
+        if record.own:
+            ttl = max(ttl, record.own.get(ADOPTED, 0) - now)
         record.values = values
         value = new_write_id() + self._pack(
             [record.created, record.accessed, record.expires, record.own, values]
@@ -155,7 +162,7 @@ class RecordStore:
         for _ in range(MOST_CONFLICTS):
             if token is not None and self.save(key, record, token, own, change(record.values)):
                 return record
-            key, record, token = self._find(key)
+            key, record, token = self.find(key)
         raise _never_left_alone()
 
     def rotate(
@@ -174,9 +181,9 @@ class RecordStore:
         old_key, new_key = keys
         for _ in range(MOST_CONFLICTS):
             if token is None:
-                old_key, record, token = self._find(old_key)
+                old_key, record, token = self.find(old_key)
             rotated = self._copy(new_key, record, own, change)
-            if self.store.delete(old_key, token):
+            if self._leave(old_key, record, token):
                 return rotated
             self.store.delete(new_key)
             token = None
@@ -201,59 +208,18 @@ class RecordStore:
         self.store.delete(new_key)
         return None
 
-    def end(self, key: str, token: Any = None) -> None:
-        """End a session, wherever it has moved to; with its token in one step, if it has not."""
+    def end(self, key: str, record: Record, token: Any) -> None:
+        """End a session, wherever it has moved to; in one step, if nobody has changed it."""
         for _ in range(MOST_CONFLICTS):
-            if token is not None and self.store.delete(key, token):
+            if token is not None and self._leave(key, record, token):
                 return
             try:
-                key, _, token = self._find(key)
+                key, record, token = self.find(key)
             except NoRecord:
-                self.store.delete(key)  # what is damaged, or has expired, leaves as well
                 return
         raise _never_left_alone()
 
-    # The sessions of a user
-
-    def sessions_of(self, user: str, current: str | None) -> list[UserSession]:
-        """Give the sessions of a user, the last used one first; ``current`` is a handle."""
-        found = list(self._sessions_of(user, current))
-        return sorted(found, key=lambda session: session.last_accessed, reverse=True)
-
-    def end_sessions(self, user: str, sessions: Iterable[UserSession], reason: EndReason) -> None:
-        """End these sessions of a user."""
-        ended = list(sessions)
-        for session in ended:
-            self.end(session.key)
-            event = SessionEnded(None, reason)
-            log.log(event.level, event.says.format(event))
-            self._notify(event)
-        if ended:
-            self._users.leave(user, [session.handle for session in ended])
-
-    def _sessions_of(self, user: str, current: str | None) -> Iterator[UserSession]:
-        for handle, keys in self._users.keys(user).items():
-            for key in reversed(keys):
-                try:
-                    key_now, record, _ = self._find(key)
-                except NoRecord:
-                    continue
-                own = record.own
-                if own.get("handle") == handle:
-                    moments = record.created, record.accessed
-                    yield UserSession(handle, *moments, own["about"], handle == current, key_now)
-                    break
-
-    def _enter_user(self, key: str, own: Mapping[str, Any]) -> None:
-        user, handle, most = own["user"], own["handle"], self._settings.max_sessions_per_user
-        if most is not None:
-            others = [s for s in self.sessions_of(user, handle) if not s.is_current]
-            self.end_sessions(user, others[most - 1 :], EndReason.TOO_MANY)
-        self._users.enter(user, handle, key)
-
-    # Helpers of several of them
-
-    def _find(self, key: str) -> tuple[str, Record, Any]:
+    def find(self, key: str) -> tuple[str, Record, Any]:
         """Give the record, its token and its key, wherever the session has moved to."""
         for _ in range(MOST_CONFLICTS):
             try:
@@ -264,19 +230,34 @@ class RecordStore:
                 return key, record, token
         raise NoRecord(Refusal.CORRUPT)
 
+    def _leave(self, key: str, record: Record, token: Any) -> bool:
+        """Have the key open nothing any more, if nobody has changed the record meanwhile."""
+        ttl = self._taken(record)
+        if ttl == 0:
+            return self.store.delete(key, token)
+        ended = new_write_id() + self._pack([0, 0, 0, {}, {}])  # a record that expired long ago
+        return self.store.swap(key, token, ended, None if ttl == inf else ttl)
+
+    def _taken(self, record: Record) -> float:
+        """Give for how many seconds another cookie could still bring the session back."""
+        until: float = record.own.get(ADOPTED, 0)
+        return max(0, until - self._clock())
+
     def _lead_on(self, key: str, record: Record, token: Any, new_key: str, seed: str) -> bool:
         """Put the way to the new record in the place of the old one, for the grace time."""
         grace = self._settings.rotation_grace
         if grace is None:
-            return self.store.delete(key, token)
-        way = Record(record.created, self._clock(), None, {}, {})
+            return self._leave(key, record, token)
+        kept = {name: value for name, value in record.own.items() if name == ADOPTED}
+        way = Record(record.created, self._clock(), None, kept, {})
         own = {"moved_to": new_key, "seed": seed, "timeout": grace}
         return self.save(key, way, token, own, {})
 
     def _copy(self, key: str, record: Record, own: Mapping[str, Any], change: Change) -> Record:
-        copy = replace(record)
-        all_own = {**record.own, **own}
-        if not self.save(key, copy, NEW, all_own, change(record.values)):
+        # Another cookie leads to the old key alone.
+        kept = {name: value for name, value in record.own.items() if name != ADOPTED}
+        copy = replace(record, own={})
+        if not self.save(key, copy, NEW, {**kept, **own}, change(record.values)):
             raise StoreError("a new session id was in use already: the random source is broken")
         return copy
 

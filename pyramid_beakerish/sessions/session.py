@@ -13,8 +13,8 @@ from .cookie import sent_values
 from .flash import CSRF_KEY, FlashAndCSRF
 from .ids import csrf_token, store_key
 from .mapping import UNSET
+from .no_record import Moved, NoRecord
 from .record import NOTHING
-from .records import Moved, NoRecord
 from .stored import StoredMapping
 from .users import UserSessions, user_key
 
@@ -63,7 +63,7 @@ class Session(FlashAndCSRF, StoredMapping):
         if self._unavailable is not None:
             raise self._manager.unavailable(self._unavailable)
         if self._record is not None:
-            self._ended += ((str(self._stored_id), self._key, self._token),)
+            self._ended += ((str(self._stored_id), self._key, self._record, self._token),)
         if self._remove_cookie is None and sent_values(self._header or "", self._settings.key):
             self._remove_cookie = self._own_of_record()
         self._start_over()
@@ -248,7 +248,7 @@ class Session(FlashAndCSRF, StoredMapping):
         if user is None:
             raise LookupError("this session was bound to no user: call bind_user at login")
         try:
-            return UserSessions(self._manager.records, user, self)
+            return UserSessions(self._manager.records.users, user, self)
         except StoreUnavailable as error:
             raise self._manager.unavailable(error) from error
 

@@ -17,8 +17,8 @@ from .events import (
 )
 from .ids import store_key, successor_id
 from .mapping import NO_KEYS, EncodedMapping
+from .no_record import Moved, NoRecord
 from .record import NOTHING
-from .records import Moved, NoRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..settings import SessionSettings
     from ..stores.lease import Lease
     from .manager import SessionManager
+    from .previous import Adopted
     from .record import Record
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,9 @@ class StoredMapping(EncodedMapping):
     """
 
     _own: Mapping[str, Any] = NOTHING  # what is set otherwise than the settings do
-    _ended: tuple[tuple[str, str, Any], ...] = ()  # the id, the key and the token of each
+    # The id, the key, the record and the token of each that this request has ended.
+    _ended: tuple[tuple[str, str, Record, Any], ...] = ()
+    _whole_header: str | None = None  # where others of its cookies have been tried
     _forced = False
     _renewing = False
 
@@ -191,7 +194,7 @@ class StoredMapping(EncodedMapping):
         try:
             record, self._token, due = manager.records.load(key)
         except NoRecord as answer:
-            return self._load_another(session_id, answer)
+            return self._load_another(session_id, NoRecord(answer.refusal, session_id))
         except Moved as moved:
             return self._load_successor(session_id, moved)
         except StoreUnavailable as error:
@@ -222,17 +225,39 @@ class StoredMapping(EncodedMapping):
         """Look behind a cookie that opens nothing: one of another path or domain may be alive."""
         others = self._manager.cookie.without(str(self._header), session_id)
         if others is None:
-            self._begin()
-        else:
-            self._header = others
-            self._load()
+            return self._find_nothing(answer)
+        self._whole_header, self._header = self._whole_header or self._header, others
+        self._load()
         # Last, as a subscriber may use the session.
         self._manager.refuse(answer.refusal, session_id)
+        return None
 
-    def _find_nothing(self) -> None:
+    def _find_nothing(self, answer: NoRecord | None = None) -> None:
+        """Go on with a session of the earlier configuration, or begin one."""
+        manager, adopted = self._manager, None
+        try:
+            adopted = manager.adopt(self._whole_header or self._header)
+        except NoRecord as earlier:
+            answer = earlier
+        except StoreUnavailable as error:
+            return self._fail(error)
+        if adopted is not None:
+            return self._go_on_with(adopted)
         self._begin()
-        if self._header:
-            self._manager.refuse(self._manager.cookie.refusal(self._header))
+        if answer is not None:
+            manager.refuse(answer.refusal, answer.session_id)
+        elif self._header:
+            manager.refuse(manager.cookie.refusal(self._header))
+        return None
+
+    def _go_on_with(self, adopted: Adopted) -> None:
+        self._begin()
+        self._id = self._stored_id = adopted.session_id
+        self._key, self._record, self._token = adopted.key, adopted.record, adopted.token
+        self._base, self._cookie = adopted.record.values, (adopted.session_id, adopted.record.own)
+        self._touch_due = adopted.touch_due
+        if adopted.event is not None:
+            self._manager.notify(adopted.event)
 
     def _begin(self) -> None:
         self._id = self._stored_id = self._record = self._token = None
@@ -279,8 +304,8 @@ class StoredMapping(EncodedMapping):
 
     def _end(self) -> None:
         while self._ended:
-            ended_id, key, token = self._ended[0]
-            self._manager.records.end(key, token)
+            ended_id, *place = self._ended[0]
+            self._manager.records.end(*place)
             self._ended = self._ended[1:]
             self._manager.tell(SessionEnded, ended_id, EndReason.LOGOUT)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -12,17 +14,22 @@ from msgpack import unpackb
 from ..errors import StoreUnavailable
 from ..serializers import pack
 from ..stores.base import WRITE_ID_SIZE, new_write_id
-from .events import EndReason
+from .events import EndReason, SessionEnded
+from .no_record import NoRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from ..settings import SessionSettings
     from ..stores.base import Store
+    from .record import Record
     from .records import RecordStore
     from .session import Session
 
     #: The keys under which each session of a user may be, by the session's handle.
     Keys = dict[str, list[str]]
+
+log = logging.getLogger(__name__)
 
 #: Somebody else must have won so often in a row before a request gives up.
 MOST_CONFLICTS = 100
@@ -100,6 +107,61 @@ class UserSession:
     about: Mapping[str, Any]
     is_current: bool
     key: str = field(repr=False, compare=False)
+    record: Record = field(repr=False, compare=False)
+    token: Any = field(repr=False, compare=False)
+
+
+class Users:
+    """The users' sessions of one configuration: entered, listed, ended."""
+
+    def __init__(
+        self, records: RecordStore, settings: SessionSettings, notify: Callable[[object], None]
+    ) -> None:
+        self._records = records
+        self._most = settings.max_sessions_per_user
+        self._notify = notify
+        self._index = UserIndex(records.store, settings.lifetime)
+
+    def enter(self, key: str, own: Mapping[str, Any]) -> None:
+        """Enter a session that is about to be stored; too many of its user's end before."""
+        user, handle = own["user"], own["handle"]
+        if self._most is not None:
+            others = [one for one in self.sessions_of(user, handle) if not one.is_current]
+            self.end(user, others[self._most - 1 :], EndReason.TOO_MANY)
+        self._index.enter(user, handle, key)
+
+    def sessions_of(self, user: str, current: str | None) -> list[UserSession]:
+        """Give the sessions of a user, the last used one first; ``current`` is a handle."""
+        keys = self._index.keys(user).items()
+        found = [self._session(handle, each, handle == current) for handle, each in keys]
+        alive = [session for session in found if session is not None]
+        return sorted(alive, key=lambda session: session.last_accessed, reverse=True)
+
+    def end(self, user: str, sessions: Sequence[UserSession], reason: EndReason) -> None:
+        """End these sessions of a user."""
+        for session in sessions:
+            self._records.end(session.key, session.record, session.token)
+            event = SessionEnded(None, reason)
+            log.log(event.level, event.says.format(event))
+            self._notify(event)
+        if sessions:
+            self._index.leave(user, [session.handle for session in sessions])
+
+    def _session(self, handle: str, keys: list[str], is_current: bool) -> UserSession | None:
+        """Give the session, which is under one of the keys if it is there."""
+        for key in reversed(keys):
+            with suppress(NoRecord):
+                place = key, record, _ = self._records.find(key)
+                if record.own.get("handle") == handle:
+                    return UserSession(
+                        handle,
+                        record.created,
+                        record.accessed,
+                        record.own["about"],
+                        is_current,
+                        *place,
+                    )
+        return None
 
 
 class UserSessions(Sequence[UserSession]):
@@ -115,11 +177,11 @@ class UserSessions(Sequence[UserSession]):
         session.sessions_of("bob").end_others()
     """
 
-    def __init__(self, records: RecordStore, user: str, visitor: Session) -> None:
-        self._records = records
+    def __init__(self, users: Users, user: str, visitor: Session) -> None:
+        self._users = users
         self._user = user
         self._visitor = visitor
-        self._sessions = records.sessions_of(user, visitor.handle)
+        self._sessions = users.sessions_of(user, visitor.handle)
 
     def __getitem__(self, index: Any) -> Any:
         return self._sessions[index]
@@ -141,7 +203,7 @@ class UserSessions(Sequence[UserSession]):
 
     def _end(self, ended: Sequence[UserSession]) -> bool:
         others = [one for one in ended if not one.is_current]
-        self._records.end_sessions(self._user, others, EndReason.REVOKED)
+        self._users.end(self._user, others, EndReason.REVOKED)
         if len(others) < len(ended):
             self._visitor.invalidate()
         return bool(ended)

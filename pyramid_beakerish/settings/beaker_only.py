@@ -49,8 +49,9 @@ SESSION: dict[str, Option] = {
     ),
     "invalidate_corrupt": Option(
         convert=convert.boolean,
-        default=False,
-        help="Whether Beaker starts a new session where the stored one cannot be read.",
+        default=None,
+        default_text="true, except for what cannot be decrypted",
+        help="Whether a session of Beaker's that cannot be read becomes a new one, not an error.",
         obeyed_by="beaker",
         inert="a session that cannot be read always becomes a new one",
     ),
@@ -64,8 +65,7 @@ SESSION: dict[str, Option] = {
     "encrypt_key": Option(
         convert=convert.secrets,
         default=None,
-        help="What Beaker encrypts a session with; needs validate_key and an AES library.",
-        obeyed_by="beaker",
+        help="What encrypts stored sessions, one key a line, newest first; needs cryptography.",
         secret=True,
     ),
     "validate_key": Option(
@@ -74,6 +74,8 @@ SESSION: dict[str, Option] = {
         help="What Beaker signs a cookie-only or encrypted session with.",
         needed_by=("cookie",),
         obeyed_by="beaker",
+        inert="a record that stays on the server needs no signature, and one that is encrypted "
+        "has it; only what Beaker has stored is read with this key",
         secret=True,
     ),
     "encrypt_nonce_bits": Option(
@@ -81,14 +83,14 @@ SESSION: dict[str, Option] = {
         default=128,
         help="How many random bits Beaker salts the encryption key with.",
         obeyed_by="beaker",
-        inert="nothing is encrypted without session.encrypt_key",
+        inert="only what Beaker has encrypted is read by it",
     ),
     "crypto_type": Option(
         convert=crypto_type,
         default="default",
         help="The library that Beaker encrypts with.",
         obeyed_by="beaker",
-        inert="nothing is encrypted without session.encrypt_key",
+        inert="only what Beaker has encrypted is read by it",
     ),
     "session_class": Option(
         convert=session_class,
@@ -235,13 +237,24 @@ REGION: dict[str, Option] = {
     ),
 }
 
+#: The earlier configuration, whose options are those of sessions (`settings.previous`).
+PREVIOUS: dict[str, Option] = {
+    "previous.*": Option(
+        convert=convert.anything,
+        default=None,
+        help="An option of the configuration that was in use before, such as previous.type.",
+        obeyed_by="shell",
+        secret=True,
+    ),
+}
+
 #: Every option there is, by scope: what this package has stands before what Beaker has.
-ALL_SESSION_OPTIONS = {**SESSION_OPTIONS, **SESSION, **BACKEND}
+ALL_SESSION_OPTIONS = {**SESSION_OPTIONS, **PREVIOUS, **SESSION, **BACKEND}
 ALL_REGION_OPTIONS = {**REGION_OPTIONS, **BACKEND, **REGION}
 
 
 #: Under these an option of a client library may have any name.
-OPEN_ENDED = ("sa.", "redis.")
+OPEN_ENDED = ("sa.", "redis.", "previous.")
 
 
 def find_option(table: dict[str, Option], name: str) -> Option | None:

@@ -6,6 +6,7 @@ raises `RefusedError` with the end of a sentence that begins with the key and th
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import math
 import os
@@ -225,6 +226,26 @@ def _serializer(value: Any) -> Any:
     raise TypeError(type(value))
 
 
+def _cookie_serializer(value: Any) -> Any:
+    if isinstance(value, str) and value.lower() in ("json", "pickle"):
+        return value.lower()
+    if callable(getattr(value, "loads", None)):
+        return value
+    raise TypeError(type(value))
+
+
+def _raw_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(type(value))
+    return value
+
+
+def _hash_algorithm(value: Any) -> str:
+    if value not in hashlib.algorithms_available:
+        raise ValueError(value)
+    return str(value)
+
+
 def _samesite(value: Any) -> str | None:
     # An empty text is how an ini file has Beaker leave the attribute out.
     if value is None or value == "":
@@ -287,6 +308,13 @@ cookie_expires = Converter(
 )
 serializer = Converter(
     "a serializer", "msgpack, json, pickle or an object with dumps and loads", _serializer
+)
+cookie_serializer = Converter(
+    "a serializer", "json, pickle or an object with loads", _cookie_serializer
+)
+raw_text = Converter("a text", "a text", _raw_text)
+hash_algorithm = Converter(
+    "a hash algorithm", "a name that hashlib knows, such as sha512", _hash_algorithm
 )
 dotted_callable = Converter("callable", "a callable or package.module:name", _callable)
 dotted_object = Converter("an object", "an object or package.module:name", resolve)

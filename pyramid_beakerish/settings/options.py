@@ -91,8 +91,9 @@ class StoreSettings:
 class SessionSettings(StoreSettings):
     """How sessions are kept, and the cookie that names them.
 
-    ``beaker_reason`` tells why Beaker serves the sessions where nobody asked for it, and
-    ``given`` holds the options that were given, converted, by their bare names.
+    ``beaker_reason`` tells why Beaker serves the sessions where nobody asked for it, ``given``
+    holds the options that were given, converted, by their bare names, and ``prefix`` is what
+    stands before those names.
     """
 
     key: str = option(cookie_rules.name, "beaker.session.id", "The name of the cookie.")
@@ -203,8 +204,8 @@ class SessionSettings(StoreSettings):
     pickle_classes: tuple[str, ...] = option(
         convert.names,
         (),
-        "The classes that data_serializer = pickle may load, as package.module.Class.",
-        obeyed_by="beakerish",
+        "The classes that pickled sessions may hold, as package.module:Class.",
+        obeyed_by="shell",
     )
     rotate_on: str | None = option(
         convert.text_or_none,
@@ -244,6 +245,14 @@ class SessionSettings(StoreSettings):
         secret=True,
         obeyed_by="shell",
     )
+    previous: SessionSettings | SignedCookieSettings | None = option(
+        convert.one_of("none"),
+        None,
+        "Where sessions were kept before, as previous.*; none for a site that has no others yet.",
+        default_text="Beaker with these same settings, for its types that outlive a process; "
+        "where format = beaker is asked for, this package's own format with them",
+        obeyed_by="shell",
+    )
     format: Literal["beakerish", "beaker"] = option(
         convert.one_of("beakerish", "beaker"),
         "beakerish",
@@ -252,15 +261,46 @@ class SessionSettings(StoreSettings):
         obeyed_by="shell",
     )
     beaker_reason: str | None = None
+    prefix: str = "session."
     given: Mapping[str, Any] = field(default_factory=GivenOptions)
 
     @property
     def key_prefix(self) -> str:
         """What stands before the names of options where these settings were written."""
-        return "session."
+        return self.prefix
 
     def __repr__(self) -> str:
         return f"<SessionSettings {self.given!r}>"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class SignedCookieSettings:
+    """Earlier sessions of Pyramid's SignedCookieSessionFactory, under its own names."""
+
+    secret: tuple[str, ...] = option(
+        convert.secrets, (), "The secret of the signed cookies, one a line.", secret=True
+    )
+    cookie_name: str = option(
+        cookie_rules.name, "session", "The name of the signed cookie, also spelt key."
+    )
+    salt: str = option(
+        convert.raw_text, "pyramid.session.", "The salt of the signature.", secret=True
+    )
+    hashalg: str = option(convert.hash_algorithm, "sha512", "The hash algorithm of the signature.")
+    timeout: float | None = option(
+        convert.duration_or_none("use none for no limit"),
+        1200.0,
+        "How long such a session lived after its last use.",
+        takes_none=True,
+    )
+    serializer: str | Any = option(
+        convert.cookie_serializer,
+        "json",
+        "How the session became bytes: json, pickle before Pyramid 2, or an object with loads.",
+    )
+
+    def __repr__(self) -> str:
+        return f"<SignedCookieSettings {self.cookie_name}>"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -318,6 +358,7 @@ class PackageSettings:
 
 STORE_OPTIONS = declared_options(StoreSettings)
 SESSION_OPTIONS = declared_options(SessionSettings)
+SIGNED_COOKIE_OPTIONS = declared_options(SignedCookieSettings)
 REGION_OPTIONS = declared_options(RegionSettings)
 CACHE_OPTIONS = declared_options(CacheSettings)
 PACKAGE_OPTIONS = declared_options(PackageSettings)

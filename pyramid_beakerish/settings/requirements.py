@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from beaker import crypto
 
 from pyramid_beakerish.errors import SettingsError
 
 from .beaker_only import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS
-from .options import DATABASES, RegionSettings, SessionSettings
+from .options import DATABASES, MEMCACHED, RegionSettings, SessionSettings
+from .previous import GROUP
 from .sentences import listed
 from .store_types import has_own_store, missing_extra, missing_library, runs_on_beaker
 
@@ -34,9 +36,27 @@ def missing_requirements(settings: StoreSettings) -> list[str]:
     if "namespace_class" in getattr(settings, "given", ()):
         return []
     problems = [*_missing_options(settings), *_missing_client(settings)]
-    if isinstance(settings, SessionSettings) and settings.format == "beaker":
-        problems.extend(_missing_for_encryption(settings))
+    if isinstance(settings, SessionSettings):
+        problems.extend(_missing_for_sessions(settings))
     return problems or _wrong_for_store(settings)
+
+
+def _missing_for_sessions(settings: SessionSettings) -> Iterator[str]:
+    if settings.format == "beaker":
+        yield from _missing_for_encryption(settings)
+    elif "encrypt_key" in settings.given and find_spec("cryptography") is None:
+        yield f"{settings.prefix}encrypt_key needs cryptography: install it."
+    # What nobody has named is no requirement: it is looked for if it can be.
+    if _is_named(settings.previous):
+        yield from missing_requirements(settings.previous)
+
+
+def _is_named(previous: object) -> TypeGuard[SessionSettings]:
+    return isinstance(previous, SessionSettings) and _is_earlier(previous)
+
+
+def _is_earlier(settings: StoreSettings) -> bool:
+    return isinstance(settings, SessionSettings) and settings.prefix.endswith(GROUP)
 
 
 def _missing_options(settings: StoreSettings) -> Iterator[str]:
@@ -87,6 +107,8 @@ def _missing_client(settings: StoreSettings) -> Iterator[str]:
             yield f"{settings.key_prefix}type = {settings.type} needs {extra}: install it."
         return
     chosen = settings.backend.get("memcache_module", "auto")
+    if _is_earlier(settings) and settings.type in MEMCACHED:
+        chosen = "pymemcache"
     libraries = missing_library(settings.type, None if chosen == "auto" else chosen)
     if libraries:
         yield f"{settings.key_prefix}type = {settings.type} needs {libraries}: install it."
@@ -116,15 +138,16 @@ def _is_beakers(settings: StoreSettings) -> bool:
 def _missing_for_encryption(settings: SessionSettings) -> Iterator[str]:
     crypto_type = settings.given.get("crypto_type", "default")
     module = _crypto_module(crypto_type)
+    prefix = settings.prefix
     if module is None:
-        yield f"session.crypto_type = {crypto_type} needs that library: install it."
+        yield f"{prefix}crypto_type = {crypto_type} needs that library: install it."
     if "encrypt_key" not in settings.given:
         return
     if "validate_key" not in settings.given:
-        yield "session.encrypt_key needs session.validate_key."
+        yield f"{prefix}encrypt_key needs {prefix}validate_key."
     if module is not None and not module.has_aes:
         # Beaker would store clear text without a word.
-        yield "session.encrypt_key needs an AES library: install cryptography."
+        yield f"{prefix}encrypt_key needs an AES library: install cryptography."
 
 
 def _crypto_module(crypto_type: str) -> Any:

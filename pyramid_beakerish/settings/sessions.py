@@ -10,6 +10,7 @@ from .convert import MINUTE
 from .cookie_rules import broken_rules
 from .option import SAME, GivenOptions
 from .options import SESSION_OPTIONS, SessionSettings
+from .previous import GROUP, as_had_before, build_previous, may_have_had_others
 from .sentences import shown
 from .session_messages import session_messages, weak_secrets
 from .store_types import beaker_has, has_own_store, passes_on
@@ -17,10 +18,11 @@ from .types_read import drop_wrong_type
 from .unknown import unknown_options
 
 if TYPE_CHECKING:
+    from .options import SignedCookieSettings
     from .section import Report, Section
 
-#: Classes of one's own, which may have options of their own, and encryption.
-ASK_FOR_BEAKER = ("session_class", "namespace_class", "encrypt_key", "validate_key")
+#: Classes of one's own, which may have options of their own.
+ASK_FOR_BEAKER = ("session_class", "namespace_class")
 #: pyramid_beaker takes these two out of the options that it shows.
 NOT_LISTED_AS_GIVEN = ("cookie_on_exception", "constant_csrf_token")
 
@@ -33,18 +35,38 @@ def build_session(section: Section, report: Report) -> SessionSettings:
         drop_wrong_type(section, values, report)
     given = dict(values)
     values.setdefault("type", "file" if "data_dir" in values else "memory")
-    backend = {**backend_options(values, BACKEND), **_unknown_options(section, values, report)}
+    unknown = _unknown_options(section, values, report)
     _refuse_fixed_id(section, report)
-    fields = _fields(values, _format(section, values, report))
-    session = SessionSettings(
-        **fields,
-        backend=GivenOptions(backend),
-        given=GivenOptions({n: v for n, v in given.items() if n not in NOT_LISTED_AS_GIVEN}),
-        beaker_reason=None if "format" in values else _beaker_reason(section, values),
-    )
+    format_name = _format(section, values, report)
+    previous = build_previous(section, values, build_session, report)
+    if previous is None and may_have_had_others(section, values, format_name):
+        # Of whoever else may have served these settings: Beaker, or this package on the way back.
+        other = "beaker" if format_name == "beakerish" else "beakerish"
+        before, said = as_had_before(values), as_had_before(given)
+        previous = _settings(section, before, said, unknown, other)
+    session = _settings(section, values, given, unknown, format_name, previous)
     _check(section, session, report)
     report.messages.extend(session_messages(section, session))
     return session
+
+
+def _settings(
+    section: Section,
+    values: dict[str, Any],
+    given: dict[str, Any],
+    unknown: dict[str, Any],
+    format_name: str,
+    previous: SessionSettings | SignedCookieSettings | None = None,
+) -> SessionSettings:
+    fields = _fields(values, format_name)
+    fields["previous"] = previous
+    return SessionSettings(
+        **fields,
+        backend=GivenOptions({**backend_options(values, BACKEND), **unknown}),
+        given=GivenOptions({n: v for n, v in given.items() if n not in NOT_LISTED_AS_GIVEN}),
+        beaker_reason=None if "format" in values else _beaker_reason(section, values),
+        prefix=section.prefix,
+    )
 
 
 def _refuse_fixed_id(section: Section, report: Report) -> None:
@@ -112,6 +134,10 @@ def _check(section: Section, session: SessionSettings, report: Report) -> None:
 
 
 def _check_for_beaker(section: Section, session: SessionSettings, report: Report) -> None:
+    if session.type == "cookie" and f"{GROUP}type" in session.given:
+        report.mistakes.append(
+            f"{section.key('type')} = cookie: Beaker's sessions in a cookie take over no others."
+        )
     if session.data_serializer == "msgpack":
         report.mistakes.append(
             section.sentence(

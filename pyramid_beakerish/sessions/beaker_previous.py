@@ -1,0 +1,107 @@
+"""``session.format = beaker`` after another configuration, whose sessions become Beaker's.
+
+Beaker's stores cannot tell who was first, so it is done in an order that loses nothing: the new
+record is written, then the old one removed. The requests of one page meet in one record, as its
+id is derived from the old one; what they change at once has Beaker's usual fate.
+"""
+
+from __future__ import annotations
+
+import logging
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from beaker.session import SignedCookie
+
+from ..errors import CorruptData, SerializationError, StoreUnavailable
+from .beaker_repairs import refuse_unstorable
+from .cookie import MOST_TRIED
+from .events import Refusal
+from .no_record import NoRecord
+from .previous.derived import DerivedIds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..settings import SessionSettings
+    from .previous.earlier import Earlier, EarlierSession
+
+log = logging.getLogger(__name__)
+
+#: The length of the ids that Beaker draws, in hexadecimal digits.
+_ID_LENGTH = 32
+
+
+class BeakerAdoption:
+    """Finds sessions of an earlier configuration and has Beaker store them.
+
+    ``clock`` gives seconds since the epoch, ``unavailable`` makes the error that sessions raise
+    of a store's.
+    """
+
+    def __init__(
+        self,
+        settings: SessionSettings,
+        earlier: Earlier,
+        clock: Callable[[], float],
+        unavailable: Callable[[StoreUnavailable], StoreUnavailable],
+    ) -> None:
+        self._unavailable = unavailable
+        self._settings = settings
+        self._earlier = earlier
+        self._clock = clock
+        self._ids = DerivedIds(settings.secret)
+
+    def open(self) -> None:
+        """Open what the earlier configuration reads from."""
+        self._earlier.open()
+
+    def find(self, header: str, opened: Callable[[str], Any]) -> Any:
+        """Give Beaker's session for one that the header names there, or ``None``.
+
+        ``opened`` gives Beaker's session for a Cookie header. Raises `StoreUnavailable`.
+        """
+        for session in islice(self._earlier.find(header), MOST_TRIED):
+            try:
+                return self._moved(session, opened)
+            except NoRecord:
+                continue
+            except (CorruptData, SerializationError) as error:
+                log.warning("An earlier session is left as it is, and not adopted: %s", error)
+            except StoreUnavailable as error:
+                raise self._unavailable(error) from error
+        return None
+
+    def _moved(self, session: EarlierSession, opened: Callable[[str], Any]) -> Any:
+        cookie = self._cookie(session.name)
+        moved = opened(cookie)
+        if moved.is_new:
+            self._fill(session, moved)
+            moved = opened(cookie)  # as it is stored, perhaps by another request
+        if moved.is_new:
+            raise NoRecord(Refusal.UNKNOWN)
+        moved._update_cookie_out()
+        return moved
+
+    def _fill(self, session: EarlierSession, moved: Any) -> None:
+        try:
+            contents = session.read()
+        except NoRecord:
+            return  # there is none, or another request was faster
+        settings = self._settings
+        contents.idle_limit(self._clock(), (self._earlier.timeout, settings.timeout), None)
+        moved.update(contents.values, _creation_time=contents.created)
+        moved.update({f"_{name}": contents.own[name] for name in _OWN if name in contents.own})
+        refuse_unstorable(moved.serializer, moved)
+        moved.save()
+        session.forget()
+
+    def _cookie(self, name: str) -> str:
+        value = self._ids.derive(name).hex()[:_ID_LENGTH]
+        if self._settings.secret:
+            value = SignedCookie(self._settings.secret[0]).value_encode(value)[1]
+        return f"{self._settings.key}={value}"
+
+
+#: What one session may set otherwise than the settings do, and Beaker has a place for.
+_OWN = ("domain", "path")

@@ -1,0 +1,189 @@
+"""Beaker's own back ends and serializers, that write as ever and run nothing when they read.
+
+Beaker loads a pickle in most back ends around the session, and by default one inside it: whoever
+can write to the store has his code run (CVE-2013-7489).
+"""
+
+from __future__ import annotations
+
+import pickle
+from errno import EACCES, ENOENT
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from beaker.container import DBMNamespaceManager, FileNamespaceManager
+from beaker.ext.database import DatabaseNamespaceManager
+from beaker.ext.memcached import MemcachedNamespaceManager, _load_client
+from beaker.ext.redisclusternm import RedisClusterNamespaceManager
+from beaker.ext.redisnm import RedisNamespaceManager
+from beaker.ext.sqla import SqlaNamespaceManager
+from beaker.util import JsonSerializer, SyncDict
+
+from ..errors import CorruptData
+from ..serializers.foreign_pickles import ForeignPickles
+from .previous.envelope import from_json
+from .previous.raw_local import checked_space
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..settings import SessionSettings
+
+
+def safely(settings: SessionSettings) -> dict[str, Any]:
+    """Give the options that have Beaker's Session read without running anything.
+
+    A ``namespace_class`` or ``data_serializer`` of the application's own is left as it is.
+    """
+    pickles = ForeignPickles(settings.pickle_classes)
+    chosen = settings.given.get("data_serializer", "pickle")
+    options: dict[str, Any] = {"data_serializer": _serializer(chosen, pickles)}
+    space = SPACES.get(str(settings.type))
+    if space is not None and "namespace_class" not in settings.given:
+        options["namespace_class"] = partial(space, pickles)
+    return options
+
+
+def _serializer(chosen: Any, pickles: ForeignPickles) -> Any:
+    if chosen == "json":
+        return SafeJson()
+    return SafePickle(pickles) if chosen == "pickle" else chosen
+
+
+class SafePickle:
+    """What Beaker pickles, byte for byte, but only what will be read again."""
+
+    def __init__(self, pickles: ForeignPickles) -> None:
+        self.loads = pickles.loads
+
+    def dumps(self, data: Any) -> bytes:
+        """Give the pickle; raises `CorruptData`, which says which class has to be listed."""
+        pickled = pickle.dumps(data, 2)
+        self.loads(pickled)
+        return pickled
+
+
+class SafeJson(JsonSerializer):  # type: ignore[misc]
+    """Beaker's JSON, which says what is none in one way."""
+
+    def loads(self, data_string: bytes) -> Any:
+        """Give the data; raises `CorruptData`."""
+        return from_json(data_string)
+
+
+class _Safe:
+    """Puts the reader before the arguments of Beaker's own class."""
+
+    def __init__(self, pickles: ForeignPickles, *arguments: Any, **options: Any) -> None:
+        self.pickles = pickles
+        super().__init__(*arguments, **options)
+
+
+class SafeFile(_Safe, FileNamespaceManager):  # type: ignore[misc]
+    """One file for each session, a pickled dictionary."""
+
+    def do_open(self, flags: str, replace: bool) -> None:
+        """Read the file, unless it is about to be replaced."""
+        if not replace:
+            self._read()
+        self.flags = flags
+
+    def _read(self) -> None:
+        try:
+            data = Path(self.file).read_bytes()
+        except OSError as error:
+            if error.errno not in (EACCES, ENOENT):  # these mean to Beaker that there is none
+                raise
+        else:
+            self.hash = checked_space(self.pickles.loads(data))
+
+
+class SafeDbm(_Safe, DBMNamespaceManager):  # type: ignore[misc]
+    """One dbm file for each session."""
+
+    def __getitem__(self, key: str) -> Any:
+        return self.pickles.loads(self.dbm[key])
+
+
+class SafeRedis(_Safe, RedisNamespaceManager):  # type: ignore[misc]
+    """A pickled text for each session."""
+
+    def __getitem__(self, key: str) -> Any:
+        entry = self.client.get(self._format_key(key))
+        if entry is None:
+            raise KeyError(key)
+        return self.pickles.loads(entry)
+
+
+class SafeRedisCluster(SafeRedis, RedisClusterNamespaceManager):  # type: ignore[misc]
+    """The same on several servers."""
+
+
+class SafeMemcached(_Safe, MemcachedNamespaceManager):  # type: ignore[misc]
+    """A text for each session; anything else would be a pickle, which the client library loads."""
+
+    safe_clients = SyncDict()
+
+    def __init__(self, pickles: ForeignPickles, namespace: str, url: str, **options: Any) -> None:
+        super().__init__(pickles, namespace, url, **options)
+        library = options.get("memcache_module", "auto")
+        make = partial(_load_client(library).Client, unpickler=_Unpickled)
+        self.mc = self.safe_clients.get((library, url), make, url.split(";"))
+
+    def __getitem__(self, key: str) -> Any:
+        found = super().__getitem__(key)
+        if isinstance(found, _Unpickled):
+            raise CorruptData("what Beaker has stored is not a text")
+        return found
+
+
+class _Unpickled:
+    """Stands where a pickle was found: the client libraries would take an error for nothing."""
+
+    def __init__(self, file: Any) -> None:
+        """Take no look at the file."""
+
+    def load(self) -> Any:
+        """Give this, not what the pickle holds."""
+        return self
+
+
+class SafeSqla(_Safe, SqlaNamespaceManager):  # type: ignore[misc]
+    """A row for each session, whose column ``data`` SQLAlchemy would unpickle."""
+
+    def do_open(self, flags: str, replace: bool) -> None:
+        """Read the row, once."""
+        if not self.loaded:
+            self._read()
+        self.flags = flags
+
+    def _read(self) -> None:
+        from sqlalchemy import LargeBinary, select, type_coerce
+
+        columns = self.table.c
+        statement = select(type_coerce(columns.data, LargeBinary))
+        with self.bind.connect() as connection:
+            mine = columns.namespace == self.namespace
+            row = connection.execute(statement.where(mine)).fetchone()
+        self._is_new = row is None
+        self.hash = {} if row is None else checked_space(self.pickles.loads(bytes(row[0])))
+        self.loaded = True
+
+
+class SafeDatabase(SafeSqla, DatabaseNamespaceManager):  # type: ignore[misc]
+    """The same in a table that Beaker makes."""
+
+
+SPACES: Mapping[str, type[_Safe]] = {
+    "file": SafeFile,
+    "dbm": SafeDbm,
+    "ext:redis": SafeRedis,
+    "ext:rediscluster": SafeRedisCluster,
+    "ext:memcached": SafeMemcached,
+    "memcached": SafeMemcached,
+    "ext:sqla": SafeSqla,
+    "sqla": SafeSqla,
+    "ext:database": SafeDatabase,
+    "database": SafeDatabase,
+}

@@ -1,0 +1,81 @@
+"""Sessions that an earlier configuration has stored: found there, and taken over once."""
+
+from __future__ import annotations
+
+import logging
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ...errors import SettingsError
+from ...serializers.foreign_pickles import ForeignPickles
+from ...settings import SignedCookieSettings
+from ...settings.previous import GROUP
+from .adoption import Adopted as Adopted
+from .adoption import Adoption
+from .beaker import BeakerCookies, BeakerSessions, NoRaw
+from .own import OwnSessions
+from .signed_cookie import SignedCookies
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ...settings import SessionSettings
+    from ..manager import SessionManager
+    from .beaker import RawStore
+    from .earlier import Earlier
+
+log = logging.getLogger(__name__)
+
+#: Where each of Beaker's types keeps its records; imported when first used, as stores are.
+RAW_STORES = {
+    "memory": "raw_local:MemoryRaw",
+    "file": "raw_local:FileRaw",
+    "dbm": "raw_local:DbmRaw",
+    "ext:redis": "raw_redis:RedisRaw",
+    "ext:memcached": "raw_memcached:MemcachedRaw",
+    "memcached": "raw_memcached:MemcachedRaw",
+    "ext:database": "raw_sql:SqlRaw",
+    "database": "raw_sql:SqlRaw",
+    "ext:sqla": "raw_sql:SqlRaw",
+    "sqla": "raw_sql:SqlRaw",
+}
+
+
+def open_previous(manager: SessionManager) -> Adoption | None:
+    """Give what takes over the sessions of the earlier configuration, if there is one."""
+    settings = manager.settings
+    if settings.previous is None:
+        return None
+    secrets = settings.secret or settings.previous.secret
+    return Adoption(manager, open_earlier(settings, manager.clock), secrets)
+
+
+def open_earlier(settings: SessionSettings, clock: Callable[[], float]) -> Earlier:
+    """Give what finds the sessions of the earlier configuration, which there must be.
+
+    What is admitted by the ``pickle_classes`` of either is read.
+    """
+    previous: Any = settings.previous
+    classes = [*settings.pickle_classes, *getattr(previous, "pickle_classes", ())]
+    pickles = ForeignPickles(classes, flat=True)
+    if isinstance(previous, SignedCookieSettings):
+        return SignedCookies(previous, pickles)
+    if previous.format == "beakerish":
+        return OwnSessions(previous, clock)
+    if previous.type == "cookie":
+        return BeakerCookies(previous, pickles, clock)
+    return BeakerSessions(previous, lambda: _raw_store(previous, pickles), pickles, clock)
+
+
+def _raw_store(previous: SessionSettings, pickles: ForeignPickles) -> RawStore:
+    module, _, name = RAW_STORES[str(previous.type)].partition(":")
+    try:
+        store: RawStore = getattr(import_module(f".{module}", __name__), name)(previous, pickles)
+    except Exception as error:  # a library that is missing, a URL that it does not take
+        why = f"session.previous cannot be opened ({type(error).__name__})"
+        if previous.prefix.endswith(GROUP):
+            raise SettingsError([f"{why}: the url or a library is at fault."]) from error
+        # Nobody has said that there is anything.
+        log.warning("%s, and is not looked for: set session.previous = none.", why)
+        return NoRaw()
+    return store

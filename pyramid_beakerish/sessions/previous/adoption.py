@@ -1,0 +1,138 @@
+"""Taking over a session of an earlier configuration, once.
+
+The new id is derived from the old one, so that all requests of a page meet in one record.
+That record is created first, and its key stays taken for as long as the old cookie could open
+anything, also when the session has ended or moved to another id (`RecordStore.end`): a request
+that was slow, or was killed half-way, revives nothing. To remove the old record is only tidying.
+"""
+
+from __future__ import annotations
+
+import logging
+from base64 import urlsafe_b64encode
+from itertools import count, islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ...errors import CorruptData, SerializationError, StoreUnavailable
+from ..cookie import MOST_TRIED
+from ..events import Refusal, SessionAdopted
+from ..ids import store_key
+from ..no_record import NoRecord
+from ..record import ADOPTED, Record
+from ..records import NEW
+from .derived import DerivedIds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..manager import SessionManager
+    from .earlier import Contents, Earlier, EarlierSession
+
+log = logging.getLogger(__name__)
+
+#: Seconds by which the clocks of two servers may differ.
+_SLACK = 120.0
+
+
+class Adopted(NamedTuple):
+    """A session that goes on here, as it was loaded; with an ``event`` if it was just brought."""
+
+    session_id: str
+    key: str
+    record: Record
+    token: Any
+    touch_due: bool
+    event: SessionAdopted | None = None
+
+    def __repr__(self) -> str:
+        return "<Adopted>"  # a traceback with locals must not show an id
+
+
+class Adoption:
+    """Finds sessions of an earlier configuration and gives them a record here.
+
+    ``secrets`` key the hash that gives the new ids.
+    """
+
+    def __init__(self, manager: SessionManager, earlier: Earlier, secrets: Sequence[str]) -> None:
+        self._manager = manager
+        self._earlier = earlier
+        self._ids = DerivedIds(secrets)
+        self._numbers = count(1)
+
+    def open(self) -> None:
+        """Open what the earlier configuration reads from."""
+        self._earlier.open()
+
+    def find(self, header: str) -> Adopted | None:
+        """Give the session that a Cookie header names there, taken over if it was not yet.
+
+        Raises `NoRecord` if there was a trusted cookie that opens nothing, and
+        `StoreUnavailable`.
+        """
+        answer = None
+        for session in islice(self._earlier.find(header), MOST_TRIED):
+            try:
+                return self._meet(session)
+            except NoRecord as refused:
+                answer = NoRecord(refused.refusal, session.name)
+            except (CorruptData, SerializationError) as error:
+                log.warning("An earlier session is left as it is, and not adopted: %s", error)
+                answer = NoRecord(Refusal.CORRUPT)
+        if answer is not None:
+            raise answer
+        return None
+
+    def _meet(self, session: EarlierSession) -> Adopted:
+        """Give the record that was made of the session before, or make it."""
+        session_id = urlsafe_b64encode(self._ids.derive(session.name)).rstrip(b"=").decode()
+        key = store_key(session_id)
+        try:
+            return Adopted(session_id, key, *self._manager.records.load(key))
+        except NoRecord as answer:
+            if answer.refusal is not Refusal.UNKNOWN:
+                raise  # it has ended: only its key is still taken
+        return self._adopt(session, session_id, key)
+
+    def _adopt(self, session: EarlierSession, session_id: str, key: str) -> Adopted:
+        records = self._manager.records
+        try:
+            contents = session.read()
+        except NoRecord:  # perhaps another request has just taken it over
+            return Adopted(session_id, key, *records.load(key))
+        record = self._record(contents)
+        values = {name: self._encoded(name, value) for name, value in contents.values.items()}
+        if not records.save(key, record, NEW, {}, values):  # another request was faster
+            return Adopted(session_id, key, *records.load(key))
+        if not self._forget(session):
+            # Ended there since it was read: what was read must not outlive it.
+            records.end(key, record, None)
+            raise NoRecord(Refusal.UNKNOWN)
+        return Adopted(session_id, key, record, None, False, self._counted(session))
+
+    def _record(self, contents: Contents) -> Record:
+        """Begin a record; raises `NoRecord` if the session is over, there or here."""
+        settings, now = self._manager.settings, self._manager.clock()
+        timeouts = self._earlier.timeout, settings.timeout
+        idle = contents.idle_limit(now, timeouts, settings.lifetime)
+        own = {**contents.own, ADOPTED: now + idle + _SLACK}
+        return Record(contents.created, now, None, own, {})
+
+    def _encoded(self, name: str, value: object) -> bytes:
+        try:
+            return self._manager.serializer.dumps(value)
+        except SerializationError as error:
+            raise SerializationError(f"session[{name!a}]: {error}") from None
+
+    def _forget(self, session: EarlierSession) -> bool:
+        try:
+            return session.forget()
+        except StoreUnavailable:
+            log.warning("An adopted session could not be removed where it came from.")
+            return True
+
+    def _counted(self, session: EarlierSession) -> SessionAdopted:
+        name = self._manager.fingerprint(session.name)
+        event = SessionAdopted(name, next(self._numbers))
+        log.log(event.level, event.says.format(event))
+        return event

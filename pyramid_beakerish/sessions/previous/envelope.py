@@ -1,0 +1,138 @@
+"""What Beaker makes of a session's data: a dictionary, serialised, perhaps encrypted, as text."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from base64 import b64decode
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from beaker import crypto
+
+from ...errors import CorruptData
+from ...settings import cookie_rules
+from ..events import Refusal
+from ..no_record import NoRecord
+from ..record import NOTHING
+from .earlier import Contents, moment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ...serializers.foreign_pickles import ForeignPickles
+    from ...settings import SessionSettings
+
+#: What Beaker keeps among the application's data.
+BEAKERS_OWN = frozenset(("_accessed_time", "_creation_time", "_domain", "_path", "_id"))
+
+_PICKLE = b"\x80"  # begins every pickle of protocol 2 and above, and nothing that zlib writes
+#: No session is larger: what is compressed may claim any size.
+LARGEST = 16 * 2**20
+
+
+class Envelope:
+    """Opens what Beaker's sessions have stored under their settings; imports and calls nothing.
+
+    Pickles and JSON are told apart by their first byte, so that either is read whatever
+    ``data_serializer`` says now.
+    """
+
+    def __init__(self, settings: SessionSettings, pickles: ForeignPickles) -> None:
+        self._pickles = pickles
+        serializer = settings.data_serializer
+        self._codec = None if isinstance(serializer, str) else serializer
+        given = settings.given
+        self._keys = list(product(given.get("encrypt_key", ()), given.get("validate_key", ("",))))
+        self._crypto_type = given.get("crypto_type", "default")
+        self._nonce_size = crypto.get_nonce_size(given.get("encrypt_nonce_bits", 128))[1]
+
+    def opened(self, text: Any) -> dict[str, Any]:
+        """Give the data of a session; raises `CorruptData`, and nothing else."""
+        if not isinstance(text, str):
+            raise CorruptData("what Beaker has stored is not a text")
+        failure = CorruptData("what Beaker has stored cannot be decrypted")
+        for data in self._decrypted(text):
+            try:
+                return self._loaded(data)
+            except CorruptData as error:  # or it was another key's, which AES-CTR does not tell
+                failure = error
+        raise failure
+
+    def _decrypted(self, text: str) -> Iterator[bytes]:
+        if not self._keys:
+            yield _decoded(text)
+            return
+        module = _crypto_module(self._crypto_type)
+        nonce, payload = text[: self._nonce_size], _decoded(text[self._nonce_size :])
+        for encrypt_key, validate_key in self._keys:
+            salt = validate_key + nonce
+            try:
+                key = crypto.generateCryptoKeys(encrypt_key, salt, 1, module.getKeyLength())
+                decrypted: bytes = module.aesDecrypt(payload, key)
+            except Exception:  # noqa: S112 - each library has its own, for another key's data
+                continue
+            yield decrypted
+
+    def _loaded(self, data: bytes) -> dict[str, Any]:
+        loaded = self._deserialised(data)
+        if type(loaded) is not dict or not all(type(key) is str for key in loaded):
+            raise CorruptData("what Beaker has stored is not a dictionary with str for its keys")
+        return loaded
+
+    def _deserialised(self, data: bytes) -> Any:
+        if self._codec is None:
+            return self._pickles.loads(data) if data[:1] == _PICKLE else from_json(data)
+        try:
+            return self._codec.loads(data)
+        except Exception:  # whatever the application's object raises
+            raise CorruptData("data_serializer cannot read what Beaker has stored") from None
+
+
+def _crypto_module(crypto_type: str) -> Any:
+    try:
+        return crypto.get_crypto_module(crypto_type)
+    except ImportError:
+        raise CorruptData(
+            f"what Beaker has encrypted needs the library crypto_type = {crypto_type}: install it"
+        ) from None
+
+
+def contents(data: dict[str, Any], settings: SessionSettings, now: float) -> Contents:
+    """Give what a session of Beaker's holds; raises `NoRecord` for what is left of an ended one."""
+    values = {key: value for key, value in data.items() if key not in BEAKERS_OWN}
+    if not values and "_creation_time" not in data:
+        raise NoRecord(Refusal.UNKNOWN)  # delete() leaves the domain and the path
+    accessed = moment(data.get("_accessed_time", now))
+    created = moment(data.get("_creation_time", accessed))
+    return Contents(values, created, accessed, _own(data, settings) or NOTHING)
+
+
+def _own(data: dict[str, Any], settings: SessionSettings) -> dict[str, Any]:
+    """Give the domain and the path that this one session has set."""
+    usual = {"domain": settings.cookie_domain, "path": settings.cookie_path}
+    found = {name: data.get(f"_{name}", value) for name, value in usual.items()}
+    own = {name: value for name, value in found.items() if value != usual[name]}
+    try:
+        return {name: value and getattr(cookie_rules, name)(value) for name, value in own.items()}
+    except ValueError:
+        raise CorruptData("a session of Beaker's has no such domain or path") from None
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return b64decode(text)
+    except ValueError:
+        raise CorruptData("what Beaker has stored is not base64") from None
+
+
+def from_json(data: bytes) -> Any:
+    """Give what Beaker has compressed and spelled as JSON; raises `CorruptData`."""
+    unpacker = zlib.decompressobj()
+    try:
+        text = unpacker.decompress(data, LARGEST)
+        if not unpacker.eof:
+            raise ValueError
+        return json.loads(text)
+    except (zlib.error, ValueError, RecursionError):
+        raise CorruptData("what Beaker has stored is neither a pickle nor JSON") from None

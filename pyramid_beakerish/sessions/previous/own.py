@@ -1,0 +1,66 @@
+"""Sessions of this package under other settings: another store, serializer, secret or cookie."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ...serializers import serializer_for
+from ..cookie import SessionCookie
+from ..record import ADOPTED
+from ..records import RecordStore, open_records
+from .earlier import Contents
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ...settings import SessionSettings
+    from ..cookie import Trusted
+    from .earlier import EarlierSession
+
+
+class OwnSessions:
+    """The sessions that these settings have stored; ``clock`` gives seconds since the epoch."""
+
+    def __init__(self, settings: SessionSettings, clock: Callable[[], float]) -> None:
+        self.timeout = settings.timeout
+        self.serializer = serializer_for(settings.data_serializer, settings.pickle_classes)
+        self._cookie = SessionCookie(settings, clock)
+        self._settings = settings
+        self._clock = clock
+
+    @cached_property
+    def records(self) -> RecordStore:
+        """The records; opened when they are first asked for."""
+        return open_records(self._settings, self.serializer, self._clock)
+
+    def open(self) -> None:
+        """Open the store now."""
+        self.records  # noqa: B018 - made when it is first asked for
+
+    def find(self, header: str) -> Iterator[EarlierSession]:
+        """Give the sessions whose ids are in the header; see `Earlier.find`."""
+        rest: str | None = header
+        while rest:
+            trusted = self._cookie.find(rest)
+            if trusted is None:
+                return
+            yield _OwnSession(self, trusted)
+            rest = self._cookie.without(rest, trusted.session_id)
+
+
+class _OwnSession:
+    def __init__(self, sessions: OwnSessions, trusted: Trusted) -> None:
+        self._sessions = sessions
+        self._key = trusted.key
+        self.name = trusted.session_id
+
+    def read(self) -> Contents:
+        record, _, _ = self._sessions.records.load(self._key)
+        loads = self._sessions.serializer.loads
+        values = {key: loads(value) for key, value in record.values.items()}
+        own = {name: value for name, value in record.own.items() if name != ADOPTED}
+        return Contents(values, record.created, record.accessed, own)
+
+    def forget(self) -> bool:
+        return self._sessions.records.store.delete(self._key)

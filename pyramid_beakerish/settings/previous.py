@@ -1,0 +1,144 @@
+"""The configuration that was in use before: ``previous.*``, or Beaker with the same settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .beaker_only import ALL_SESSION_OPTIONS, PREVIOUS
+from .options import SIGNED_COOKIE_OPTIONS, SignedCookieSettings
+from .section import Report, Section, Written
+from .sentences import listed
+from .store_types import has_own_store
+from .unknown import unknown_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .options import SessionSettings
+
+GROUP = "previous."
+SIGNED_COOKIE = "signed_cookie"
+
+#: Beaker's types whose records are read here, without Beaker.
+READ_FROM_BEAKER = (
+    "memory",
+    "file",
+    "dbm",
+    "cookie",
+    "ext:redis",
+    "ext:memcached",
+    "memcached",
+    "ext:database",
+    "database",
+    "ext:sqla",
+    "sqla",
+)
+
+_CLASSES_OF_ONES_OWN = ("session_class", "namespace_class")
+
+
+def earlier_options(section: Section) -> Section:
+    """Give the section of what is written under ``previous.``."""
+    written = {
+        name[len(GROUP) :]: Written(found.key, found.value)
+        for name, found in section.written.items()
+        if name.startswith(GROUP)
+    }
+    options = {
+        name: option
+        for name, option in ALL_SESSION_OPTIONS.items()
+        if name not in PREVIOUS and name != "previous"
+    }
+    return Section(f"{section.prefix}{GROUP}", options, written)
+
+
+def build_previous(
+    section: Section,
+    values: dict[str, Any],
+    build: Callable[[Section, Report], SessionSettings],
+    report: Report,
+) -> SessionSettings | SignedCookieSettings | None:
+    """Give the earlier configuration that the section names, if it names one.
+
+    ``build`` makes the settings of a section of sessions.
+    """
+    earlier = earlier_options(section)
+    if not earlier.written or section.prefix.endswith(GROUP):  # there is no chain
+        return None
+    if "previous" in values:
+        other = next(iter(earlier.written.values())).key
+        report.mistakes.append(section.sentence("previous", f"cannot go with {other}."))
+        return None
+    kind = earlier.written.get("type")
+    if kind is not None and kind.value == SIGNED_COOKIE:
+        return _signed_cookie(earlier, report)
+    aside = Report(report.unknown_settings)
+    previous = build(earlier, aside)  # its messages would be about what is no longer in use
+    report.mistakes.extend(aside.mistakes)
+    if not aside.mistakes:
+        report.mistakes.extend(_unreadable(earlier, previous))
+    return previous
+
+
+def is_read_from_beaker(values: dict[str, Any]) -> bool:
+    """Tell whether the records that Beaker has stored under these settings can be read here."""
+    own_class = any(name in values for name in _CLASSES_OF_ONES_OWN)
+    return values["type"] in READ_FROM_BEAKER and not own_class
+
+
+def may_have_had_others(section: Section, values: dict[str, Any], format_name: str) -> bool:
+    """Tell whether sessions in the other format may be there, stored under these settings."""
+    is_earlier = section.prefix.endswith(GROUP)
+    if is_earlier or "previous" in values or values["type"] == "memory":
+        return False
+    if format_name == "beakerish":
+        return is_read_from_beaker(values) and not _lacks_something(values)
+    # Where nobody has asked for Beaker's format only Beaker can serve these settings.
+    own_class = any(name in values for name in _CLASSES_OF_ONES_OWN)
+    return "format" in values and has_own_store(values["type"]) and not own_class
+
+
+def _lacks_something(values: dict[str, Any]) -> bool:
+    """Tell whether Beaker could not have done with these settings."""
+    kind = values["type"]
+    needed = {n: o.instead.get(kind) for n, o in ALL_SESSION_OPTIONS.items() if kind in o.needed_by}
+    return any(
+        name not in values and not (instead and values.keys() >= set(instead))
+        for name, instead in needed.items()
+    )
+
+
+def as_had_before(values: dict[str, Any]) -> dict[str, Any]:
+    """Give the values without what is new in the format that they name."""
+    kept = {
+        name: value
+        for name, value in values.items()
+        if name not in ("previous", "format") and not name.startswith(GROUP)
+    }
+    if kept.get("data_serializer") == "msgpack":  # which Beaker does not have
+        del kept["data_serializer"]
+    return kept
+
+
+def _signed_cookie(section: Section, report: Report) -> SignedCookieSettings:
+    written = dict(section.written)
+    del written["type"]
+    if "key" in written and "cookie_name" not in written:
+        written["cookie_name"] = written.pop("key")
+    named = Section(section.prefix, SIGNED_COOKIE_OPTIONS, written)
+    unknown_options(named, named.unknown(), False, report)
+    settings = SignedCookieSettings(**named.convert(report))
+    if not settings.secret:
+        report.mistakes.append(
+            f"{section.key('type')} = {SIGNED_COOKIE} needs {section.key('secret')}."
+        )
+    return settings
+
+
+def _unreadable(section: Section, previous: SessionSettings) -> list[str]:
+    written = {**previous.given, "type": previous.type}
+    if previous.format != "beaker" or is_read_from_beaker(written):
+        return []
+    types = listed(READ_FROM_BEAKER, "and")
+    which = f"those of its types {types} are read, without classes of one's own"
+    return [f"{section.key('type')} = {previous.type} leaves sessions to Beaker: {which}."]

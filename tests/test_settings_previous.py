@@ -1,0 +1,190 @@
+"""``session.previous``: what is read of it, what it is by default, what is refused."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from beaker.container import MemoryNamespaceManager
+
+from pyramid_beakerish.errors import SettingsError
+from pyramid_beakerish.settings import (
+    SignedCookieSettings,
+    beaker_options,
+    missing_requirements,
+    read_session_settings,
+    read_settings,
+    session_settings,
+)
+
+FILE = {"session.type": "file", "session.data_dir": "x"}
+SECRET = "a secret of the tests, long enough not to be guessed"
+
+
+def previous(**options):
+    """Give the earlier configuration that the options describe, by themselves."""
+    written = {f"session.previous.{name}": value for name, value in options.items()}
+    return read_session_settings(written)[0].previous
+
+
+def refusals(**options):
+    """Give the mistakes in an earlier configuration."""
+    with pytest.raises(SettingsError) as caught:
+        read_settings({f"session.previous.{name}": value for name, value in options.items()})
+    return list(caught.value.problems)
+
+
+def test_by_default_it_is_beaker_with_the_same_settings():
+    """Beaker's types that outlive a process may have stored sessions under these settings."""
+    given = {"secret": SECRET, "key": "k", "timeout": "60", "data_serializer": "json"}
+    settings, _ = session_settings(type="file", data_dir="x", table_name="t", **given)
+    earlier = settings.previous
+    assert earlier.format == "beaker"
+    assert earlier.previous is None
+    assert beaker_options(earlier) == {
+        "type": "file",
+        "data_dir": "x",
+        "secret": SECRET,
+        "key": "k",
+        "timeout": 60,
+        "data_serializer": "json",
+        "table_name": "t",
+    }
+
+
+def test_what_beaker_had_not():
+    """Beaker had no msgpack and no timeout of itself, and of options of ours it knew nothing."""
+    options = {"data_serializer": "msgpack", "format": "beakerish", "rotate_on": "none"}
+    settings, _ = session_settings(type="file", data_dir="x", **options)
+    assert settings.previous.data_serializer == "pickle"
+    assert settings.previous.timeout is None
+    assert beaker_options(settings.previous) == {"type": "file", "data_dir": "x"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"type": "memory"},
+        {"type": "sqlite", "data_dir": "x"},
+        {"type": "file", "data_dir": "x", "previous": "none"},
+        {"type": "file", "data_dir": "x", "session_class": "beaker.session:Session"},
+        {"type": "memory", "format": "beaker"},
+        {"type": "cookie", "validate_key": "x", "format": "beaker"},
+        {"type": "file", "data_dir": "x", "format": "beaker", "previous": "none"},
+        {"type": "x", "namespace_class": MemoryNamespaceManager, "format": "beaker"},
+        {"type": "file", "format": "beakerish"},
+    ],
+    ids=str,
+)
+def test_by_default_there_is_none(options):
+    """Where nobody else can have stored sessions that are still there none are looked for."""
+    assert session_settings(**options)[0].previous is None
+
+
+def test_on_the_way_back():
+    """Where Beaker's format is asked for, ours may have stored sessions under these settings."""
+    settings, _ = session_settings(type="file", data_dir="x", format="beaker", secret=SECRET)
+    earlier = settings.previous
+    assert (earlier.format, earlier.type, earlier.secret) == ("beakerish", "file", (SECRET,))
+    assert earlier.data_serializer == "msgpack"
+
+
+def test_in_its_own_words():
+    """Nothing is taken over from the other settings, and defaults are those of its format."""
+    earlier = read_session_settings(
+        {**FILE, "session.secret": SECRET, "beaker.session.previous.type": "memory"}
+    )[0].previous
+    assert (earlier.type, earlier.secret, earlier.format) == ("memory", (), "beakerish")
+    assert previous(format="beaker", type="file", data_dir="y").timeout is None
+    assert previous(data_dir="y").type == "file"
+
+
+def test_signed_cookie():
+    """Pyramid's own sessions have options and defaults of their own."""
+    earlier = previous(type="signed_cookie", secret="a\nb", key="sid", timeout="none")
+    assert isinstance(earlier, SignedCookieSettings)
+    assert (earlier.secret, earlier.cookie_name, earlier.timeout) == (("a", "b"), "sid", None)
+    earlier = previous(type="signed_cookie", secret="a", salt="", hashalg="sha1")
+    assert (earlier.cookie_name, earlier.salt, earlier.timeout) == ("session", "", 1200)
+    assert repr(earlier) == "<SignedCookieSettings session>"
+
+
+SIGNED = {"type": "signed_cookie", "secret": "a"}
+
+
+@pytest.mark.parametrize(
+    ("options", "key", "rest"),
+    [
+        ({"typ": "file"}, "typ", "= 'file' is no option. Did you mean session.previous.type?"),
+        ({"previous.type": "file"}, "previous.type", "= 'file' is no option."),
+        ({"previous": "none"}, "previous", "= 'none' is no option."),
+        ({"timeout": "x"}, "timeout", "= 'x' is not a duration: use seconds, a number"),
+        ({"type": "file"}, "type", "= file needs session.previous.data_dir."),
+        ({"type": "signed_cookie"}, "type", "= signed_cookie needs session.previous.secret."),
+        ({**SIGNED, "salt": 5}, "salt", "= '***' is not a text: use a text."),
+        ({**SIGNED, "hashalg": "sha0"}, "hashalg", "= 'sha0' is not a hash algorithm: use"),
+        ({**SIGNED, "serializer": 5}, "serializer", "= 5 is not a serializer: use json, pickle"),
+        ({**SIGNED, "saltt": "x"}, "saltt", "= 'x' is no option. Did you mean session.previous."),
+        ({"type": "cookie", "format": "beaker"}, "type", "= cookie needs session.previous.valid"),
+        (
+            {"type": "file", "data_dir": "x", "format": "beaker", "encrypt_key": "x"},
+            "encrypt_key",
+            "needs session.previous.validate_key.",
+        ),
+    ],
+)
+def test_mistakes(options, key, rest):
+    """A mistake in the earlier configuration is told by the key as it was written."""
+    (told,) = refusals(**options)
+    assert told.startswith(f"session.previous.{key} {rest}")
+
+
+def test_either_or():
+    """``none`` beside an earlier configuration is a mistake, as is another word."""
+    with pytest.raises(SettingsError) as caught:
+        read_settings({"session.previous": "none", "session.previous.type": "memory"})
+    assert caught.value.problems == (
+        "session.previous = 'none' cannot go with session.previous.type.",
+    )
+    with pytest.raises(SettingsError) as caught:
+        read_settings({"session.previous": "beaker"})
+    assert caught.value.problems == ("session.previous = 'beaker' is not allowed: use none.",)
+
+
+def test_what_only_beaker_can_read():
+    """A type, or a class, that cannot be read here is a mistake; the types that can are named."""
+    mongo, *_ = refusals(type="ext:mongodb", url="mongodb://x", format="beaker")
+    assert mongo.startswith("session.previous.type = ext:mongodb leaves sessions to Beaker: ")
+    assert "memory, file, dbm, cookie" in mongo
+    (own,) = refusals(type="file", data_dir="x", session_class="beaker.session:Session")
+    assert own.endswith("are read, without classes of one's own.")
+
+
+def test_sessions_in_beakers_cookie_take_over_none():
+    """Where Beaker is to keep sessions in the cookie no others can be taken over."""
+    with pytest.raises(SettingsError) as caught:
+        read_settings(
+            {
+                "session.type": "cookie",
+                "session.validate_key": SECRET,
+                "session.previous.type": "memory",
+            }
+        )
+    assert caught.value.problems == (
+        "session.type = cookie: Beaker's sessions in a cookie take over no others.",
+    )
+
+
+def test_the_client_library(monkeypatch):
+    """Beaker's memcached is read with pymemcache, whatever Beaker used."""
+    memcached = {"type": "ext:memcached", "url": "h", "lock_dir": "x", "format": "beaker"}
+    monkeypatch.setitem(sys.modules, "memcache", None)
+    assert missing_requirements(session_settings(**named(memcached))[0]) == []
+    monkeypatch.setitem(sys.modules, "pymemcache", None)
+    needed = "session.previous.type = ext:memcached needs pymemcache: install it."
+    assert refusals(**memcached) == [needed]
+
+
+def named(options):
+    return {f"previous.{name}": value for name, value in options.items()}
