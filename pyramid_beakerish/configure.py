@@ -106,6 +106,10 @@ def _configure(config: Any, parsed: MutableMapping[str, Any]) -> None:
     if registry.queryUtility(ISessionFactory) is None:
         factory = session_factory(settings.session, settings.clock)
         factory.open()
+        if settings.session.transactional and settings.session.format == "beakerish":
+            from .request_transaction import prepare_transactions  # needs an extra
+
+            prepare_transactions(registry)
         registry.registerUtility(factory, ISessionFactory)
 
 

@@ -56,6 +56,14 @@ class SessionFactory:
     def __init__(self, settings: SessionSettings, clock: Callable[[], float] = time.time) -> None:
         self._configure(settings)
         self._manager = SessionManager(settings, clock, _notify, SessionUnavailable)
+        self._session = self._session_class()
+
+    def _session_class(self) -> type[PyramidSession]:
+        if not self._settings.transactional:
+            return PyramidSession
+        from .request_transaction import PyramidTransactionalSession  # needs an extra
+
+        return PyramidTransactionalSession
 
     def _configure(self, settings: SessionSettings) -> None:
         self._settings = settings
@@ -70,7 +78,7 @@ class SessionFactory:
 
     def __call__(self, request: Any) -> Any:
         header = request.environ.get("HTTP_COOKIE") or _cookie_header_of_double(request)
-        session = PyramidSession(self._manager, header if self._reads_cookies else None)
+        session = self._session(self._manager, header if self._reads_cookies else None)
         session._join(request)
         return session
 

@@ -184,6 +184,18 @@ class SessionSettings(StoreSettings):
         secret=True,
         obeyed_by="shell",
     )
+    transactional: bool = option(
+        convert.boolean,
+        False,
+        "Whether changes are stored if, and only if, the transaction of pyramid_tm is committed.",
+        obeyed_by="beakerish",
+    )
+    after_transaction: Literal["error", "save"] = option(
+        convert.one_of("error", "save"),
+        "error",
+        "What a change after the end of the transaction is: an error, or saved by itself.",
+        obeyed_by="beakerish",
+    )
     format: Literal["beakerish", "beaker"] = option(
         convert.one_of("beakerish", "beaker"),
         "beakerish",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from beaker import crypto
@@ -33,6 +34,8 @@ def missing_requirements(settings: StoreSettings) -> list[str]:
         return []
     problems = list(_missing_options(settings))
     problems.extend(_missing_client(settings))
+    if isinstance(settings, SessionSettings) and settings.transactional:
+        problems.extend(_missing_for_transactions())
     if isinstance(settings, SessionSettings) and settings.format == "beaker":
         problems.extend(_missing_for_encryption(settings))
     return problems
@@ -85,6 +88,11 @@ def _is_beakers(settings: StoreSettings) -> bool:
     if isinstance(settings, SessionSettings):
         return settings.format == "beaker"
     return not has_own_store(settings.type)
+
+
+def _missing_for_transactions() -> Iterator[str]:
+    if find_spec("transaction") is None:
+        yield "session.transactional needs pyramid_beakerish[transaction]: install it."
 
 
 def _missing_for_encryption(settings: SessionSettings) -> Iterator[str]:
