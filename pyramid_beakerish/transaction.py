@@ -43,6 +43,26 @@ class Transactions(Protocol):
         """Give the transaction that is under way, or ``None``."""
 
 
+class GivenTransaction:
+    """One transaction, until it ends."""
+
+    def __init__(self, transaction: Any) -> None:
+        self._transaction = transaction
+        self._aborted = False
+        transaction.addBeforeAbortHook(self._abort)  # an aborted one lets others join all the same
+
+    def seen(self) -> bool:
+        """See `Transactions`."""
+        return True
+
+    def current(self) -> Any:
+        """See `Transactions`."""
+        return None if self._aborted else self._transaction
+
+    def _abort(self) -> None:
+        self._aborted = True
+
+
 class TransactionalSession(Session):
     """Joins the transaction before the first change, and is stored by its commit.
 

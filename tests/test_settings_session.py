@@ -201,7 +201,7 @@ def test_no_repr_shows_a_value():
     [
         ({"auto": "true"}, "every change is saved without being asked for"),
         ({"invalidate_corrupt": "1"}, "a session that cannot be read always becomes a new one"),
-        ({"webtest_varname": "s"}, "only Beaker's WSGI middleware reads it"),
+        ({"webtest_varname": "s"}, "only the WSGI middleware reads it"),
         ({"crypto_type": "default"}, "nothing is encrypted without session.encrypt_key"),
         ({"encrypt_nonce_bits": "48"}, "nothing is encrypted without session.encrypt_key"),
         ({"log_file": "x"}, "nothing reads it, in Beaker neither"),

@@ -30,11 +30,12 @@ _SHORTEST_TTL = 0.001  # a lifetime that ends during the request: no store takes
 
 
 class NoRecord(Exception):
-    """There is no session under the id."""
+    """There is no session under the id; ``record`` is what is left of one that has expired."""
 
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, refusal: Refusal, record: Record | None = None) -> None:
         super().__init__(refusal)
         self.refusal = refusal
+        self.record = record
 
 
 _new = object.__new__
@@ -84,7 +85,7 @@ class RecordStore:
         except Exception as error:  # anything at all may be in a damaged store
             raise NoRecord(Refusal.CORRUPT) from error
         if over:
-            raise NoRecord(Refusal.EXPIRED)
+            raise NoRecord(Refusal.EXPIRED, record)
         return record, entry[1], unused >= interval
 
     def save(

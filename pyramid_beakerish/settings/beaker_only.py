@@ -57,9 +57,9 @@ SESSION: dict[str, Option] = {
     "webtest_varname": Option(
         convert=convert.text,
         default=None,
-        help="The name under which Beaker's WSGI middleware shows the session to WebTest.",
+        help="The name under which the WSGI middleware shows the session to WebTest.",
         obeyed_by="nobody",
-        inert="only Beaker's WSGI middleware reads it",
+        inert="only the WSGI middleware reads it",
     ),
     "encrypt_key": Option(
         convert=convert.secrets,
