@@ -12,7 +12,8 @@ from pyramid.tweens import EXCVIEW, INGRESS
 from .cache.configured import configure as configure_regions
 from .cache.configured import enter_beaker_regions
 from .cache.region import CacheRegions
-from .factory import session_factory
+from .factory import COMPONENTS, session_factory
+from .sessions.components import ComponentRegistry, everywhere
 from .settings import read_region_settings, read_session_settings, read_settings, session_settings
 
 if TYPE_CHECKING:
@@ -46,10 +47,32 @@ def includeme(config: Any) -> None:
         over=("pyramid_tm.tm_tween_factory", EXCVIEW),
         under=("pyramid_debugtoolbar.toolbar_tween_factory", INGRESS),
     )
+    config.add_directive("register_session_component", register_session_component)
     # Not config.add_request_method: with it Pyramid makes a class for each request, 11 us.
     Request.cache_regions = property(_cache_regions)
     parsed = config.introspectable(CATEGORY, "settings", "sessions and cache regions", "settings")
     config.action(None, _configure, (config, parsed), introspectables=(parsed,), order=LAST)
+
+
+def register_session_component(config: Any, factory: Any, *interfaces: Any) -> None:
+    """Have a class make the session's component of an interface, or one for several.
+
+    A directive of the configurator: ``ICounter(request.session)`` then gives the one object of
+    the class that belongs to the session. ``factory`` and ``interfaces`` may be dotted names. Two
+    classes for one interface are a configuration conflict.
+
+    Example::
+
+        config.register_session_component(Counter, ICounter)
+    """
+    factory, *keys = (config.maybe_dotted(each) for each in (factory, *interfaces))
+    registry = config.registry
+    if not hasattr(registry, COMPONENTS):
+        setattr(registry, COMPONENTS, ComponentRegistry(everywhere))
+    components = getattr(registry, COMPONENTS)
+    for interface in keys[1:]:
+        config.action(("session component", interface))
+    config.action(("session component", *keys[:1]), components.register, (factory, *keys))
 
 
 def session_factory_from_settings(settings: Mapping[str, Any]) -> SessionFactory:

@@ -13,6 +13,7 @@ from zope.interface import implementer
 
 from .errors import StoreUnavailable
 from .sessions.beaker_format import BeakerSession
+from .sessions.components import ComponentRegistry, everywhere
 from .sessions.manager import SessionManager
 from .sessions.session import Session
 from .visit import Visit
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .settings import SessionSettings
+
+#: Where the registry of an application has its session components.
+COMPONENTS = "pyramid_beakerish_components"
 
 
 class SessionUnavailable(StoreUnavailable, HTTPServiceUnavailable):  # type: ignore[misc]
@@ -34,6 +38,11 @@ class SessionUnavailable(StoreUnavailable, HTTPServiceUnavailable):  # type: ign
 @implementer(ISession)
 class PyramidSession(Visit, Session):  # type: ignore[misc]
     """`request.session`."""
+
+    def _component_registry(self) -> ComponentRegistry:
+        registry = get_current_registry()
+        own: ComponentRegistry | None = getattr(registry, COMPONENTS, None)
+        return everywhere if own is None else own
 
 
 @implementer(ISession)

@@ -52,6 +52,8 @@ class EncodedMapping(DictMethods):
         self._gone = NO_KEYS
         # What `modify` made of a key, and how: to be done again on what others have stored.
         self._modifiers: Mapping[str, tuple[bytes, tuple[Modifier, ...]]] = NOTHING
+        # What gives the present value of a key whose value is made of something else.
+        self._views: Mapping[str, Any] = NOTHING
         self._cleared = self._unusual = False  # the latter: more was done than to set values
         self._dirty = self._writable = self._writes_through = False
 
@@ -195,7 +197,7 @@ class EncodedMapping(DictMethods):
     def _forget_values(self) -> None:
         self._values.clear()
         self._suspects.clear()
-        self._modifiers = NOTHING
+        self._modifiers = self._views = NOTHING
         self._gone = NO_KEYS
         self._cleared = False
 
@@ -215,6 +217,8 @@ class EncodedMapping(DictMethods):
                 raise SerializationError(f"keys are strings, not {type(key).__name__}")
             if not key.isascii():
                 key.encode()  # raises for a lone surrogate
+            if key in self._views:
+                self._values[key] = self._views[key]()
             return self._serializer.dumps(self._values[key])
         except (SerializationError, UnicodeEncodeError) as error:
             raise SerializationError(f"session[{key!a}] cannot be stored: {error}") from error
