@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping
 
     from .factory import SessionFactory
+    from .signed_cookie import SignedCookieFactory
 
 log = logging.getLogger("pyramid_beakerish")
 
@@ -75,7 +76,9 @@ def register_session_component(config: Any, factory: Any, *interfaces: Any) -> N
     config.action(("session component", *keys[:1]), components.register, (factory, *keys))
 
 
-def session_factory_from_settings(settings: Mapping[str, Any]) -> SessionFactory:
+def session_factory_from_settings(
+    settings: Mapping[str, Any],
+) -> SessionFactory | SignedCookieFactory:
     """Make a session factory from the ``session.`` or ``beaker.session.`` keys of the settings.
 
     Unknown keys are logged; what the type of session needs is asked for at first use. Raises
@@ -90,7 +93,7 @@ def session_factory_from_settings(settings: Mapping[str, Any]) -> SessionFactory
     return session_factory(session)
 
 
-def BeakerSessionFactoryConfig(**options: Any) -> SessionFactory:  # noqa: N802 - pyramid_beaker's name
+def BeakerSessionFactoryConfig(**options: Any) -> SessionFactory | SignedCookieFactory:  # noqa: N802 - pyramid_beaker's name
     """Make a session factory from options without a prefix.
 
     Example::

@@ -16,6 +16,7 @@ from .sessions.beaker_format import BeakerSession
 from .sessions.components import ComponentRegistry, everywhere
 from .sessions.manager import SessionManager
 from .sessions.session import Session
+from .signed_cookie import SignedCookieFactory
 from .visit import Visit
 
 if TYPE_CHECKING:
@@ -116,8 +117,10 @@ class BeakerSessionFactory(SessionFactory):
 
 def session_factory(
     settings: SessionSettings, clock: Callable[[], float] = time.time
-) -> SessionFactory:
+) -> SessionFactory | SignedCookieFactory:
     """Make the session factory that the settings ask for."""
+    if settings.format == "pyramid":
+        return SignedCookieFactory(settings)
     kind = BeakerSessionFactory if settings.format == "beaker" else SessionFactory
     return kind(settings, clock)
 

@@ -253,8 +253,10 @@ class SessionSite(Site):  # type: ignore[misc]
         settings, messages = read_session_settings(
             {f"session.{name}": value for name, value in given.items()}
         )
-        if settings.format == "beaker":
-            raise SettingsError(["Sessions that Beaker keeps cannot be served by Twisted."])
+        if settings.format != "beakerish" or settings.transactional:
+            raise SettingsError(
+                ["Twisted serves sessions in stores of this package only, without transactions."]
+            )
         for message in messages:
             log.warn("{message}", message=message)
         self._session_class = session_class

@@ -291,6 +291,11 @@ def _with_prefix(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _not_for_wsgi(settings: SessionSettings) -> list[str]:
-    if not settings.transactional:
-        return []
-    return ["session.transactional is Pyramid's: here WSGISession is given the transaction."]
+    problems = []
+    if settings.format == "pyramid":
+        problems.append(f"session.type = {settings.type} is served under Pyramid only.")
+    if settings.transactional:
+        problems.append(
+            "session.transactional is Pyramid's: here WSGISession is given the transaction."
+        )
+    return problems

@@ -359,7 +359,7 @@ def test_store_object_under_beaker():
 
 TYPES = (
     "use cookie, database, dbm, ext:database, ext:memcached, ext:mongodb, ext:redis, "
-    "ext:rediscluster, ext:sqla, file, memcached, memory or sqla."
+    "ext:rediscluster, ext:sqla, file, memcached, memory, signed_cookie or sqla."
 )
 
 

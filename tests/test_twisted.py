@@ -559,8 +559,9 @@ def test_settings(store, logged):
     assert any("colour" in event.get("message", "") for event in logged)
     with pytest.raises(SettingsError, match=r"needs session\.data_dir"):
         SessionSite(Work(), type="file")
-    with pytest.raises(SettingsError, match="cannot be served by Twisted"):
-        SessionSite(Work(), type="cookie", validate_key="x" * 32)
+    for options in ({"type": "cookie", "validate_key": "x" * 32}, {"transactional": True}):
+        with pytest.raises(SettingsError, match="Twisted serves"):
+            SessionSite(Work(), **options)
 
 
 def test_what_blocks_runs_in_a_thread(tmp_path, store):

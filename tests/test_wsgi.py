@@ -189,6 +189,8 @@ def test_messages_and_mistakes(store, caplog):
         SessionMiddleware(Application(), {"session.type": "file"})
     with pytest.raises(SettingsError, match="WSGISession is given the transaction"):
         SessionMiddleware(Application(), {"session.type": store}, transactional=True)
+    with pytest.raises(SettingsError, match="signed_cookie is served under Pyramid only"):
+        SessionMiddleware(Application(), type="signed_cookie", secret=SECRET)
 
 
 def test_sessions_in_beakers_own_format():

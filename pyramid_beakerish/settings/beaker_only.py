@@ -15,6 +15,7 @@ from . import convert
 from .convert import Converter
 from .option import Option
 from .options import DATABASES, MEMCACHED, REGION_OPTIONS, SESSION_OPTIONS
+from .pyramid_only import SIGNED_COOKIE_OPTIONS
 
 SQLALCHEMY = ("ext:sqla", "sqla")
 CRYPTO_TYPES = ("default", "cryptography", "pycryptodome", "pycrypto")
@@ -225,7 +226,7 @@ REGION: dict[str, Option] = {
 }
 
 #: Every option there is, by scope: what this package has stands before what Beaker has.
-ALL_SESSION_OPTIONS = {**SESSION_OPTIONS, **SESSION, **BACKEND}
+ALL_SESSION_OPTIONS = {**SESSION_OPTIONS, **SIGNED_COOKIE_OPTIONS, **SESSION, **BACKEND}
 ALL_REGION_OPTIONS = {**REGION_OPTIONS, **BACKEND, **REGION}
 
 

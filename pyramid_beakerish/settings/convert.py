@@ -109,6 +109,13 @@ def duration_or_none(remedy: str) -> Converter:
     return Converter("a duration", "seconds, a number with s, m, h or d (30m), or none", read)
 
 
+def _duration_from_zero(value: Any) -> float | None:
+    if value is None or (isinstance(value, str) and value.lower() == "none"):
+        return None
+    seconds = _seconds(value)
+    return seconds if seconds == 0 else _positive(seconds, "use 0 for always or none for never")
+
+
 def _in_utc(moment: datetime) -> datetime:
     # Beaker writes the clock of a naive moment out as GMT.
     if moment.tzinfo is None:
@@ -245,6 +252,11 @@ def one_of(*words: str) -> Converter:
     return Converter("allowed", listed, read)
 
 
+duration_from_zero = Converter(
+    "a duration",
+    "seconds from 0 on, a number with s, m, h or d (30m), or none",
+    _duration_from_zero,
+)
 boolean = Converter("a boolean", "true or false", _boolean)
 boolean_or_auto = Converter("a boolean", "true, false or auto", _boolean_or_auto)
 whole_number = Converter("a whole number above zero", "a number such as 250", _whole_number)

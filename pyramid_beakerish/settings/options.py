@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from . import convert, cookie_rules
 from .convert import DAY, MINUTE
 from .option import GivenOptions, declared_options, option
+from .pyramid_only import SIGNED_COOKIE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -87,6 +88,7 @@ class SessionSettings(StoreSettings):
         (),
         "What signs the cookie, one secret a line, newest first: the first signs, all verify.",
         secret=True,
+        needed_by=(SIGNED_COOKIE,),
     )
     timeout: float | None = option(
         convert.duration_or_none("use none for sessions that never end by themselves"),
@@ -196,7 +198,8 @@ class SessionSettings(StoreSettings):
         "What a change after the end of the transaction is: an error, or saved by itself.",
         obeyed_by="beakerish",
     )
-    format: Literal["beakerish", "beaker"] = option(
+    # "pyramid" is what signed cookies are; nobody has to say so.
+    format: Literal["beakerish", "beaker", "pyramid"] = option(
         convert.one_of("beakerish", "beaker"),
         "beakerish",
         "Whose sessions these are: this package's, or Beaker's own Session class.",

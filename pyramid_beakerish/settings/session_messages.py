@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .beaker_only import ALL_SESSION_OPTIONS, find_option
+from .pyramid_only import SHARED, SIGNED_COOKIE_OPTIONS
 from .sentences import listed
 from .store_types import passes_on
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 #: OWASP asks for 64 bits of entropy at least; so many characters of any alphabet have more:
 #: https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html
 SHORTEST_SECRET = 32
+#: Who keeps the sessions that are not this package's.
+KEEPERS = {"beaker": "Beaker", "pyramid": "Pyramid"}
 NEW_SECRET = "python -c 'import secrets; print(secrets.token_urlsafe(32))' makes one."  # noqa: S105
 
 
@@ -27,10 +30,16 @@ def session_messages(section: Section, session: SessionSettings) -> Iterator[str
         yield f"Beaker keeps the sessions: {session.beaker_reason}."
     for name in session.given:
         option = find_option(ALL_SESSION_OPTIONS, name)
-        reason = option and _no_effect(option, session)
+        reason = option and (_not_pyramids(name, session) or _no_effect(option, session))
         if reason:
             yield f"{section.key(name)} has no effect: {reason}."
     yield from _about_secrets(section, session)
+
+
+def _not_pyramids(name: str, session: SessionSettings) -> str | None:
+    if session.format != "pyramid" or name in SHARED or name in SIGNED_COOKIE_OPTIONS:
+        return None
+    return "Pyramid keeps the sessions and has no such option"
 
 
 def _no_effect(option: Option, session: SessionSettings) -> str | None:
@@ -61,5 +70,6 @@ def _about_secrets(section: Section, session: SessionSettings) -> Iterator[str]:
                 f"{section.key(name)} is shorter than {SHORTEST_SECRET} characters "
                 f"and may be guessed: {NEW_SECRET}"
             )
-        if session.format == "beaker" and len(lines) > 1:
-            yield f"{section.key(name)} has several lines, and Beaker takes the first alone."
+        keeper = KEEPERS.get(session.format)
+        if keeper and len(lines) > 1:
+            yield f"{section.key(name)} has several lines, and {keeper} takes the first alone."

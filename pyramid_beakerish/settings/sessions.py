@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from .backends import backend_options, own_data_dir
@@ -10,6 +11,7 @@ from .convert import MINUTE
 from .cookie_rules import broken_rules
 from .option import SAME, GivenOptions
 from .options import SESSION_OPTIONS, SessionSettings
+from .pyramid_only import SIGNED_COOKIE
 from .sentences import shown
 from .session_messages import session_messages
 from .store_types import beaker_has, has_own_store, passes_on
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 #: Classes of one's own, which may have options of their own, and encryption.
 ASK_FOR_BEAKER = ("session_class", "namespace_class", "encrypt_key", "validate_key")
+NOT_FOR_PYRAMID = "cannot go with signed cookies, which Pyramid keeps: leave it out."
 #: pyramid_beaker takes these two out of the options that it shows.
 NOT_LISTED_AS_GIVEN = ("cookie_on_exception", "constant_csrf_token")
 
@@ -65,6 +68,8 @@ def _beaker_reason(section: Section, values: dict[str, Any]) -> str | None:
     """Tell why only Beaker can keep these sessions, or give ``None``."""
     # What only Beaker can store is Beaker's whatever else is said; its class is no type.
     kind = None if "namespace_class" in values else values["type"]
+    if kind == SIGNED_COOKIE:
+        return None
     if isinstance(kind, str) and not has_own_store(kind):
         return f"{section.key('type')} = {kind} has no store of pyramid_beakerish yet"
     for name in ASK_FOR_BEAKER:
@@ -74,6 +79,10 @@ def _beaker_reason(section: Section, values: dict[str, Any]) -> str | None:
 
 
 def _format(section: Section, values: dict[str, Any], report: Report) -> str:
+    if values["type"] == SIGNED_COOKIE and "namespace_class" not in values:
+        if "format" in values:
+            report.mistakes.append(section.sentence("format", NOT_FOR_PYRAMID))
+        return "pyramid"
     reason = _beaker_reason(section, values)
     chosen = str(values.get("format") or ("beaker" if reason else "beakerish"))
     if chosen == "beakerish" and reason:
@@ -107,6 +116,12 @@ def _check(section: Section, session: SessionSettings, report: Report) -> None:
         report.mistakes.append(section.sentence(name, rule.format(**names)))
     if session.format == "beaker":
         _check_for_beaker(section, session, report)
+    if session.format == "pyramid" and isinstance(session.cookie_expires, datetime):
+        report.mistakes.append(
+            section.sentence(
+                "cookie_expires", "is a date: signed cookies need a number of seconds."
+            )
+        )
 
 
 def _check_for_beaker(section: Section, session: SessionSettings, report: Report) -> None:
