@@ -14,7 +14,7 @@ KEPT = frozenset(
         *("_serializer", "_announced", "_manager", "_settings", "_header"),
         *("_values", "_suspects", "_views"),
         *("_parked", "_failure", "_unavailable", "_lease", "_used", "_detached"),
-        *("_writable", "_writes_through", "_transactions", "_resource", "_unpublished"),
+        *("_writable", "_writes_through", "_transactions", "_resource", "_unpublished", "_stale"),
     )
 )
 

@@ -74,6 +74,7 @@ class TransactionalSession(Session):
     _transactions: Transactions | None = None
     _resource: SessionDataManager | None = None
     _unpublished: Exception | None = None
+    _stale = False
 
     @property
     def _writable(self) -> bool:
@@ -146,13 +147,25 @@ class TransactionalSession(Session):
         try:
             record, token, _ = self._manager.records.load(self._key)
         except NoRecord:
+            self._stale = True
             raise SessionConflict("The session has ended in another request.") from None
         except StoreUnavailable as error:
             self._fail(error)
             return
         if record.values != self._base:
+            self._stale = True
             raise SessionConflict("Another request has changed the session.")
         self._record, self._token = record, token
+
+    def _undo(self, before: Snapshot) -> None:
+        """Go back to what was before the transaction, or to what others have made of it."""
+        self._resource = None
+        before.restore(self)
+        if self._stale:
+            self._stale = False
+            self._header = self._manager.cookie.request_header(str(self._stored_id))
+            self._forget_values()
+            self._base = None  # loaded at the next use
 
     def _publish(self) -> None:
         """Store the changes. Raises nothing, as others may have committed already."""
@@ -198,8 +211,7 @@ class SessionDataManager:
         """Bring the session back to what it was before the first change."""
         # Called twice, and once more after hooks that follow a commit.
         if self._session._resource is self:
-            self._session._resource = None
-            self._before.restore(self._session)
+            self._session._undo(self._before)
 
     tpc_abort = abort
 

@@ -430,6 +430,28 @@ def test_a_savepoint_before_the_first_write(site):
     assert site.contents(visitor) == {"old": "1", "after": 1}
 
 
+def test_savepoints_without_a_change_between(site):
+    """Each savepoint has a state of its own, also one that is made when nothing has changed."""
+
+    def work(session, request):
+        session["n"] = 1
+        first, second = request.tm.savepoint(), request.tm.savepoint()
+        session["n"] = 2
+        third = request.tm.savepoint()
+        session["n"] = 3
+        third.rollback()
+        assert session["n"] == 2
+        second.rollback()
+        assert session["n"] == 1
+        session["n"] = 4
+        first.rollback()
+
+    page(site, work)
+    visitor = site.visitor()
+    visitor.get("/page")
+    assert site.contents(visitor) == {"old": "1", "n": 1}
+
+
 @pytest.mark.parametrize("writer", WRITERS)
 def test_a_rollback_undoes_every_writer(site, writer):
     """A rollback after a rotation, an end or any other change brings everything back."""
@@ -540,6 +562,7 @@ def test_a_conflict_without_retry(site):
     @site.error_page(SessionConflict)
     def answer(error, request):
         request.response.status_int = HTTPConflict.code
+        assert dict(request.session) == {"old": "1", "other": 1}
         return str(error)
 
     page(site, work)

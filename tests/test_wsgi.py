@@ -454,6 +454,27 @@ def test_after_the_end_of_the_transaction(visitor, explicit, end):
     assert visitor.contents() == expected
 
 
+def test_attempts(visitor):
+    """A conflict is retried by the transaction's own loop: each attempt reads what is stored."""
+    rival = Visitor(lambda application: visitor.app)
+    counts = []
+
+    def work(environ):
+        for attempt in transaction.manager.attempts(3):
+            with attempt as tm, WSGISession(environ, KEY, tm) as session:
+                counts.append(session["count"])
+                session["count"] += 1
+                if len(counts) == 1:
+                    rival.keep(visitor)
+                    visitor.application.work = lambda environ: environ[KEY].update(count=10)
+                    rival.browser.get("/")
+
+    visitor.use(lambda session: session.update(count=1))
+    visitor.visit(work)
+    assert counts == [1, 10]
+    assert visitor.contents() == "{'count': 11}"
+
+
 def test_the_next_block_without_a_transaction(visitor):
     """A block that is given no transaction is saved by itself, whatever was before."""
 
