@@ -55,6 +55,8 @@ class Endings:
         """
         for key in ended:
             self._end(key)
+        callbacks, session.on_save = session.on_save, ()
+        _call(callbacks)
         if before in self._awaited and session._record is not None and session._key != before:
             self._awaited[session._key] = moved = self._awaited.pop(before)
             self._arm(session._key, moved, 0)
@@ -108,11 +110,15 @@ class Endings:
     def _end(self, key: str) -> None:
         ending = self._awaited.pop(key, Ending())
         _disarm(ending)
-        for callback in ending.callbacks:
-            try:
-                callback()
-            except Exception:
-                log.failure("A function that waited for the end of a session failed.")
+        _call(ending.callbacks)
+
+
+def _call(callbacks: tuple[Callable[[], object], ...]) -> None:
+    for callback in callbacks:
+        try:
+            callback()
+        except Exception:
+            log.failure("A function that waited for the end of a session failed.")
 
 
 def _disarm(ending: Ending) -> None:

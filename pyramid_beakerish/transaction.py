@@ -141,7 +141,7 @@ class TransactionalSession(Session):
         """Raise whatever could keep the changes from being stored."""
         encoded = {key: self._encode(key) for key in self._suspects}
         base = self._base or NOTHING
-        changed = self._dirty or any(base.get(key) != value for key, value in encoded.items())
+        changed = self._unusual or any(base.get(key) != value for key, value in encoded.items())
         if not changed or self._record is None or self._detached:
             return
         try:

@@ -62,6 +62,8 @@ class TwistedSession(Session):
 
     #: What is called when the session ends, not handed to the site yet.
     on_expire: tuple[Callable[[], object], ...] = ()
+    #: What is called when the session is saved, as it has been ended.
+    on_save: tuple[Callable[[], object], ...] = ()
 
     @property
     def uid(self) -> str:
@@ -88,9 +90,13 @@ class TwistedSession(Session):
         """Count this request as use. Not needed where the session is read."""
         self._touch()
 
-    def expire(self) -> None:
+    def invalidate(self) -> None:
         """End the session when the response is sent. The same object goes on as a new session."""
-        self.invalidate()
+        super().invalidate()
+        self.on_save += self.on_expire
+        self.on_expire = ()
+
+    expire = delete = invalidate
 
     def notifyOnExpire(self, callback: Callable[[], object]) -> None:  # noqa: N802 - Twisted's name
         """Have the callback called, once, when the session has ended, by hand or by itself.

@@ -295,6 +295,23 @@ def test_notified_of_an_expire_by_hand(browser, logged):
     assert any("waited for the end" in event["log_format"] for event in logged)
 
 
+def test_notified_in_the_request_that_ends_the_session(browser):
+    """Who has just asked is called, too, and what follows belongs to the new session."""
+    calls = []
+
+    def work(session):
+        session["a"] = 1
+        session.notifyOnExpire(lambda: calls.append("old"))
+        session.expire()
+        session["b"] = 1
+        session.notifyOnExpire(lambda: calls.append("new"))
+
+    browser.use(work)
+    assert calls == ["old"]
+    browser.use(lambda session: session.delete())
+    assert calls == ["old", "new"]
+
+
 def test_notified_of_an_expire_by_itself(browser, clock, store):
     """The function is called when nobody comes, not before, and the record is gone."""
     calls = []

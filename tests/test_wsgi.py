@@ -295,6 +295,16 @@ def test_an_expired_session_is_told(visitor, clock):
     assert told[1] is None
 
 
+def test_only_the_applications_use_counts(visitor, clock, store):
+    """A request that does not look at its session neither varies nor keeps it alive."""
+    visitor.use(fill)
+    clock.advance(200)
+    assert "Vary" not in visitor.visit(lambda environ: 1).headers
+    assert "swap" not in store.calls
+    clock.advance(200)
+    assert visitor.contents() == "{}"
+
+
 def test_nothing_is_told_after_twice_the_timeout(visitor, clock, store):
     """What has expired is kept for as long again; after that it is gone."""
     visitor.use(fill)
