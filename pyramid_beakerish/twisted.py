@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from twisted.internet import reactor as main_reactor
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
@@ -253,7 +252,8 @@ class SessionSite(Site):  # type: ignore[misc]
         **options: Any,
     ) -> None:
         clock = time.time if reactor is None else reactor.seconds
-        reactor = main_reactor if reactor is None else reactor
+        if reactor is None:
+            from twisted.internet import reactor  # installs one: the application may choose first
         super().__init__(resource, requestFactory=SessionRequest, reactor=reactor)
         given = {"timeout": 900, **options}
         settings, messages = read_session_settings(

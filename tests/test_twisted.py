@@ -581,6 +581,12 @@ def test_settings(store, logged):
             SessionSite(Work(), **options)
 
 
+def test_the_application_chooses_its_reactor():
+    """To import the module installs no reactor."""
+    script = "import sys, pyramid_beakerish.twisted; assert 'twisted.internet.reactor' not in "
+    subprocess.run([sys.executable, "-c", script + "sys.modules"], check=True, timeout=60)
+
+
 def test_what_blocks_runs_in_a_thread(tmp_path, store):
     """A store in memory is used at once; one that may block is used in a thread of the reactor."""
     found = []

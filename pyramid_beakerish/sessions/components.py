@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ComponentConflict, SerializationError
@@ -163,14 +164,15 @@ class ComponentView:
 
 def _restored(factory: type, state: dict[str, Any]) -> Any:
     names = _field_names(factory)
-    # The fields that the class has got since are as new ones; what it has lost is left out.
+    # The fields that a class has got since are as new ones; what it has lost is left out.
     component: Any = object.__new__(factory) if names is None else factory()
     if names is None and hasattr(factory, "__setstate__"):
         component.__setstate__(state)
         return component
     for name, value in state.items():
         if names is None or name in names:
-            object.__setattr__(component, name, value)  # a frozen dataclass allows no other way
+            with suppress(AttributeError):  # another class may have lost one of its __slots__
+                object.__setattr__(component, name, value)  # frozen dataclasses need this way
     return component
 
 
