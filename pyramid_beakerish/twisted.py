@@ -253,7 +253,10 @@ class SessionSite(Site):  # type: ignore[misc]
     ) -> None:
         clock = time.time if reactor is None else reactor.seconds
         if reactor is None:
-            from twisted.internet import reactor  # installs one: the application may choose first
+            # The import installs one: the application may choose another before.
+            from twisted.internet import reactor as main_reactor
+
+            reactor = main_reactor
         super().__init__(resource, requestFactory=SessionRequest, reactor=reactor)
         given = {"timeout": 900, **options}
         settings, messages = read_session_settings(
