@@ -39,6 +39,9 @@ class EncodedMapping(DictMethods):
     """
 
     _unreadable = NO_KEYS
+    #: What gives the present value of a key whose value is made of something else. On the class,
+    #: as few sessions have any: one attribute more on each cost a read 0.3 us of 2.4.
+    _views: Mapping[str, Any] = NOTHING
 
     def __init__(self, serializer: Serializer, announced: str | None) -> None:
         # None of these has a default on the class: CPython finds what only the instance has
@@ -52,8 +55,6 @@ class EncodedMapping(DictMethods):
         self._gone = NO_KEYS
         # What `modify` made of a key, and how: to be done again on what others have stored.
         self._modifiers: Mapping[str, tuple[bytes, tuple[Modifier, ...]]] = NOTHING
-        # What gives the present value of a key whose value is made of something else.
-        self._views: Mapping[str, Any] = NOTHING
         self._cleared = self._unusual = False  # the latter: more was done than to set values
         self._dirty = self._writable = self._writes_through = False
 
@@ -197,7 +198,9 @@ class EncodedMapping(DictMethods):
     def _forget_values(self) -> None:
         self._values.clear()
         self._suspects.clear()
-        self._modifiers = self._views = NOTHING
+        self._modifiers = NOTHING
+        if self._views:
+            self._views = NOTHING
         self._gone = NO_KEYS
         self._cleared = False
 
