@@ -11,6 +11,7 @@ from .configure import set_cache_regions_from_settings as set_cache_regions_from
 from .errors import BeakerishError as BeakerishError
 from .errors import CacheKeyError as CacheKeyError
 from .errors import CacheUsageError as CacheUsageError
+from .errors import ComponentConflict as ComponentConflict
 from .errors import CorruptData as CorruptData
 from .errors import LockTimeout as LockTimeout
 from .errors import RegionNotConfigured as RegionNotConfigured
@@ -20,6 +21,7 @@ from .errors import SettingsError as SettingsError
 from .errors import StoreError as StoreError
 from .errors import StoreUnavailable as StoreUnavailable
 from .factory import SessionUnavailable as SessionUnavailable
+from .sessions.components import register_component as register_component
 from .sessions.events import SessionAdopted as SessionAdopted
 from .sessions.events import SessionChangesDropped as SessionChangesDropped
 from .sessions.events import SessionConflict as SessionConflict

@@ -12,13 +12,15 @@ from pyramid.tweens import EXCVIEW, INGRESS
 from .cache.configured import configure as configure_regions
 from .cache.configured import enter_beaker_regions
 from .cache.region import CacheRegions
-from .factory import session_factory
+from .factory import COMPONENTS, session_factory
+from .sessions.components import ComponentRegistry, everywhere
 from .settings import read_region_settings, read_session_settings, read_settings, session_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping
 
     from .factory import SessionFactory
+    from .signed_cookie import SignedCookieFactory
 
 log = logging.getLogger("pyramid_beakerish")
 
@@ -46,13 +48,37 @@ def includeme(config: Any) -> None:
         over=("pyramid_tm.tm_tween_factory", EXCVIEW),
         under=("pyramid_debugtoolbar.toolbar_tween_factory", INGRESS),
     )
+    config.add_directive("register_session_component", register_session_component)
     # Not config.add_request_method: with it Pyramid makes a class for each request, 11 us.
     Request.cache_regions = property(_cache_regions)
     parsed = config.introspectable(CATEGORY, "settings", "sessions and cache regions", "settings")
     config.action(None, _configure, (config, parsed), introspectables=(parsed,), order=LAST)
 
 
-def session_factory_from_settings(settings: Mapping[str, Any]) -> SessionFactory:
+def register_session_component(config: Any, factory: Any, *interfaces: Any) -> None:
+    """Have a class make the session's component of an interface, or one for several.
+
+    A directive of the configurator: ``ICounter(request.session)`` then gives the one object of
+    the class that belongs to the session. ``factory`` and ``interfaces`` may be dotted names. Two
+    classes for one interface are a configuration conflict.
+
+    Example::
+
+        config.register_session_component(Counter, ICounter)
+    """
+    factory, *keys = (config.maybe_dotted(each) for each in (factory, *interfaces))
+    registry = config.registry
+    if not hasattr(registry, COMPONENTS):
+        setattr(registry, COMPONENTS, ComponentRegistry(everywhere))
+    components = getattr(registry, COMPONENTS)
+    for interface in keys[1:]:
+        config.action(("session component", interface))
+    config.action(("session component", *keys[:1]), components.register, (factory, *keys))
+
+
+def session_factory_from_settings(
+    settings: Mapping[str, Any],
+) -> SessionFactory | SignedCookieFactory:
     """Make a session factory from the ``session.`` or ``beaker.session.`` keys of the settings.
 
     Unknown keys are logged; what the type of session needs is asked for at first use. Raises
@@ -67,7 +93,7 @@ def session_factory_from_settings(settings: Mapping[str, Any]) -> SessionFactory
     return session_factory(session)
 
 
-def BeakerSessionFactoryConfig(**options: Any) -> SessionFactory:  # noqa: N802 - pyramid_beaker's name
+def BeakerSessionFactoryConfig(**options: Any) -> SessionFactory | SignedCookieFactory:  # noqa: N802 - pyramid_beaker's name
     """Make a session factory from options without a prefix.
 
     Example::
@@ -106,6 +132,10 @@ def _configure(config: Any, parsed: MutableMapping[str, Any]) -> None:
     if registry.queryUtility(ISessionFactory) is None:
         factory = session_factory(settings.session, settings.clock)
         factory.open()
+        if settings.session.transactional and settings.session.format == "beakerish":
+            from .request_transaction import prepare_transactions  # needs an extra
+
+            prepare_transactions(registry)
         registry.registerUtility(factory, ISessionFactory)
 
 

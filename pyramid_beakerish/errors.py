@@ -48,6 +48,14 @@ class SessionStateError(BeakerishError):
     """The session cannot do what was asked at this point of the request."""
 
 
+class ComponentConflict(BeakerishError, ValueError):
+    """Two classes are to make the session's component of one ``interface``."""
+
+    def __init__(self, interface: str) -> None:
+        self.interface = interface
+        super().__init__(f"{interface} has a component class already.")
+
+
 class LockTimeout(BeakerishError):
     """Somebody else held a lock for longer than the caller was willing to wait."""
 

@@ -14,15 +14,20 @@ from zope.interface import implementer
 from .errors import StoreUnavailable
 from .sessions.beaker_format import BeakerSession
 from .sessions.beaker_previous import BeakerAdoption
+from .sessions.components import ComponentRegistry, everywhere
 from .sessions.manager import SessionManager
 from .sessions.previous import open_earlier
 from .sessions.session import Session
+from .signed_cookie import SignedCookieFactory
 from .visit import Visit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .settings import SessionSettings
+
+#: Where the registry of an application has its session components.
+COMPONENTS = "pyramid_beakerish_components"
 
 
 class SessionUnavailable(StoreUnavailable, HTTPServiceUnavailable):  # type: ignore[misc]
@@ -36,6 +41,11 @@ class SessionUnavailable(StoreUnavailable, HTTPServiceUnavailable):  # type: ign
 @implementer(ISession)
 class PyramidSession(Visit, Session):  # type: ignore[misc]
     """`request.session`."""
+
+    def _component_registry(self) -> ComponentRegistry:
+        registry = get_current_registry()
+        own: ComponentRegistry | None = getattr(registry, COMPONENTS, None)
+        return everywhere if own is None else own
 
 
 @implementer(ISession)
@@ -58,6 +68,14 @@ class SessionFactory:
     def __init__(self, settings: SessionSettings, clock: Callable[[], float] = time.time) -> None:
         self._configure(settings)
         self._manager = SessionManager(settings, clock, _notify, SessionUnavailable)
+        self._session = self._session_class()
+
+    def _session_class(self) -> type[PyramidSession]:
+        if not self._settings.transactional:
+            return PyramidSession
+        from .request_transaction import PyramidTransactionalSession  # needs an extra
+
+        return PyramidTransactionalSession
 
     def _configure(self, settings: SessionSettings) -> None:
         self._settings = settings
@@ -72,7 +90,7 @@ class SessionFactory:
 
     def __call__(self, request: Any) -> Any:
         header = request.environ.get("HTTP_COOKIE") or _cookie_header_of_double(request)
-        session = PyramidSession(self._manager, header if self._reads_cookies else None)
+        session = self._session(self._manager, header if self._reads_cookies else None)
         session._join(request)
         return session
 
@@ -107,8 +125,10 @@ class BeakerSessionFactory(SessionFactory):
 
 def session_factory(
     settings: SessionSettings, clock: Callable[[], float] = time.time
-) -> SessionFactory:
+) -> SessionFactory | SignedCookieFactory:
     """Make the session factory that the settings ask for."""
+    if settings.format == "pyramid":
+        return SignedCookieFactory(settings)
     kind = BeakerSessionFactory if settings.format == "beaker" else SessionFactory
     return kind(settings, clock)
 

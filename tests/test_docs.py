@@ -19,6 +19,7 @@ import pytest
 from pyramid.config import Configurator
 from pyramid.scripting import prepare
 from webtest import TestApp
+from zope.interface import Attribute, Interface, implementer
 
 import pyramid_beakerish.configure
 from pyramid_beakerish.factory import PyramidSession
@@ -130,6 +131,20 @@ EXAMPLES = [
 ]
 
 
+def component_classes():
+    """Give the interface and the class that examples of components take for granted."""
+
+    class ICounter(Interface):
+        value = Attribute("How often it was counted")
+
+    @implementer(ICounter)
+    class Counter:
+        def __init__(self, session):
+            self.value = 0
+
+    return {"ICounter": ICounter, "Counter": Counter}
+
+
 @pytest.mark.parametrize(("body", "module"), EXAMPLES)
 def test_example_in_a_docstring_runs(body, module, application):
     """An example can be copied: it runs in its module, given what it takes for granted."""
@@ -141,6 +156,7 @@ def test_example_in_a_docstring_runs(body, module, application):
         "time": time,
         "beaker": beaker,
         "Session": PyramidSession,
+        **component_classes(),
         **application,
         **({"settings": session_settings(type="memory")[0]} if about_parts else {}),
     }

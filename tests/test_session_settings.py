@@ -21,8 +21,8 @@ from pyramid_beakerish.testing.site import SECRET, Site, WatchedStore
 NAME = "beaker.session.id"
 HOUR = 3600
 
-#: Read by no store of this package, or tested beside Beaker.
-TESTED_ELSEWHERE = {"url", "format", "previous"}
+#: Read by no store of this package, or tested beside Beaker, or beside pyramid_tm.
+TESTED_ELSEWHERE = {"url", "format", "previous", "transactional", "after_transaction"}
 
 
 @pytest.fixture

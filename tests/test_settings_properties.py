@@ -89,7 +89,7 @@ def test_option_table():
     """The reference shows each option once a scope, its values and default as in an ini file."""
     rows = option_table()
     assert len({(row.scope, row.name) for row in rows}) == len(rows)
-    assert {row.scope for row in rows} == {"beakerish", "session", "session.previous", "cache"}
+    assert {row.scope for row in rows} == {"beakerish", "session", "cache"}
     assert all(row.help.endswith((".", "*", ")")) and row.allowed and row.since for row in rows)
     assert OptionRow(
         scope="session",

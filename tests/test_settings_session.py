@@ -201,7 +201,7 @@ def test_no_repr_shows_a_value():
     [
         ({"auto": "true"}, "every change is saved without being asked for"),
         ({"invalidate_corrupt": "1"}, "a session that cannot be read always becomes a new one"),
-        ({"webtest_varname": "s"}, "only Beaker's WSGI middleware reads it"),
+        ({"webtest_varname": "s"}, "only the WSGI middleware reads it"),
         ({"crypto_type": "default"}, "only what Beaker has encrypted is read by it"),
         ({"encrypt_nonce_bits": "48"}, "only what Beaker has encrypted is read by it"),
         ({"log_file": "x"}, "nothing reads it, in Beaker neither"),
@@ -355,7 +355,7 @@ def test_store_object_under_beaker():
 
 TYPES = (
     "use cookie, database, dbm, ext:database, ext:memcached, ext:mongodb, ext:redis, "
-    "ext:rediscluster, ext:sqla, file, memcached, memory, redis, sqla or sqlite."
+    "ext:rediscluster, ext:sqla, file, memcached, memory, redis, signed_cookie, sqla or sqlite."
 )
 
 

@@ -39,6 +39,9 @@ class EncodedMapping(DictMethods):
     """
 
     _unreadable = NO_KEYS
+    #: What gives the present value of a key whose value is made of something else. On the class,
+    #: as few sessions have any: one attribute more on each cost a read 0.3 us of 2.4.
+    _views: Mapping[str, Any] = NOTHING
 
     def __init__(self, serializer: Serializer, announced: str | None) -> None:
         # None of these has a default on the class: CPython finds what only the instance has
@@ -196,6 +199,8 @@ class EncodedMapping(DictMethods):
         self._values.clear()
         self._suspects.clear()
         self._modifiers = NOTHING
+        if self._views:
+            self._views = NOTHING
         self._gone = NO_KEYS
         self._cleared = False
 
@@ -215,6 +220,8 @@ class EncodedMapping(DictMethods):
                 raise SerializationError(f"keys are strings, not {type(key).__name__}")
             if not key.isascii():
                 key.encode()  # raises for a lone surrogate
+            if key in self._views:
+                self._values[key] = self._views[key]()
             return self._serializer.dumps(self._values[key])
         except (SerializationError, UnicodeEncodeError) as error:
             raise SerializationError(f"session[{key!a}] cannot be stored: {error}") from error

@@ -6,15 +6,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .events import Refusal
+    from .record import Record
 
 
 class NoRecord(Exception):
-    """There is no session under the id."""
+    """There is no session under the id; ``record`` is what is left of one that has expired."""
 
-    def __init__(self, refusal: Refusal, session_id: str | None = None) -> None:
+    def __init__(
+        self, refusal: Refusal, session_id: str | None = None, record: Record | None = None
+    ) -> None:
         super().__init__(refusal)
         self.refusal = refusal
         self.session_id = session_id
+        self.record = record
 
 
 class Moved(Exception):

@@ -107,7 +107,7 @@ class RecordStore:
         except Exception as error:  # anything at all may be in a damaged store
             raise NoRecord(Refusal.CORRUPT) from error
         if over:
-            raise NoRecord(Refusal.IDLE if unused >= idle else Refusal.TOO_OLD)
+            raise NoRecord(Refusal.IDLE if unused >= idle else Refusal.TOO_OLD, record=record)
         if record.own and "moved_to" in record.own:
             raise Moved(record.own["moved_to"], record.own["seed"])
         return record, entry[1], unused >= interval

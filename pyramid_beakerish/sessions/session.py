@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import LockTimeout, StoreUnavailable
 from ..settings import cookie_rules
 from ..stores.lease import Lease
+from .components import WithComponents
 from .cookie import sent_values
 from .flash import CSRF_KEY, FlashAndCSRF
 from .ids import csrf_token, store_key
@@ -19,7 +20,7 @@ from .stored import StoredMapping
 from .users import UserSessions, user_key
 
 
-class Session(FlashAndCSRF, StoredMapping):
+class Session(WithComponents, FlashAndCSRF, StoredMapping):
     """A visitor's data, loaded at first touch and stored when the request ends.
 
     Changed keys alone are stored, together with what other requests change at the same

@@ -194,7 +194,9 @@ class StoredMapping(EncodedMapping):
         try:
             record, self._token, due = manager.records.load(key)
         except NoRecord as answer:
-            return self._load_another(session_id, NoRecord(answer.refusal, session_id))
+            return self._load_another(
+                session_id, NoRecord(answer.refusal, session_id, answer.record)
+            )
         except Moved as moved:
             return self._load_successor(session_id, moved)
         except StoreUnavailable as error:

@@ -6,7 +6,6 @@ from .backends import beaker_options as beaker_options
 from .backends import beaker_region_options as beaker_region_options
 from .options import RegionSettings as RegionSettings
 from .options import SessionSettings as SessionSettings
-from .options import SignedCookieSettings as SignedCookieSettings
 from .options import StoreSettings as StoreSettings
 from .read import Settings as Settings
 from .read import read_region_settings as read_region_settings

@@ -15,6 +15,7 @@ from . import convert
 from .convert import Converter
 from .option import Option
 from .options import DATABASES, MEMCACHED, REDIS, REGION_OPTIONS, SESSION_OPTIONS
+from .pyramid_only import SIGNED_COOKIE_OPTIONS
 
 SQLALCHEMY = ("ext:sqla", "sqla")
 CRYPTO_TYPES = ("default", "cryptography", "pycryptodome", "pycrypto")
@@ -58,9 +59,9 @@ SESSION: dict[str, Option] = {
     "webtest_varname": Option(
         convert=convert.text,
         default=None,
-        help="The name under which Beaker's WSGI middleware shows the session to WebTest.",
+        help="The name under which the WSGI middleware shows the session to WebTest.",
         obeyed_by="nobody",
-        inert="only Beaker's WSGI middleware reads it",
+        inert="only the WSGI middleware reads it",
     ),
     "encrypt_key": Option(
         convert=convert.secrets,
@@ -249,7 +250,13 @@ PREVIOUS: dict[str, Option] = {
 }
 
 #: Every option there is, by scope: what this package has stands before what Beaker has.
-ALL_SESSION_OPTIONS = {**SESSION_OPTIONS, **PREVIOUS, **SESSION, **BACKEND}
+ALL_SESSION_OPTIONS = {
+    **SESSION_OPTIONS,
+    **PREVIOUS,
+    **SIGNED_COOKIE_OPTIONS,
+    **SESSION,
+    **BACKEND,
+}
 ALL_REGION_OPTIONS = {**REGION_OPTIONS, **BACKEND, **REGION}
 
 

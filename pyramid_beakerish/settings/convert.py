@@ -6,7 +6,6 @@ raises `RefusedError` with the end of a sentence that begins with the key and th
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import math
 import os
@@ -108,6 +107,13 @@ def duration_or_none(remedy: str) -> Converter:
         return _positive(_seconds(value), remedy)
 
     return Converter("a duration", "seconds, a number with s, m, h or d (30m), or none", read)
+
+
+def _duration_from_zero(value: Any) -> float | None:
+    if value is None or (isinstance(value, str) and value.lower() == "none"):
+        return None
+    seconds = _seconds(value)
+    return seconds if seconds == 0 else _positive(seconds, "use 0 for always or none for never")
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -226,26 +232,6 @@ def _serializer(value: Any) -> Any:
     raise TypeError(type(value))
 
 
-def _cookie_serializer(value: Any) -> Any:
-    if isinstance(value, str) and value.lower() in ("json", "pickle"):
-        return value.lower()
-    if callable(getattr(value, "loads", None)):
-        return value
-    raise TypeError(type(value))
-
-
-def _raw_text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(type(value))
-    return value
-
-
-def _hash_algorithm(value: Any) -> str:
-    if value not in hashlib.algorithms_available:
-        raise ValueError(value)
-    return str(value)
-
-
 def _samesite(value: Any) -> str | None:
     # An empty text is how an ini file has Beaker leave the attribute out.
     if value is None or value == "":
@@ -272,6 +258,11 @@ def one_of(*words: str) -> Converter:
     return Converter("allowed", listed, read)
 
 
+duration_from_zero = Converter(
+    "a duration",
+    "seconds from 0 on, a number with s, m, h or d (30m), or none",
+    _duration_from_zero,
+)
 boolean = Converter("a boolean", "true or false", _boolean)
 boolean_or_auto = Converter("a boolean", "true, false or auto", _boolean_or_auto)
 whole_number = Converter("a whole number above zero", "a number such as 250", _whole_number)
@@ -308,13 +299,6 @@ cookie_expires = Converter(
 )
 serializer = Converter(
     "a serializer", "msgpack, json, pickle or an object with dumps and loads", _serializer
-)
-cookie_serializer = Converter(
-    "a serializer", "json, pickle or an object with loads", _cookie_serializer
-)
-raw_text = Converter("a text", "a text", _raw_text)
-hash_algorithm = Converter(
-    "a hash algorithm", "a name that hashlib knows, such as sha512", _hash_algorithm
 )
 dotted_callable = Converter("callable", "a callable or package.module:name", _callable)
 dotted_object = Converter("an object", "an object or package.module:name", resolve)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from . import convert, cookie_rules
 from .convert import DAY, MINUTE
 from .option import GivenOptions, declared_options, option
+from .pyramid_only import SIGNED_COOKIE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -102,6 +103,7 @@ class SessionSettings(StoreSettings):
         (),
         "What signs the cookie, one secret a line, newest first: the first signs, all verify.",
         secret=True,
+        needed_by=(SIGNED_COOKIE,),
     )
     id_generator: Callable[[], str] | None = option(
         convert.dotted_callable,
@@ -245,7 +247,7 @@ class SessionSettings(StoreSettings):
         secret=True,
         obeyed_by="shell",
     )
-    previous: SessionSettings | SignedCookieSettings | None = option(
+    previous: SessionSettings | None = option(
         convert.one_of("none"),
         None,
         "Where sessions were kept before, as previous.*; none for a site that has no others yet.",
@@ -253,7 +255,20 @@ class SessionSettings(StoreSettings):
         "where format = beaker is asked for, this package's own format with them",
         obeyed_by="shell",
     )
-    format: Literal["beakerish", "beaker"] = option(
+    transactional: bool = option(
+        convert.boolean,
+        False,
+        "Whether changes are stored if, and only if, the transaction of pyramid_tm is committed.",
+        obeyed_by="beakerish",
+    )
+    after_transaction: Literal["error", "save"] = option(
+        convert.one_of("error", "save"),
+        "error",
+        "What a change after the end of the transaction is: an error, or saved by itself.",
+        obeyed_by="beakerish",
+    )
+    # "pyramid" is what signed cookies are; nobody has to say so.
+    format: Literal["beakerish", "beaker", "pyramid"] = option(
         convert.one_of("beakerish", "beaker"),
         "beakerish",
         "Whose sessions these are: this package's, or Beaker's own Session class.",
@@ -271,36 +286,6 @@ class SessionSettings(StoreSettings):
 
     def __repr__(self) -> str:
         return f"<SessionSettings {self.given!r}>"
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class SignedCookieSettings:
-    """Earlier sessions of Pyramid's SignedCookieSessionFactory, under its own names."""
-
-    secret: tuple[str, ...] = option(
-        convert.secrets, (), "The secret of the signed cookies, one a line.", secret=True
-    )
-    cookie_name: str = option(
-        cookie_rules.name, "session", "The name of the signed cookie, also spelt key."
-    )
-    salt: str = option(
-        convert.raw_text, "pyramid.session.", "The salt of the signature.", secret=True
-    )
-    hashalg: str = option(convert.hash_algorithm, "sha512", "The hash algorithm of the signature.")
-    timeout: float | None = option(
-        convert.duration_or_none("use none for no limit"),
-        1200.0,
-        "How long such a session lived after its last use.",
-        takes_none=True,
-    )
-    serializer: str | Any = option(
-        convert.cookie_serializer,
-        "json",
-        "How the session became bytes: json, pickle before Pyramid 2, or an object with loads.",
-    )
-
-    def __repr__(self) -> str:
-        return f"<SignedCookieSettings {self.cookie_name}>"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -358,7 +343,6 @@ class PackageSettings:
 
 STORE_OPTIONS = declared_options(StoreSettings)
 SESSION_OPTIONS = declared_options(SessionSettings)
-SIGNED_COOKIE_OPTIONS = declared_options(SignedCookieSettings)
 REGION_OPTIONS = declared_options(RegionSettings)
 CACHE_OPTIONS = declared_options(CacheSettings)
 PACKAGE_OPTIONS = declared_options(PackageSettings)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .beaker_only import ALL_SESSION_OPTIONS, PREVIOUS
-from .options import SIGNED_COOKIE_OPTIONS, SignedCookieSettings
 from .section import Report, Section, Written
 from .sentences import listed
 from .store_types import has_own_store
-from .unknown import unknown_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
     from .options import SessionSettings
 
 GROUP = "previous."
-SIGNED_COOKIE = "signed_cookie"
 
 #: Beaker's types whose records are read here, without Beaker.
 READ_FROM_BEAKER = (
@@ -57,7 +54,7 @@ def build_previous(
     values: dict[str, Any],
     build: Callable[[Section, Report], SessionSettings],
     report: Report,
-) -> SessionSettings | SignedCookieSettings | None:
+) -> SessionSettings | None:
     """Give the earlier configuration that the section names, if it names one.
 
     ``build`` makes the settings of a section of sessions.
@@ -69,9 +66,6 @@ def build_previous(
         other = next(iter(earlier.written.values())).key
         report.mistakes.append(section.sentence("previous", f"cannot go with {other}."))
         return None
-    kind = earlier.written.get("type")
-    if kind is not None and kind.value == SIGNED_COOKIE:
-        return _signed_cookie(earlier, report)
     aside = Report(report.unknown_settings)
     previous = build(earlier, aside)  # its messages would be about what is no longer in use
     report.mistakes.extend(aside.mistakes)
@@ -118,21 +112,6 @@ def as_had_before(values: dict[str, Any]) -> dict[str, Any]:
     if kept.get("data_serializer") == "msgpack":  # which Beaker does not have
         del kept["data_serializer"]
     return kept
-
-
-def _signed_cookie(section: Section, report: Report) -> SignedCookieSettings:
-    written = dict(section.written)
-    del written["type"]
-    if "key" in written and "cookie_name" not in written:
-        written["cookie_name"] = written.pop("key")
-    named = Section(section.prefix, SIGNED_COOKIE_OPTIONS, written)
-    unknown_options(named, named.unknown(), False, report)
-    settings = SignedCookieSettings(**named.convert(report))
-    if not settings.secret:
-        report.mistakes.append(
-            f"{section.key('type')} = {SIGNED_COOKIE} needs {section.key('secret')}."
-        )
-    return settings
 
 
 def _unreadable(section: Section, previous: SessionSettings) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .beaker_only import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS
-from .options import CACHE_OPTIONS, PACKAGE_OPTIONS, SIGNED_COOKIE_OPTIONS
+from .options import CACHE_OPTIONS, PACKAGE_OPTIONS
 
 if TYPE_CHECKING:
     from .option import Option
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 SCOPES = (
     ("beakerish", PACKAGE_OPTIONS),
     ("session", ALL_SESSION_OPTIONS),
-    ("session.previous", SIGNED_COOKIE_OPTIONS),
     ("cache", {**CACHE_OPTIONS, **ALL_REGION_OPTIONS}),
 )
 UNITS_SHOWN = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))

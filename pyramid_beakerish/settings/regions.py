@@ -12,7 +12,7 @@ from .option import GivenOptions
 from .options import REGION_OPTIONS, RegionSettings
 from .section import Section
 from .sentences import listed
-from .store_types import has_own_store, passes_on
+from .store_types import PYRAMID_TYPES, has_own_store, passes_on
 from .types_read import drop_wrong_type
 from .unknown import unknown_defaults, unknown_options
 
@@ -73,7 +73,7 @@ def _divide(cache: Section, names: list[str]) -> tuple[Section, dict[str, Sectio
 
 def _values(section: Section, report: Report) -> dict[str, Any]:
     values = section.convert(report)
-    drop_wrong_type(section, values, report, without={"cookie"})
+    drop_wrong_type(section, values, report, without={"cookie", *PYRAMID_TYPES})
     return values
 
 

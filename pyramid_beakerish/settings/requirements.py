@@ -42,6 +42,8 @@ def missing_requirements(settings: StoreSettings) -> list[str]:
 
 
 def _missing_for_sessions(settings: SessionSettings) -> Iterator[str]:
+    if settings.transactional:
+        yield from _missing_for_transactions()
     if settings.format == "beaker":
         yield from _missing_for_encryption(settings)
     elif "encrypt_key" in settings.given and find_spec("cryptography") is None:
@@ -118,7 +120,7 @@ def _wrong_for_store(settings: StoreSettings) -> list[str]:
     """Give what the store itself finds wrong with its options: making one contacts nothing."""
     from pyramid_beakerish.stores import open_store
 
-    if isinstance(settings.type, str) and not _is_beakers(settings):
+    if has_own_store(settings.type) and not _is_beakers(settings):
         try:
             open_store(settings).close()
         except SettingsError as error:
@@ -133,6 +135,11 @@ def _is_beakers(settings: StoreSettings) -> bool:
     if isinstance(settings, SessionSettings):
         return settings.format == "beaker"
     return not has_own_store(settings.type)
+
+
+def _missing_for_transactions() -> Iterator[str]:
+    if find_spec("transaction") is None:
+        yield "session.transactional needs pyramid_beakerish[transaction]: install it."
 
 
 def _missing_for_encryption(settings: SessionSettings) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .beaker_only import ALL_SESSION_OPTIONS, find_option
+from .pyramid_only import SHARED, SIGNED_COOKIE_OPTIONS
 from .sentences import listed
 from .store_types import passes_on
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 #: https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html
 SHORTEST_SECRET = 32
 SECRETS = ("secret", "encrypt_key", "validate_key")
+#: Who keeps the sessions that are not this package's.
+KEEPERS = {"beaker": "Beaker", "pyramid": "Pyramid"}
 NEW_SECRET = "python -c 'import secrets; print(secrets.token_urlsafe(32))' makes one."  # noqa: S105
 
 
@@ -28,12 +31,18 @@ def session_messages(section: Section, session: SessionSettings) -> Iterator[str
         yield f"Beaker keeps the sessions: {session.beaker_reason}."
     for name in session.given:
         option = find_option(ALL_SESSION_OPTIONS, name)
-        reason = option and _no_effect(option, session)
+        reason = option and (_not_pyramids(name, session) or _no_effect(option, session))
         if reason:
             yield f"{section.key(name)} has no effect: {reason}."
     if not session.require_secret:
         yield from weak_secrets(section, session)
     yield from _ignored_secrets(section, session)
+
+
+def _not_pyramids(name: str, session: SessionSettings) -> str | None:
+    if session.format != "pyramid" or name in SHARED or name in SIGNED_COOKIE_OPTIONS:
+        return None
+    return "Pyramid keeps the sessions and has no such option"
 
 
 def _no_effect(option: Option, session: SessionSettings) -> str | None:
@@ -68,7 +77,7 @@ def weak_secrets(section: Section, session: SessionSettings) -> Iterator[str]:
 
 
 def _ignored_secrets(section: Section, session: SessionSettings) -> Iterator[str]:
+    keeper = KEEPERS.get(session.format)
     for name in SECRETS:
-        lines = session.given.get(name, ())
-        if session.format == "beaker" and len(lines) > 1:
-            yield f"{section.key(name)} has several lines, and Beaker takes the first alone."
+        if keeper and len(session.given.get(name, ())) > 1:
+            yield f"{section.key(name)} has several lines, and {keeper} takes the first alone."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from .backends import backend_options, own_data_dir
@@ -11,6 +12,7 @@ from .cookie_rules import broken_rules
 from .option import SAME, GivenOptions
 from .options import SESSION_OPTIONS, SessionSettings
 from .previous import GROUP, as_had_before, build_previous, may_have_had_others
+from .pyramid_only import SIGNED_COOKIE
 from .sentences import shown
 from .session_messages import session_messages, weak_secrets
 from .store_types import beaker_has, has_own_store, passes_on
@@ -18,11 +20,11 @@ from .types_read import drop_wrong_type
 from .unknown import unknown_options
 
 if TYPE_CHECKING:
-    from .options import SignedCookieSettings
     from .section import Report, Section
 
 #: Classes of one's own, which may have options of their own.
 ASK_FOR_BEAKER = ("session_class", "namespace_class")
+NOT_FOR_PYRAMID = "cannot go with signed cookies, which Pyramid keeps: leave it out."
 #: pyramid_beaker takes these two out of the options that it shows.
 NOT_LISTED_AS_GIVEN = ("cookie_on_exception", "constant_csrf_token")
 
@@ -56,7 +58,7 @@ def _settings(
     given: dict[str, Any],
     unknown: dict[str, Any],
     format_name: str,
-    previous: SessionSettings | SignedCookieSettings | None = None,
+    previous: SessionSettings | None = None,
 ) -> SessionSettings:
     fields = _fields(values, format_name)
     fields["previous"] = previous
@@ -87,6 +89,8 @@ def _beaker_reason(section: Section, values: dict[str, Any]) -> str | None:
     """Tell why only Beaker can keep these sessions, or give ``None``."""
     # What only Beaker can store is Beaker's whatever else is said; its class is no type.
     kind = None if "namespace_class" in values else values["type"]
+    if kind == SIGNED_COOKIE:
+        return None
     if isinstance(kind, str) and not has_own_store(kind):
         return f"{section.key('type')} = {kind} has no store of pyramid_beakerish yet"
     for name in ASK_FOR_BEAKER:
@@ -96,6 +100,10 @@ def _beaker_reason(section: Section, values: dict[str, Any]) -> str | None:
 
 
 def _format(section: Section, values: dict[str, Any], report: Report) -> str:
+    if values["type"] == SIGNED_COOKIE and "namespace_class" not in values:
+        if "format" in values:
+            report.mistakes.append(section.sentence("format", NOT_FOR_PYRAMID))
+        return "pyramid"
     reason = _beaker_reason(section, values)
     chosen = str(values.get("format") or ("beaker" if reason else "beakerish"))
     if chosen == "beakerish" and reason:
@@ -131,6 +139,17 @@ def _check(section: Section, session: SessionSettings, report: Report) -> None:
         report.mistakes.extend(weak_secrets(section, session))
     if session.format == "beaker":
         _check_for_beaker(section, session, report)
+    if session.format == "pyramid":
+        _check_for_pyramid(section, session, report)
+
+
+def _check_for_pyramid(section: Section, session: SessionSettings, report: Report) -> None:
+    if isinstance(session.cookie_expires, datetime):
+        complaint = "is a date: signed cookies need a number of seconds."
+        report.mistakes.append(section.sentence("cookie_expires", complaint))
+    if session.given.get("serializer") == "pickle" and not section.prefix.endswith(GROUP):
+        complaint = "runs what is in a cookie: it reads earlier sessions only, under previous."
+        report.mistakes.append(section.sentence("serializer", complaint))
 
 
 def _check_for_beaker(section: Section, session: SessionSettings, report: Report) -> None:

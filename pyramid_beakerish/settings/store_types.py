@@ -6,6 +6,7 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 
 from .options import MEMCACHED, REDIS
+from .pyramid_only import SIGNED_COOKIE
 
 #: Beaker's types, each with the client libraries of which it needs one.
 BEAKER_TYPES: dict[str, tuple[str, ...]] = {
@@ -33,6 +34,8 @@ OWN_LIBRARIES: dict[str, tuple[str, str]] = {
     **dict.fromkeys(MEMCACHED, ("pymemcache", "memcached")),
     **dict.fromkeys(REDIS, ("redis", "redis")),
 }
+#: Served by Pyramid itself.
+PYRAMID_TYPES = frozenset({SIGNED_COOKIE})
 
 #: Types whose unknown options Beaker hands on to the client library.
 PASSING_ON = frozenset({"ext:rediscluster"})
@@ -69,7 +72,8 @@ def passes_on(type_name: object) -> bool:
     """Tell whether options that nobody here knows belong to the backend of this type."""
     from pyramid_beakerish.stores import OWN_STORES
 
-    if type_name in BEAKER_TYPES or type_name in OWN_STORES or is_store(type_name):
+    known = type_name in BEAKER_TYPES or type_name in OWN_STORES or type_name in PYRAMID_TYPES
+    if known or is_store(type_name):
         return type_name in PASSING_ON
     return True
 
@@ -78,7 +82,7 @@ def all_types() -> frozenset[str]:
     """Give every type that somebody serves."""
     from pyramid_beakerish.stores import known_types
 
-    return known_types() | frozenset(BEAKER_TYPES) | _registered_with_beaker()
+    return known_types() | PYRAMID_TYPES | frozenset(BEAKER_TYPES) | _registered_with_beaker()
 
 
 def _registered_with_beaker() -> frozenset[str]:

@@ -183,8 +183,10 @@ class Site:
     """A Pyramid application whose views do what each visit asks for.
 
     ``options`` are session settings by their bare names; ``None`` leaves one out. ``events``
-    are those that this package has sent.
+    are those that this package has sent. A subclass may have ``includes`` of its own.
     """
+
+    includes: tuple[Any, ...] = ()
 
     def __init__(self, store: Store, clock: Callable[[], float], **options: Any) -> None:
         self._clock = clock
@@ -192,7 +194,8 @@ class Site:
         own = {"type": store, "secret": SECRET, **options}
         settings = {f"session.{name}": value for name, value in own.items() if value is not None}
         self.config = Configurator(settings={"beakerish.clock": clock, **settings})
-        self.config.include("pyramid_beakerish")
+        for name in ("pyramid_beakerish", *self.includes):
+            self.config.include(name)
         self.config.set_security_policy(_Policy())
         self.config.add_route("any", "/*path")
         self.config.add_view(_work, route_name="any")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import SettingsError
 from ...serializers.foreign_pickles import ForeignPickles
-from ...settings import SignedCookieSettings
 from ...settings.previous import GROUP
 from .adoption import Adopted as Adopted
 from .adoption import Adoption
@@ -56,9 +55,9 @@ def open_earlier(settings: SessionSettings, clock: Callable[[], float]) -> Earli
     What is admitted by the ``pickle_classes`` of either is read.
     """
     previous: Any = settings.previous
-    classes = [*settings.pickle_classes, *getattr(previous, "pickle_classes", ())]
+    classes = [*settings.pickle_classes, *previous.pickle_classes]
     pickles = ForeignPickles(classes, flat=True)
-    if isinstance(previous, SignedCookieSettings):
+    if previous.format == "pyramid":
         return SignedCookies(previous, pickles)
     if previous.format == "beakerish":
         return OwnSessions(previous, clock)

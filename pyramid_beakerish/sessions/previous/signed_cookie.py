@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from webob.cookies import SignedSerializer
 
 from ...errors import CorruptData
+from ...settings.pyramid_only import SIGNED_COOKIE_OPTIONS
 from ..cookie import sent_values
 from ..record import NOTHING
 from .earlier import Contents, moment
@@ -17,8 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ...serializers.foreign_pickles import ForeignPickles
-    from ...settings import SignedCookieSettings
+    from ...settings import SessionSettings
     from .earlier import EarlierSession
+
+
+#: What Pyramid does where nothing else was given.
+DEFAULTS: dict[str, Any] = {
+    "key": "session",
+    "timeout": 1200.0,
+    **{name: option.default for name, option in SIGNED_COOKIE_OPTIONS.items()},
+}
 
 
 class _Bytes:
@@ -32,12 +41,14 @@ class _Bytes:
 class SignedCookies:
     """The sessions that such cookies hold; there is no id, so that each change is another one."""
 
-    def __init__(self, settings: SignedCookieSettings, pickles: ForeignPickles) -> None:
-        self.timeout = settings.timeout
-        self.settings = settings
+    def __init__(self, settings: SessionSettings, pickles: ForeignPickles) -> None:
+        given = {**DEFAULTS, **settings.given}
+        self.timeout = given["timeout"]
+        self._name = given["key"]
+        self._serializer = given["serializer"]
         self._pickles = pickles
         self._signers = [
-            SignedSerializer(secret, settings.salt, settings.hashalg, serializer=_Bytes())
+            SignedSerializer(secret, given["salt"], given["hashalg"], serializer=_Bytes())
             for secret in settings.secret
         ]
 
@@ -46,7 +57,7 @@ class SignedCookies:
 
     def find(self, header: str) -> Iterator[EarlierSession]:
         """Give the sessions that are in the header; see `Earlier.find`."""
-        for value in sent_values(header, self.settings.cookie_name):
+        for value in sent_values(header, self._name):
             for signer in self._signers:
                 try:
                     signed = signer.loads(value)
@@ -56,7 +67,7 @@ class SignedCookies:
 
     def loads(self, data: bytes) -> Any:
         """Give what was signed; raises `CorruptData`."""
-        serializer: Any = self.settings.serializer
+        serializer: Any = self._serializer
         if serializer == "pickle":
             return self._pickles.loads(data)
         try:

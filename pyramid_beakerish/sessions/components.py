@@ -1,0 +1,184 @@
+"""Typed objects on a session: made on first use, kept as plain data, typed again when read.
+
+What is stored of an object is its state alone. The class comes from the registration, or from
+whoever asks, so that no stored name is ever imported.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import MutableMapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ComponentConflict, SerializationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Each component is kept under this and the qualified name of its interface or class.
+COMPONENT_PREFIX = "_c_"
+
+
+class ComponentRegistry:
+    """Which class makes the component of which interface; what it lacks, ``parent`` may have.
+
+    Example::
+
+        registry = ComponentRegistry()
+        registry.register(Counter, ICounter)
+    """
+
+    def __init__(self, parent: ComponentRegistry | None = None) -> None:
+        self._parent = parent
+        self._registered: dict[Any, tuple[type, str]] = {}
+
+    def register(self, factory: type, *interfaces: Any) -> None:
+        """Have the class make the component of each of the interfaces: one object for all.
+
+        Raises `TypeError` for what is no class and `ComponentConflict` for an interface that
+        has a class already.
+        """
+        if not isinstance(factory, type):
+            raise TypeError("A component is made by a class, which its state can be given to.")
+        if not interfaces:
+            raise TypeError("A component is registered for one interface or several.")
+        for interface in interfaces:
+            if interface in self._registered:
+                raise ComponentConflict(qualified_name(interface))
+        key = COMPONENT_PREFIX + qualified_name(interfaces[0])
+        self._registered.update((interface, (factory, key)) for interface in interfaces)
+
+    def find(self, interface: Any) -> tuple[type, str] | None:
+        """Give the class for an interface, and the key of its state."""
+        if interface in self._registered or self._parent is None:
+            return self._registered.get(interface)
+        return self._parent.find(interface)
+
+
+#: The registrations of `register_component`, which hold where there is no configuration.
+everywhere = ComponentRegistry()
+
+register_component = everywhere.register
+
+
+def qualified_name(interface: Any) -> str:
+    """Give the full name of an interface or a class."""
+    name = getattr(interface, "__identifier__", None)
+    return str(name or f"{interface.__module__}.{interface.__qualname__}")
+
+
+class WithComponents(MutableMapping[str, Any]):
+    """What adds typed objects to a mapping that knows views on its keys."""
+
+    _views: Mapping[str, Any]
+
+    def component(self, interface: Any) -> Any:
+        """Give the session's one object of an interface, or of a class; made if there is none.
+
+        Plain attributes are stored when they have changed, like anything else in the session.
+        A dataclass or attrs class is made without arguments, another class is given the session.
+        Raises `TypeError` for an interface that has no class.
+
+        Example::
+
+            @dataclasses.dataclass
+            class Cart:
+                items: list = dataclasses.field(default_factory=list)
+
+            session.component(Cart).items.append("tea")
+        """
+        found = self._component_class(interface)
+        if found is None:
+            raise TypeError(f"{qualified_name(interface)} has no class: register a component.")
+        return self._component(*found)
+
+    def set_component(self, interface: Any, component: Any) -> None:
+        """Put an object in the place of the session's one of an interface, or of a class.
+
+        Raises `TypeError` unless it is of the class that is registered.
+        """
+        found = self._component_class(interface)
+        if found is None or type(component) is not found[0]:
+            raise TypeError(f"This is no component that is registered as {interface!r}.")
+        self._keep(found[1], component)
+
+    def unset_component(self, interface: Any) -> None:
+        """Remove the object of an interface, or of a class, if there is one."""
+        found = self._component_class(interface)
+        if found is not None:
+            self.pop(found[1], None)
+
+    def __conform__(self, interface: Any) -> Any:
+        """Give the component for ``ICounter(session)``; ``None`` where none is registered."""
+        found = self._component_registry().find(interface)
+        return None if found is None else self._component(*found)
+
+    def _component_registry(self) -> ComponentRegistry:
+        return everywhere
+
+    def _component_class(self, interface: Any) -> tuple[type, str] | None:
+        found = self._component_registry().find(interface)
+        if found is None and isinstance(interface, type):
+            return interface, COMPONENT_PREFIX + qualified_name(interface)
+        return found
+
+    def _component(self, factory: type, key: str) -> Any:
+        state = self.get(key)
+        if type(state) is not dict:
+            component = factory() if _field_names(factory) is not None else factory(self)
+            self._keep(key, component)
+            return component
+        if key not in self._views:
+            self._views = {**self._views, key: ComponentView(_restored(factory, state))}
+        return self._views[key].component
+
+    def _keep(self, key: str, component: Any) -> None:
+        view = ComponentView(component)
+        self[key] = view()
+        self._views = {**self._views, key: view}
+
+
+class ComponentView:
+    """Gives the state that its component has at the moment."""
+
+    def __init__(self, component: Any) -> None:
+        self.component = component
+
+    def __call__(self) -> dict[str, Any]:
+        """Give the fields of a dataclass or attrs class; of another class what pickle would take.
+
+        Raises `SerializationError` if that is no dictionary.
+        """
+        component = self.component
+        names = _field_names(type(component))
+        if names is not None:
+            return {name: getattr(component, name) for name in names}
+        state = component.__reduce_ex__(2)[2]
+        if isinstance(state, tuple):  # of a class with __slots__
+            return {name: value for part in state for name, value in (part or {}).items()}
+        if not isinstance(state, dict | None):
+            raise SerializationError(f"the state of {type(component).__name__} is no dictionary")
+        return state or {}
+
+
+def _restored(factory: type, state: dict[str, Any]) -> Any:
+    names = _field_names(factory)
+    # The fields that a class has got since are as new ones; what it has lost is left out.
+    component: Any = object.__new__(factory) if names is None else factory()
+    if names is None and hasattr(factory, "__setstate__"):
+        component.__setstate__(state)
+        return component
+    for name, value in state.items():
+        if names is None or name in names:
+            with suppress(AttributeError):  # another class may have lost one of its __slots__
+                object.__setattr__(component, name, value)  # frozen dataclasses need this way
+    return component
+
+
+def _field_names(factory: type) -> list[str] | None:
+    """Give the fields of a dataclass or an attrs class, ``None`` for another class."""
+    if dataclasses.is_dataclass(factory):
+        return [field.name for field in dataclasses.fields(factory)]
+    fields = getattr(factory, "__attrs_attrs__", None)
+    return None if fields is None else [field.name for field in fields]

@@ -1,0 +1,91 @@
+"""The options of Pyramid's own signed cookies, ``session.type = signed_cookie``.
+
+They have the names of SignedCookieSessionFactory's arguments. What it shares with other types has
+the name that it has there: ``key``, ``secret``, ``timeout``, ``cookie_path`` and the like.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from typing import Any
+
+from . import convert
+from .convert import Converter, RefusedError
+from .option import Option
+
+SIGNED_COOKIE = "signed_cookie"
+#: Options that other types have too and Pyramid's sessions obey.
+SHARED = frozenset(
+    (
+        *("type", "key", "secret", "timeout", "cookie_path", "cookie_domain", "cookie_expires"),
+        *("secure", "httponly", "samesite", "cookie_on_exception"),
+    )
+)
+
+
+def _hashalg(value: str) -> str:
+    name = str(value).lower()
+    try:
+        hashlib.new(name).digest()  # one whose length must be told signs nothing
+    except (TypeError, ValueError):
+        raise RefusedError("is no hash algorithm: use sha512 or another of hashlib's.") from None
+    return name
+
+
+def _any_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(type(value))
+    return value
+
+
+def _serializer(value: Any) -> Any:
+    if isinstance(value, str) and value.lower() in ("json", "pickle"):
+        return value.lower()
+    found = convert.resolve(value)
+    found = found() if inspect.isclass(found) else found
+    if not callable(getattr(found, "dumps", None)) or not callable(getattr(found, "loads", None)):
+        raise TypeError(type(found))
+    return found
+
+
+def _signed(options: dict[str, tuple[Converter, Any, str]]) -> dict[str, Option]:
+    return {
+        name: Option(convert=converter, default=default, help=text, types=(SIGNED_COOKIE,))
+        for name, (converter, default, text) in options.items()
+    }
+
+
+SIGNED_COOKIE_OPTIONS = _signed(
+    {
+        "hashalg": (
+            Converter("a hash algorithm", "sha512 or another name of hashlib's", _hashalg),
+            "sha512",
+            "The hash that signs the cookie.",
+        ),
+        "salt": (
+            Converter("a text", "a text", _any_text),
+            "pyramid.session.",
+            "What keeps apart the uses of one secret.",
+        ),
+        "reissue_time": (
+            convert.duration_from_zero,
+            0.0,
+            "How long after the last one the cookie is sent again; none for only with a change.",
+        ),
+        "set_on_exception": (
+            convert.boolean,
+            True,
+            "Whether the cookie is sent when an exception view answers, as cookie_on_exception.",
+        ),
+        "serializer": (
+            Converter(
+                "a serializer",
+                "json, an object with dumps and loads, or package.module:name of one or its class",
+                _serializer,
+            ),
+            "json",
+            "How the session becomes bytes; pickle, as before Pyramid 2, under previous. only.",
+        ),
+    }
+)

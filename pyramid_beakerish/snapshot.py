@@ -1,0 +1,43 @@
+"""What a session holds at one moment, to go back to: for whoever may have to undo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .sessions.stored import StoredMapping
+
+#: What a session knows beside its data, and what is made of the data when it is read. Anything
+#: else that it keeps is replaced by new objects, never changed in place, so a reference will do.
+KEPT = frozenset(
+    (
+        *("_serializer", "_announced", "_manager", "_settings", "_header"),
+        *("_values", "_suspects", "_views"),
+        *("_parked", "_failure", "_unavailable", "_lease", "_used", "_detached"),
+        *("_writable", "_writes_through", "_transactions", "_resource", "_unpublished", "_stale"),
+    )
+)
+
+
+class Snapshot:
+    """A session's contents and what was done to it, down to the items of a nested list.
+
+    Raises `SerializationError` for a value that could not be stored either.
+    """
+
+    def __init__(self, session: StoredMapping) -> None:
+        self._state = {name: each for name, each in vars(session).items() if name not in KEPT}
+        self._values = {key: session._encode(key) for key in session._suspects}
+
+    def restore(self, session: StoredMapping) -> None:
+        """Bring the session back; as often as one likes. One whose store failed stays empty."""
+        if session._failure is not None:
+            return
+        session._forget_values()
+        state: dict[str, Any] = vars(session)
+        for name in state.keys() - KEPT - self._state.keys():
+            del state[name]
+        state.update(self._state)
+        for key, encoded in self._values.items():
+            session._values[key] = session._serializer.loads(encoded)
+            session._suspects[key] = None

@@ -1,0 +1,234 @@
+"""Sessions that take part in transactions of the ``transaction`` package.
+
+What happens to the session is stored if, and only if, the transaction is committed. Needs the
+extra ``pyramid_beakerish[transaction]``.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Protocol
+
+from transaction.interfaces import (
+    ISavepointDataManager,
+    TransactionFailedError,
+    TransientError,
+)
+from zope.interface import implementer
+
+from .errors import BeakerishError, SessionStateError, StoreUnavailable
+from .sessions.no_record import NoRecord
+from .sessions.record import NOTHING
+from .sessions.session import Session
+from .snapshot import Snapshot
+
+log = logging.getLogger(__name__)
+
+#: What cromlech.wsgistate says, whose applications may compare it.
+NO_WRITING = "Session's current state disallows writing"
+NO_SAVING = "Session's current state disallows saving operations."
+
+
+class SessionConflict(BeakerishError, TransientError):  # type: ignore[misc]
+    """Another request has changed or ended the session meanwhile: the attempt can be repeated."""
+
+
+class Transactions(Protocol):
+    """Where a session finds its transaction."""
+
+    def seen(self) -> bool:
+        """Tell whether there is or was a transaction for this session."""
+
+    def current(self) -> Any:
+        """Give the transaction that is under way, or ``None``."""
+
+
+class GivenTransaction:
+    """One transaction, until it ends."""
+
+    def __init__(self, transaction: Any) -> None:
+        self._transaction = transaction
+        self._aborted = False
+        transaction.addBeforeAbortHook(self._abort)  # an aborted one lets others join all the same
+
+    def seen(self) -> bool:
+        """See `Transactions`."""
+        return True
+
+    def current(self) -> Any:
+        """See `Transactions`."""
+        return None if self._aborted else self._transaction
+
+    def _abort(self) -> None:
+        self._aborted = True
+
+
+class TransactionalSession(Session):
+    """Joins the transaction before the first change, and is stored by its commit.
+
+    To hand out a value that can be changed in place is a change, as far as that goes. After the
+    end of the transaction the session can be read, and written only with
+    ``session.after_transaction = save``. Without any transaction it is stored as ever.
+    """
+
+    _transactions: Transactions | None = None
+    _resource: SessionDataManager | None = None
+    _unpublished: Exception | None = None
+    _stale = False
+
+    @property
+    def _writable(self) -> bool:
+        """Whether a change needs no preparation, such as joining the transaction."""
+        return self._resource is not None and bool(vars(self)["_writable"])
+
+    @_writable.setter
+    def _writable(self, value: bool) -> None:
+        vars(self)["_writable"] = value
+
+    def changed(self) -> None:
+        """Say that a value was changed in place. Not needed: such changes are found."""
+        self._prepare_to_write()
+        super().changed()
+
+    def persist(self) -> None:
+        """Store what has changed: now, or in a transaction with its commit.
+
+        Raises what kept the commit from storing it.
+        """
+        if self._unpublished is not None:
+            error, self._unpublished = self._unpublished, None
+            raise error
+        if self._resource is None:
+            super().persist()
+
+    def _read(self, key: str) -> Any:
+        value = super()._read(key)
+        if key in self._suspects and not self._take_part() and self._is_over():
+            del self._suspects[key]  # what is done to the value from here on counts for nothing
+        return value
+
+    def _prepare_to_write(self, key: str | None = None) -> None:
+        self._touch()
+        if not self._take_part() and self._is_over():
+            raise SessionStateError(NO_WRITING)
+        super()._prepare_to_write(key)
+
+    def _is_over(self) -> bool:
+        if self._failure is not None or self._settings.after_transaction == "save":
+            return False
+        return self._transactions is not None and self._transactions.seen()
+
+    def _take_part(self) -> bool:
+        """Join the transaction if there is one; tell whether the session takes part in it."""
+        if self._resource is not None:
+            return True
+        if self._transactions is None or self._failure is not None:
+            return False
+        transaction = self._transactions.current()
+        if transaction is None:
+            return False
+        resource = SessionDataManager(self)
+        try:
+            transaction.join(resource)
+        except (ValueError, TransactionFailedError):  # it is being committed, or was
+            return False
+        self._resource = resource
+        return True
+
+    # For the data manager
+
+    def _vote(self) -> None:
+        """Raise whatever could keep the changes from being stored."""
+        encoded = {key: self._encode(key) for key in self._suspects}
+        base = self._base or NOTHING
+        changed = self._unusual or any(base.get(key) != value for key, value in encoded.items())
+        if not changed or self._record is None or self._detached:
+            return
+        try:
+            record, token, _ = self._manager.records.load(self._key)
+        except NoRecord:
+            self._stale = True
+            raise SessionConflict("The session has ended in another request.") from None
+        except StoreUnavailable as error:
+            self._fail(error)
+            return
+        if record.values != self._base:
+            self._stale = True
+            raise SessionConflict("Another request has changed the session.")
+        self._record, self._token = record, token
+
+    def _undo(self, before: Snapshot) -> None:
+        """Go back to what was before the transaction, or to what others have made of it."""
+        self._resource = None
+        before.restore(self)
+        if self._stale:
+            self._stale = False
+            self._header = self._manager.cookie.request_header(str(self._stored_id))
+            self._forget_values()
+            self._base = None  # loaded at the next use
+
+    def _publish(self) -> None:
+        """Store the changes. Raises nothing, as others may have committed already."""
+        self._resource = None
+        try:
+            super().persist()
+        except Exception as error:
+            log.error("A session could not be stored after the commit of its transaction.")
+            self._unpublished, self._dirty = error, True
+        else:
+            self._forget_values()  # a list that was handed out was that of this transaction
+
+
+@implementer(ISavepointDataManager)
+class SessionDataManager:
+    """A session's part in one transaction."""
+
+    transaction_manager = None
+
+    def __init__(self, session: TransactionalSession) -> None:
+        self._session = session
+        self._before = Snapshot(session)
+
+    def sortKey(self) -> str:  # noqa: N802 - the interface's name
+        """Come last: whoever can refuse has done so before the session is stored."""
+        return "~pyramid_beakerish"
+
+    def tpc_begin(self, transaction: Any) -> None:
+        """Nothing to prepare."""
+
+    def commit(self, transaction: Any) -> None:
+        """Nothing is stored before all have voted."""
+
+    def tpc_vote(self, transaction: Any) -> None:
+        """Refuse what cannot be stored, and changes of what others have changed meanwhile."""
+        self._session._vote()
+
+    def tpc_finish(self, transaction: Any) -> None:
+        """Store the changes."""
+        self._session._publish()
+
+    def abort(self, transaction: Any) -> None:
+        """Bring the session back to what it was before the first change."""
+        # Called twice, and once more after hooks that follow a commit.
+        if self._session._resource is self:
+            self._session._undo(self._before)
+
+    tpc_abort = abort
+
+    def savepoint(self) -> SessionSavepoint:
+        """Give a state to which the session can be brought back."""
+        if self._session._resource is not self:
+            raise SessionStateError(NO_SAVING)
+        return SessionSavepoint(self._session)
+
+
+class SessionSavepoint:
+    """A state to which a session can be brought back, as often as one likes."""
+
+    def __init__(self, session: TransactionalSession) -> None:
+        self._session = session
+        self._snapshot = Snapshot(session)
+
+    def rollback(self) -> None:
+        """Bring the session back."""
+        self._snapshot.restore(self._session)

@@ -1,0 +1,608 @@
+"""Sessions under twisted.web: the names that Twisted has, in stores that outlive the process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from http.client import parse_headers
+from io import BytesIO
+
+import pytest
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.logger import globalLogPublisher
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Site
+from twisted.web.test.requesthelper import DummyRequest
+from zope.interface import Attribute, Interface, implementer
+
+from pyramid_beakerish import SettingsError
+from pyramid_beakerish.errors import StoreUnavailable
+from pyramid_beakerish.sessions import components
+from pyramid_beakerish.sessions.components import ComponentRegistry
+from pyramid_beakerish.stores.memory import MemoryStore
+from pyramid_beakerish.twisted import SessionSite, TwistedSession, get_session
+
+COOKIE = "beaker.session.id"
+
+
+class ICounter(Interface):
+    value = Attribute("An int value which counts up once per page view.")
+
+
+@implementer(ICounter)
+class Counter:
+    def __init__(self, session):
+        self.value = 0
+
+
+class CounterResource(Resource):
+    """The resource of Twisted's page."""
+
+    isLeaf = True
+
+    def render_GET(self, request):
+        session = get_session(request)
+        counter = ICounter(session)
+        counter.value += 1
+        return b"Visit #%d for you!" % (counter.value,)
+
+
+class Work(Resource):
+    """Does what each request asks for, with the session and the request."""
+
+    isLeaf = True
+
+    def __init__(self):
+        super().__init__()
+        self.work = None
+
+    def render_GET(self, request):
+        result = self.work(request)
+        return result if result is NOT_DONE_YET else str(result).encode()
+
+
+class FailingStore(MemoryStore):
+    """Fails where it is told to."""
+
+    failing = ()
+    meanwhile = staticmethod(lambda: None)
+
+    def _check(self, method):
+        self.meanwhile()
+        if method in self.failing:
+            raise StoreUnavailable("the test has shut the store down")
+
+    def load(self, key):
+        self._check("load")
+        return super().load(key)
+
+    def create(self, key, value, ttl):
+        self._check("create")
+        return super().create(key, value, ttl)
+
+
+class Response:
+    """What the server sent."""
+
+    def __init__(self, data):
+        head, _, self.body = data.partition(b"\r\n\r\n")
+        status, _, fields = head.partition(b"\r\n")
+        self.status = int(status.split()[1])
+        self.headers = parse_headers(BytesIO(fields + b"\r\n\r\n"))
+
+
+class Browser:
+    """Speaks HTTP with a site, and keeps its cookies."""
+
+    def __init__(self, site):
+        self.site = site
+        self.cookies = {}
+
+    def open(self, method=b"GET"):
+        """Send a request and give its transport."""
+        transport = StringTransport()
+        self.protocol = self.site.buildProtocol(None)
+        self.protocol.makeConnection(transport)
+        cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        header = f"Cookie: {cookie}\r\n" if cookie else ""
+        text = f"{method.decode()} / HTTP/1.0\r\n{header}\r\n"
+        self.protocol.dataReceived(text.encode())
+        return transport
+
+    def read(self, transport):
+        """Give the response that a transport has got."""
+        response = Response(transport.value())
+        for header in response.headers.get_all("Set-Cookie", []):
+            name, _, value = header.partition(";")[0].partition("=")
+            self.cookies[name] = value
+        return response
+
+    def get(self):
+        return self.read(self.open())
+
+    def use(self, work):
+        """Have the resource call ``work(session)``; give the text of the response."""
+        self.site.resource.work = lambda request: str(work(get_session(request)))
+        response = self.get()
+        assert response.status == 200, response.body
+        return response.body.decode()
+
+
+@pytest.fixture(autouse=True)
+def registry(monkeypatch):
+    """Registrations that end with the test."""
+    registry = ComponentRegistry()
+    registry.register(Counter, ICounter)
+    monkeypatch.setattr(components, "everywhere", registry)
+
+
+@pytest.fixture
+def logged():
+    """What Twisted logs meanwhile."""
+    events = []
+    globalLogPublisher.addObserver(events.append)
+    yield events
+    globalLogPublisher.removeObserver(events.append)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def store(clock):
+    return FailingStore(clock.seconds)
+
+
+@pytest.fixture
+def site(store, clock):
+    # What may block is tested in a process of its own: examples/twisted_counter.
+    site = SessionSite(Work(), type=store, reactor=clock, timeout=100, touch_interval=10)
+    yield site
+    site.stopFactory()
+
+
+@pytest.fixture
+def browser(site):
+    return Browser(site)
+
+
+def test_the_counter_of_the_page(store, clock):
+    """Twisted's resource counts the visits of each browser, and goes on after a restart."""
+    browser = Browser(SessionSite(CounterResource(), type=store, reactor=clock))
+    texts = [browser.get().body for _ in range(2)]
+    browser.site = SessionSite(CounterResource(), type=store, reactor=clock)
+    assert [*texts, browser.get().body] == [b"Visit #%d for you!" % n for n in (1, 2, 3)]
+    assert Browser(browser.site).get().body == b"Visit #1 for you!"
+
+
+def test_one_session_for_each_request_and_browser(browser, site):
+    """Within a request the session is one object; a page that does not ask makes none."""
+
+    def work(request):
+        assert get_session(request) is get_session(request)
+        get_session(request)["a"] = 1
+        assert get_session(request, ICounter) is ICounter(get_session(request))
+
+    site.resource.work = lambda request: "nothing"
+    response = browser.get()
+    assert (response.headers["Set-Cookie"], response.headers["Vary"]) == (None, None)
+    site.resource.work = work
+    browser.get()
+    assert list(browser.cookies) == [COOKIE]
+    site.resource.work = lambda request: "nothing"
+    assert browser.get().headers["Vary"] is None
+    assert browser.use(lambda session: session["a"]) == "1"
+
+
+def test_headers(site):
+    """The cookie is out of reach of scripts and other sites, and the response is private."""
+    browser = Browser(site)
+    browser.site.resource.work = lambda request: get_session(request).update(a=1)
+    response = browser.get()
+    assert "HttpOnly; SameSite=Lax" in response.headers["Set-Cookie"]
+    assert response.headers["Vary"] == "Cookie"
+    assert response.headers["Cache-Control"] == "private"
+
+
+def test_uid(browser):
+    """The id has 256 random bits, is kept, and changes when it is asked to."""
+    first = browser.use(lambda session: session.save() or session.uid)
+    assert len(first) == 43
+    assert browser.use(lambda session: session.uid) == first
+    second = browser.use(lambda session: session.regenerate_id() or session.uid)
+    assert first != second == browser.use(lambda session: session.uid)
+
+
+def test_an_unknown_id_gives_a_new_session(browser):
+    """An id that the server did not give is not taken on."""
+    browser.cookies[COOKIE] = "x" * 43
+    assert browser.use(lambda session: session.save() or session.new) == "True"
+    assert browser.cookies[COOKIE] != "x" * 43
+
+
+def test_timeout_by_the_injected_clock(browser, clock):
+    """The session ends when it was not used for the timeout; use keeps it alive."""
+    browser.use(lambda session: session.update(a=1))
+    for _ in range(3):
+        clock.advance(99)
+        assert browser.use(lambda session: session.touch() or dict(session)) == "{'a': 1}"
+    clock.advance(111)
+    assert browser.use(dict) == "{}"
+
+
+def test_a_page_without_the_session_does_not_keep_it_alive(browser, site, clock):
+    """Only a request that asks for the session counts as use."""
+    browser.use(lambda session: session.update(a=1))
+    site.resource.work = lambda request: "nothing"
+    clock.advance(99)
+    browser.get()
+    clock.advance(99)
+    assert browser.use(dict) == "{}"
+
+
+def test_session_timeout_and_last_modified(browser, clock):
+    """One session can have another timeout; when it was last used can be asked."""
+    assert browser.use(lambda session: (session.lastModified, session.sessionTimeout)) == str(
+        (clock.seconds(), 100.0)
+    )
+
+    def shorten(session):
+        session["a"] = 1
+        session.sessionTimeout = 20
+
+    browser.use(shorten)
+    assert browser.use(lambda session: (session.lastModified, session.sessionTimeout)) == str(
+        (clock.seconds(), 20)
+    )
+    clock.advance(30)
+    assert browser.use(dict) == "{}"
+
+
+def test_expire(browser, store):
+    """After expire the same request has a new session, and a second expire harms nothing."""
+
+    def work(session):
+        before = session.uid
+        session.expire()
+        session.expire()
+        assert session.uid != before
+        session.touch()
+        return dict(session)
+
+    browser.use(lambda session: session.update(a=1))
+    assert browser.use(work) == "{}"
+    assert list(store.keys("")) == []
+
+
+def test_notified_of_an_expire_by_hand(browser, logged):
+    """Every function is called once, after the removal; one that fails stops no other."""
+    calls = []
+
+    def wait(session):
+        session["a"] = 1
+        session.notifyOnExpire(lambda: calls.append("first") or 1 / 0)
+        session.notifyOnExpire(lambda: calls.append("second"))
+
+    browser.use(wait)
+    browser.use(lambda session: session.expire() or calls.append("expired"))
+    browser.use(lambda session: session.expire())
+    assert calls == ["expired", "first", "second"]
+    assert any("waited for the end" in event["log_format"] for event in logged)
+
+
+def test_notified_in_the_request_that_ends_the_session(browser):
+    """Who has just asked is called, too, and what follows belongs to the new session."""
+    calls = []
+
+    def work(session):
+        session["a"] = 1
+        session.notifyOnExpire(lambda: calls.append("old"))
+        session.expire()
+        session["b"] = 1
+        session.notifyOnExpire(lambda: calls.append("new"))
+
+    browser.use(work)
+    assert calls == ["old"]
+    browser.use(lambda session: session.delete())
+    assert calls == ["old", "new"]
+
+
+def test_notified_of_an_expire_by_itself(browser, clock, store):
+    """The function is called when nobody comes, not before, and the record is gone."""
+    calls = []
+
+    def wait(session):
+        session["a"] = 1
+        session.notifyOnExpire(lambda: calls.append(list(store.keys(""))))
+
+    browser.use(wait)
+    clock.advance(60)
+    browser.use(dict)
+    clock.advance(60)
+    assert calls == []
+    clock.advance(60)
+    assert calls == [[]]
+    clock.advance(1000)
+    assert calls == [[]]
+
+
+def test_notified_after_a_rotation(browser, clock):
+    """A session that goes on under another id is the same for those who wait for its end."""
+    calls = []
+
+    def wait(session):
+        session["a"] = 1
+        session.notifyOnExpire(lambda: calls.append(1))
+
+    browser.use(wait)
+    browser.use(lambda session: session.regenerate_id())
+    clock.advance(100)
+    assert calls == []
+    browser.use(lambda session: session.expire())
+    assert calls == [1]
+
+
+def test_the_store_fails_while_somebody_waits(browser, clock, store, logged):
+    """A look that fails is repeated later."""
+    calls = []
+    browser.use(lambda session: session.update(a=1))
+    browser.use(lambda session: session.notifyOnExpire(lambda: calls.append(1)))
+    store.failing = ("load",)
+    clock.advance(120)
+    assert calls == []
+    assert any("not known" in event["log_format"] for event in logged)
+    store.failing = ()
+    clock.advance(60)
+    assert calls == [1]
+
+
+def test_a_session_that_never_ends_by_itself(store, clock):
+    """Those who wait for it are called when it is ended by hand."""
+    calls = []
+    site = SessionSite(Work(), type=store, reactor=clock, timeout=None)
+    browser = Browser(site)
+    browser.use(lambda session: session.update(a=1))
+    browser.use(lambda session: session.notifyOnExpire(lambda: calls.append(1)))
+    assert clock.getDelayedCalls() == []
+    browser.use(lambda session: session.expire())
+    assert calls == [1]
+
+
+def test_a_session_that_turns_endless_while_somebody_waits(browser, clock):
+    """Where the timer finds a session without an end, it is not set again."""
+    calls = []
+
+    def wait(session):
+        session["a"] = 1
+        session.notifyOnExpire(lambda: calls.append(1))
+
+    def keep(session):
+        session.sessionTimeout = None
+
+    browser.use(wait)
+    browser.use(keep)
+    clock.advance(120)
+    assert (calls, clock.getDelayedCalls()) == ([], [])
+
+
+def test_nobody_is_notified_of_what_was_not_stored(browser, clock):
+    """A session that was never stored has no end."""
+    browser.use(lambda session: session.notifyOnExpire(lambda: 1 / 0))
+    assert clock.getDelayedCalls() == []
+
+
+def test_the_end_of_the_site(browser, site, clock):
+    """A site that stops calls nobody, and leaves no timer behind."""
+
+    def wait(session):
+        session["a"] = 1
+        session.notifyOnExpire(lambda: 1 / 0)
+
+    browser.use(wait)
+    assert clock.getDelayedCalls()
+    site.stopFactory()
+    assert clock.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize("failing", [(), ("load",)])
+def test_the_site_stops_while_a_session_is_looked_at(browser, site, clock, store, failing):
+    """Whatever the look brings, nobody is called and no timer is set again."""
+
+    def wait(session):
+        session["a"] = 1
+        session.notifyOnExpire(lambda: 1 / 0)
+
+    browser.use(wait)
+    browser.use(lambda session: setattr(session, "sessionTimeout", 500))
+    store.meanwhile, store.failing = site.stopFactory, failing
+    clock.advance(120)
+    assert clock.getDelayedCalls() == []
+
+
+def test_find_and_end_a_session_by_its_id(browser, site, store):
+    """A session is found by its id, can be changed and ended; there is a `KeyError` else."""
+    calls = []
+
+    def wait(session):
+        session["a"] = 1
+        session.notifyOnExpire(lambda: calls.append(1))
+        return session.uid
+
+    uid = browser.use(wait)
+    found, failed = [], []
+    site.find_session(uid).addCallback(found.append)
+    assert isinstance(found[0], TwistedSession)
+    assert dict(found[0]) == {"a": 1}
+    found[0].expire()
+    site.save(found[0])
+    assert (calls, list(store.keys(""))) == ([1], [])
+    site.find_session(uid).addErrback(failed.append)
+    assert failed[0].check(KeyError)
+    assert uid not in str(failed[0].value)
+
+
+def test_components_by_twisteds_names(browser):
+    """Components are got, put and removed by Twisted's names; an absent one is the default."""
+
+    class IAbsent(Interface):
+        pass
+
+    def work(session):
+        mine = Counter(session)
+        session.setComponent(ICounter, mine)
+        assert session.getComponent(ICounter) is mine
+        session.unsetComponent(ICounter)
+        assert ICounter(session) is not mine
+        assert session.getComponent(IAbsent, 5) == 5
+        with pytest.raises(TypeError, match="Could not adapt"):
+            IAbsent(session)
+
+    browser.use(work)
+
+
+def test_a_site_with_a_session_class_of_its_own(clock, store):
+    """A site's sessions may be of a class of the application's, with a timeout of its own."""
+
+    class Short(TwistedSession):
+        def greet(self):
+            return "hello"
+
+    site = SessionSite(Work(), type=store, reactor=clock, session_class=Short, timeout=60)
+    browser = Browser(site)
+    assert browser.use(lambda session: (session.greet(), session.sessionTimeout)) == str(
+        ("hello", 60.0)
+    )
+    assert SessionSite(Work(), type=store)._manager.settings.timeout == 900
+
+
+def test_namespaces(browser):
+    """The session itself is the dictionary that Twisted has in ``sessionNamespaces``."""
+    browser.use(lambda session: session.update(x=1))
+    assert browser.use(lambda session: session["x"]) == "1"
+
+
+# Requests
+
+
+def test_a_request_of_another_site():
+    """Where no `SessionSite` serves, that is what the error says."""
+    with pytest.raises(TypeError, match="serve its resource by a SessionSite"):
+        get_session(DummyRequest([b""]))
+    assert not issubclass(Site, SessionSite)
+
+
+def test_a_streamed_response(browser, site):
+    """What is changed before the first byte is saved; the rest follows as it comes."""
+
+    def work(request):
+        get_session(request)["a"] = 1
+        request.write(b"one ")
+        request.write(b"two ")
+        requests.append(request)
+        return NOT_DONE_YET
+
+    requests = []
+    site.resource.work = work
+    transport = browser.open()
+    requests[0].write(b"three")
+    requests[0].finish()
+    assert browser.read(transport).body == b"one two three"
+    assert browser.use(dict) == "{'a': 1}"
+
+
+def test_a_resource_that_fails(browser, site, logged):
+    """What a resource has changed before it fails is not saved; the answer is Twisted's."""
+
+    def work(request):
+        get_session(request)["a"] = 1
+        raise LookupError
+
+    site.resource.work = work
+    response = browser.get()
+    assert response.status == 500
+    assert browser.cookies == {}
+    assert any(event.get("log_failure") for event in logged)
+
+
+def test_the_head_of_a_page(browser, site):
+    """A HEAD request saves as well, and has no body."""
+    site.resource.work = lambda request: get_session(request).update(a=1)
+    response = browser.read(browser.open(b"HEAD"))
+    assert (response.status, response.body) == (200, b"")
+    assert browser.use(dict) == "{'a': 1}"
+
+
+@pytest.mark.parametrize("method", ["load", "create"])
+def test_a_store_that_is_down(browser, site, store, method, logged):
+    """Who needs the session gets a 503 and no word of what the page said; others are served."""
+    if method == "load":
+        browser.use(lambda session: session.update(a=1))
+    store.failing = (method,)
+    site.resource.work = lambda request: get_session(request).update(a=2) or "promised"
+    response = browser.get()
+    assert response.status == 503
+    assert b"promised" not in response.body
+    assert response.headers["Content-Length"] == str(len(response.body))
+    site.resource.work = lambda request: "nothing"
+    assert browser.get().body == b"nothing"
+    assert any(event.get("log_failure") for event in logged)
+
+
+def test_a_visitor_who_leaves(browser, site):
+    """A connection that is lost before the response harms nobody."""
+    requests = []
+
+    def work(request):
+        get_session(request)["a"] = 1
+        request.notifyFinish().addErrback(lambda failure: None)
+        requests.append(request)
+        return NOT_DONE_YET
+
+    site.resource.work = work
+    browser.open()
+    browser.protocol.connectionLost(Failure(ConnectionError()))
+    requests[0].write(b"late")
+    assert browser.use(dict) == "{}"
+
+
+def test_settings(store, logged):
+    """Mistakes are errors, messages are logged, and Beaker's own sessions are refused."""
+    SessionSite(Work(), type=store, colour="red")
+    assert any("colour" in event.get("message", "") for event in logged)
+    with pytest.raises(SettingsError, match=r"needs session\.data_dir"):
+        SessionSite(Work(), type="file")
+    for options in ({"type": "cookie", "validate_key": "x" * 32}, {"transactional": True}):
+        with pytest.raises(SettingsError, match="Twisted serves"):
+            SessionSite(Work(), **options)
+
+
+def test_the_application_chooses_its_reactor():
+    """To import the module installs no reactor."""
+    script = "import sys, pyramid_beakerish.twisted; assert 'twisted.internet.reactor' not in "
+    subprocess.run([sys.executable, "-c", script + "sys.modules"], check=True, timeout=60)
+
+
+def test_what_blocks_runs_in_a_thread(tmp_path, store):
+    """A store in memory is used at once; one that may block is used in a thread of the reactor."""
+    found = []
+    SessionSite(Work(), type=store).run(threading.get_ident).addCallback(found.append)
+    assert found == [threading.get_ident()]
+    script = """
+import sys, threading
+from twisted.internet import reactor
+from twisted.web.resource import Resource
+from pyramid_beakerish.twisted import SessionSite
+site = SessionSite(Resource(), type="file", data_dir=sys.argv[1], secret="x" * 32)
+found = []
+looking = site.run(threading.get_ident).addCallback(found.append)
+looking.addBoth(lambda _: reactor.stop())
+reactor.run()
+assert found[0] != threading.get_ident(), found
+"""
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    subprocess.run(command, check=True, timeout=60)

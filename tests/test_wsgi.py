@@ -1,0 +1,509 @@
+"""Sessions of WSGI applications without Pyramid: Beaker's middleware, wsgistate's wrappers."""
+
+from __future__ import annotations
+
+import doctest
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import transaction
+from paste.deploy import loadapp
+from transaction import TransactionManager
+from webtest import TestApp
+
+from pyramid_beakerish import SessionStateError, SettingsError, StoreUnavailable
+from pyramid_beakerish.lingering import LingeringStore
+from pyramid_beakerish.stores.memory import MemoryStore
+from pyramid_beakerish.testing import FrozenClock, StoreSuite
+from pyramid_beakerish.testing.site import WatchedStore
+from pyramid_beakerish.wsgi import (
+    SessionMiddleware,
+    SessionTimeout,
+    WSGISession,
+    current_session,
+    file_session_wrapper,
+    session_wrapper,
+)
+
+ROOT = Path(__file__).parent.parent
+KEY = "session.key"
+SECRET = "a secret that is long enough to be one"
+
+
+class Refused(Exception):
+    """What an application raises here."""
+
+
+class Application:
+    """Does what each request asks for, with the environ; gives the result as text."""
+
+    def __init__(self):
+        self.work = None
+        self.status = "200 OK"
+        self.exc_info = None
+
+    def __call__(self, environ, start_response):
+        body = str(self.work(environ)).encode()
+        headers = [("Content-Type", "text/plain")]
+        start_response(self.status, headers, self.exc_info)
+        return [body]
+
+
+@pytest.fixture
+def clock():
+    return FrozenClock()
+
+
+@pytest.fixture
+def store(clock):
+    return WatchedStore(MemoryStore(clock))
+
+
+class Visitor:
+    """A browser of an application in one of the wrappers."""
+
+    def __init__(self, wrap, **options):
+        self.application = Application()
+        self.app = wrap(self.application, **options)
+        self.browser = TestApp(self.app, lint=False)
+
+    def visit(self, work, **options):
+        """Have the application call ``work(environ)`` and give the response."""
+        self.application.work = work
+        return self.browser.get("/", **options)
+
+    def use(self, work):
+        """Have the application call ``work(session)`` and give its result as text."""
+        key = self.app._environ_key
+        return self.visit(lambda environ: work(environ[key])).text
+
+    def contents(self):
+        return self.use(dict)
+
+    def keep(self, other):
+        """Have the browser send the cookies of another."""
+        for name, value in other.browser.cookies.items():
+            self.browser.set_cookie(name, value)
+
+
+@pytest.fixture
+def visitor(store, clock):
+    return Visitor(session_wrapper, type=store, clock=clock, session_key=KEY)
+
+
+def fill(session):
+    session["a"] = [1]
+
+
+def test_the_documents_example_runs():
+    """The example of cromlech.wsgistate's page gives what that page says."""
+    page = ROOT / "docs" / "from_cromlech.rst"
+    results = doctest.testfile(str(page), module_relative=False)
+    assert results.attempted > 20
+    assert results.failed == 0
+
+
+def test_pyramid_is_not_needed():
+    """The modules serve a request where Pyramid cannot be imported."""
+    script = """
+import sys, types
+sys.modules["pyramid"] = None
+package = types.ModuleType("pyramid_beakerish")
+package.__path__ = [sys.argv[1]]
+sys.modules["pyramid_beakerish"] = package
+from pyramid_beakerish.wsgi import session_wrapper
+def application(environ, start_response):
+    environ["session.key"]["a"] = 1
+    start_response("200 OK", [])
+    return []
+seen = []
+session_wrapper(application)({}, lambda status, headers, exc_info: seen.extend(headers))
+assert any(name == "Set-Cookie" for name, value in seen), seen
+"""
+    command = [sys.executable, "-c", script, str(ROOT / "pyramid_beakerish")]
+    subprocess.run(command, check=True, timeout=60)
+
+
+def test_the_transaction_package_is_not_needed():
+    """Without the transaction package sessions are saved, and blocks too."""
+    script = """
+import sys
+sys.modules["transaction"] = None
+from pyramid_beakerish.wsgi import WSGISession, session_wrapper
+def application(environ, start_response):
+    with WSGISession(environ, "session.key") as session:
+        session["a"] = 1
+    start_response("200 OK", [])
+    return []
+seen = []
+session_wrapper(application)({}, lambda status, headers, exc_info: seen.extend(headers))
+assert any(name == "Set-Cookie" for name, value in seen), seen
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+# Beaker's middleware
+
+
+def test_beakers_settings_and_environ_key(tmp_path):
+    """Settings with either prefix and keyword arguments are Beaker's, the latter win."""
+    settings = {"beaker.session.type": "file", "session.key": "mine", "here": "/", "cache.x": 1}
+    visitor = Visitor(SessionMiddleware, settings=settings, data_dir=str(tmp_path), key="other")
+    visitor.use(fill)
+    assert list(visitor.browser.cookies) == ["other"]
+    assert visitor.contents() == "{'a': [1]}"
+    again = Visitor(SessionMiddleware, settings=settings, data_dir=str(tmp_path), key="other")
+    again.keep(visitor)
+    assert again.contents() == "{'a': [1]}"
+
+
+def test_another_environ_key_and_get_session(store):
+    """The key can be chosen; ``beaker.get_session`` gives a session of nobody's."""
+    visitor = Visitor(SessionMiddleware, type=store, environ_key="here")
+
+    def work(environ):
+        environ["here"]["a"] = 1
+        return dict(environ["beaker.get_session"]())
+
+    assert visitor.visit(work).text == "{}"
+    assert visitor.contents() == "{'a': 1}"
+
+
+@pytest.mark.parametrize("prefix", ["session.", "beaker.session.", ""])
+def test_webtest_varname(store, prefix, caplog):
+    """A test finds the session in its response, under the name that was set."""
+    options = {f"{prefix}webtest_varname": "sess"}
+    visitor = Visitor(SessionMiddleware, type=store, secret=SECRET, **options)
+    response = visitor.visit(lambda environ: environ["beaker.session"].update(a=1))
+    assert dict(response.sess) == {"a": 1}
+    assert "webtest_varname" not in caplog.text
+
+
+def test_messages_and_mistakes(store, caplog):
+    """An unknown option is a line in the log; what cannot be obeyed is an error at once."""
+    SessionMiddleware(Application(), {"session.type": store, "session.colour": "red"})
+    assert "session.colour" in caplog.text
+    with pytest.raises(SettingsError, match=r"needs session\.data_dir"):
+        SessionMiddleware(Application(), {"session.type": "file"})
+    with pytest.raises(SettingsError, match="WSGISession is given the transaction"):
+        SessionMiddleware(Application(), {"session.type": store}, transactional=True)
+    with pytest.raises(SettingsError, match="signed_cookie is served under Pyramid only"):
+        SessionMiddleware(Application(), type="signed_cookie", secret=SECRET)
+
+
+def test_sessions_in_beakers_own_format():
+    """Beaker's own sessions are served too, but not block by block."""
+    visitor = Visitor(SessionMiddleware, type="cookie", validate_key=SECRET, data_serializer="json")
+    visitor.use(fill)
+    assert visitor.contents() == "{'a': [1]}"
+    with pytest.raises(SessionStateError, match="block by block"):
+        visitor.visit(lambda environ: WSGISession(environ, "beaker.session"))
+
+
+def test_headers(store):
+    """A response that was made with the session varies; one with its cookie is private."""
+    visitor = Visitor(SessionMiddleware, type=store)
+    untouched = visitor.visit(lambda environ: 1)
+    assert "Vary" not in untouched.headers
+    written = visitor.visit(lambda environ: fill(environ["beaker.session"]))
+    assert (written.headers["Vary"], written.headers["Cache-Control"]) == ("Cookie", "private")
+    assert "HttpOnly; SameSite=Lax" in written.headers["Set-Cookie"]
+    read = visitor.visit(lambda environ: dict(environ["beaker.session"]))
+    assert read.headers["Vary"] == "Cookie"
+    assert "Set-Cookie" not in read.headers
+
+
+def test_a_cookie_is_not_read_where_there_are_none(store):
+    """With ``use_cookies = false`` none is read and none is sent."""
+    visitor = Visitor(SessionMiddleware, type=store, use_cookies=False)
+    visitor.use(fill)
+    assert visitor.browser.cookies == {}
+
+
+def test_an_application_that_raises_saves_nothing(store):
+    """What an application has changed before it raises is not saved."""
+    visitor = Visitor(SessionMiddleware, type=store)
+    visitor.use(fill)
+
+    def work(session):
+        session["a"].append(2)
+        raise Refused
+
+    with pytest.raises(Refused):
+        visitor.use(work)
+    assert visitor.contents() == "{'a': [1]}"
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_an_error_response(store, saved):
+    """A response that is started for an error is saved, unless ``cookie_on_exception`` says no."""
+    visitor = Visitor(SessionMiddleware, type=store, cookie_on_exception=saved)
+    visitor.application.exc_info = (Refused, Refused(), None)
+    visitor.browser = TestApp(_swallowing(visitor.app), lint=False)
+    visitor.use(fill)
+    visitor.application.exc_info = None
+    assert visitor.contents() == ("{'a': [1]}" if saved else "{}")
+
+
+def _swallowing(app):
+    """Do with ``exc_info`` what a server does before the headers are sent: nothing."""
+
+    def application(environ, start_response):
+        return app(environ, lambda status, headers, exc_info: start_response(status, headers))
+
+    return application
+
+
+def test_a_store_that_is_down(store):
+    """The failure reaches whoever is above, and no response has been started."""
+    visitor = Visitor(SessionMiddleware, type=store)
+    with store.failing("create"), pytest.raises(StoreUnavailable):
+        visitor.use(fill)
+
+
+# cromlech.wsgistate's wrappers
+
+
+def test_files_outlive_the_process(tmp_path):
+    """Sessions in files are found by the next process that has the same path."""
+    first = Visitor(file_session_wrapper, path=str(tmp_path))
+    first.use(fill)
+    second = Visitor(file_session_wrapper, path=str(tmp_path))
+    second.keep(first)
+    assert second.contents() == "{'a': [1]}"
+
+
+def test_an_expired_session_is_told(visitor, clock):
+    """The application finds the data of the expired session, once, and a new, empty session."""
+    visitor.use(fill)
+    clock.advance(400)
+    told = []
+
+    def work(environ):
+        told.append(environ.get("session.timeout"))
+        return dict(environ[KEY]), environ[KEY].new
+
+    assert visitor.visit(work).text == "({}, True)"
+    (timeout,) = told
+    assert isinstance(timeout, SessionTimeout)
+    assert timeout.args == ("Timeout",)
+    assert timeout.default == {"a": [1]}
+    visitor.use(lambda session: session.update(b=1))
+    visitor.visit(work)
+    assert told[1] is None
+
+
+def test_only_the_applications_use_counts(visitor, clock, store):
+    """A request that does not look at its session neither varies nor keeps it alive."""
+    visitor.use(fill)
+    clock.advance(200)
+    assert "Vary" not in visitor.visit(lambda environ: 1).headers
+    assert "swap" not in store.calls
+    clock.advance(200)
+    assert visitor.contents() == "{}"
+
+
+def test_nothing_is_told_after_twice_the_timeout(visitor, clock, store):
+    """What has expired is kept for as long again; after that it is gone."""
+    visitor.use(fill)
+    clock.advance(700)
+    assert visitor.visit(lambda environ: environ.get("session.timeout")).text == "None"
+    assert list(store.keys("")) == []
+
+
+def test_a_session_without_an_end_and_beakers_are_told_nothing(store):
+    """Sessions that never end, and those that Beaker keeps, are served all the same."""
+    for options in ({"type": store, "timeout": None}, {"type": "cookie", "validate_key": SECRET}):
+        visitor = Visitor(session_wrapper, **options, data_serializer="json")
+        visitor.use(fill)
+        assert visitor.contents() == "{'a': [1]}"
+
+
+class TestLingeringStore(StoreSuite):
+    """It is a store like any other, but for expiry, which comes as much later again."""
+
+    slack = StoreSuite.ttl
+    shared_by_processes = False
+
+    def make_store(self, clock, folder):
+        return LingeringStore(MemoryStore(clock))
+
+
+INI = """
+[app:main]
+use = call:tests.test_wsgi:paste_app
+filter-with = sessions
+
+[filter:sessions]
+use = egg:pyramid_beakerish#{name}
+{options}
+"""
+
+
+def paste_app(global_conf):
+    """Make the application that the ini files wrap."""
+    return Application()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "key"),
+    [
+        ("session", "session_key = mine", "mine"),
+        ("file_session", "path = %(here)s/data\ntimeout = 60", "session.key"),
+        ("beaker_session", "session.type = memory\nenviron_key = mine", "mine"),
+        ("beaker_session", "session.type = file\nsession.data_dir = %(here)s", "beaker.session"),
+    ],
+)
+def test_paste_filters(tmp_path, name, options, key):
+    """An ini file wraps an application in a filter of this package."""
+    path = tmp_path / "app.ini"
+    path.write_text(INI.format(name=name, options=options))
+    app = loadapp(f"config:{path}")
+    assert app._environ_key == key
+
+
+def test_a_paste_filter_app(tmp_path):
+    """So does a ``[filter-app:...]``."""
+    text = "[filter-app:main]\nuse = egg:pyramid_beakerish#beaker_session\nnext = a\n"
+    text += "session.type = memory\n[app:a]\nuse = call:tests.test_wsgi:paste_app\n"
+    path = tmp_path / "app.ini"
+    path.write_text(text)
+    assert isinstance(loadapp(f"config:{path}"), SessionMiddleware)
+
+
+# Blocks
+
+
+def test_a_block_is_saved_at_its_end(visitor, store):
+    """What a block has changed is stored when it ends, before the response."""
+
+    def work(environ):
+        with WSGISession(environ, KEY) as session:
+            session["a"] = 1
+            assert "create" not in store.calls
+        assert "create" in store.calls
+
+    visitor.visit(work)
+    assert visitor.contents() == "{'a': 1}"
+
+
+def test_a_block_that_raises_is_not_saved(visitor):
+    """An exception undoes the block, nested values too, even if the application goes on."""
+
+    def work(environ):
+        environ[KEY]["before"] = 1
+        try:
+            with WSGISession(environ, KEY) as session:
+                session["a"].append(2)
+                del session["before"]
+                raise Refused
+        except Refused:
+            pass
+        return dict(environ[KEY])
+
+    visitor.use(fill)
+    assert visitor.visit(work).text == "{'a': [1], 'before': 1}"
+    assert visitor.contents() == "{'a': [1], 'before': 1}"
+
+
+@pytest.mark.parametrize("commit", [True, False])
+def test_a_block_that_raises_in_a_transaction(visitor, commit):
+    """The block is undone, whether the transaction around it is committed or not."""
+
+    def work(environ):
+        with transaction.manager as tm:
+            try:
+                with WSGISession(environ, KEY, tm) as session:
+                    session["a"] = 1
+                    raise Refused
+            except Refused:
+                pass
+            if not commit:
+                tm.doom()
+                tm.abort()
+
+    visitor.visit(work)
+    assert visitor.contents() == "{}"
+
+
+def test_the_current_session(visitor):
+    """Inside a block the session can be asked for, also one inside the other; not outside."""
+
+    def work(environ):
+        assert current_session() is None
+        with WSGISession(environ, KEY) as session:
+            with WSGISession(environ, KEY):
+                pass
+            assert current_session() is session
+        assert current_session() is None
+
+    visitor.visit(work)
+
+
+@pytest.mark.parametrize("explicit", [True, False])
+@pytest.mark.parametrize("end", ["commit", "abort"])
+def test_after_the_end_of_the_transaction(visitor, explicit, end):
+    """After the end reading goes on and writing is refused, whatever the manager."""
+
+    def work(environ):
+        manager = TransactionManager(explicit=explicit)
+        tm = manager.begin()
+        with WSGISession(environ, KEY, tm) as session:
+            session["new"] = 1
+            getattr(manager, end)()
+            for write in (session.clear, lambda: session.pop("a"), lambda: session.update(b=1)):
+                with pytest.raises(SessionStateError, match="disallows writing"):
+                    write()
+        return dict(session)
+
+    visitor.use(fill)
+    expected = "{'a': [1], 'new': 1}" if end == "commit" else "{'a': [1]}"
+    assert visitor.visit(work).text == expected
+    assert visitor.contents() == expected
+
+
+def test_attempts(visitor):
+    """A conflict is retried by the transaction's own loop: each attempt reads what is stored."""
+    rival = Visitor(lambda application: visitor.app)
+    counts = []
+
+    def work(environ):
+        for attempt in transaction.manager.attempts(3):
+            with attempt as tm, WSGISession(environ, KEY, tm) as session:
+                counts.append(session["count"])
+                session["count"] += 1
+                if len(counts) == 1:
+                    rival.keep(visitor)
+                    visitor.application.work = lambda environ: environ[KEY].update(count=10)
+                    rival.browser.get("/")
+
+    visitor.use(lambda session: session.update(count=1))
+    visitor.visit(work)
+    assert counts == [1, 10]
+    assert visitor.contents() == "{'count': 11}"
+
+
+def test_the_next_block_without_a_transaction(visitor):
+    """A block that is given no transaction is saved by itself, whatever was before."""
+
+    def work(environ):
+        with transaction.manager as tm, WSGISession(environ, KEY, tm) as session:
+            session["a"] = 1
+        with WSGISession(environ, KEY) as session:
+            session["b"] = 2
+
+    visitor.visit(work)
+    assert visitor.contents() == "{'a': 1, 'b': 2}"
+
+
+def test_a_store_that_dies_during_the_commit(visitor, store):
+    """The others commit; the response, which would promise something, is not sent."""
+
+    def work(environ):
+        with transaction.manager as tm, WSGISession(environ, KEY, tm) as session:
+            session["a"] = 1
+
+    with store.failing("create"), pytest.raises(StoreUnavailable):
+        visitor.visit(work)
