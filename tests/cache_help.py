@@ -43,6 +43,19 @@ class FailingStore(MemoryStore):
         self._check()
         return super().load(key)
 
+    def load_many(self, keys):
+        self._check()
+        found = {key: MemoryStore.load(self, key) for key in keys}
+        return {key: entry for key, entry in found.items() if entry is not None}
+
+    def create(self, key, value, ttl):
+        self._check()
+        return super().create(key, value, ttl)
+
+    def swap(self, key, token, value, ttl):
+        self._check()
+        return super().swap(key, token, value, ttl)
+
     def set(self, key, value, ttl):
         self._check()
         super().set(key, value, ttl)

@@ -186,18 +186,19 @@ def test_clear_is_for_its_own_region():
 class SlowStore(FailingStore):
     """A store that does something else before it answers."""
 
-    before_load = before_set = None
+    before_load = before_swap = None
 
-    def load(self, key):
-        found = super().load(key)
+    def load_many(self, keys):
+        found = super().load_many(keys)
         if self.before_load:
             self.before_load()
         return found
 
-    def set(self, key, value, ttl):
-        super().set(key, value, ttl)
-        if self.before_set:
-            self.before_set()
+    def swap(self, key, token, value, ttl):
+        done = super().swap(key, token, value, ttl)
+        if self.before_swap:
+            self.before_swap()
+        return done
 
 
 def slow_region():
@@ -210,7 +211,7 @@ def slow_region():
 def test_invalidated_while_it_is_saved():
     """An invalidation that meets the saving of a value wins."""
     region, store = slow_region()
-    store.before_set = lambda: region.flight.disown("key")
+    store.before_swap = lambda: region.flight.disown("key")
     assert region.get_or_create("key", lambda: 1) == 1
     assert region.peek("key") is None
 
@@ -240,8 +241,9 @@ def test_counts_of_threads_are_exact():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_fork_during_a_creation(region):
+def test_fork_during_a_creation():
     """A child does not wait for a thread that only its parent has."""
+    region = make_regions(Clock(), r="memory")["r"]
     creator = Held("parent")
     leader = threading.Thread(target=region.get_or_create, args=("key", creator))
     leader.start()
