@@ -78,8 +78,8 @@ class Region:
     def open(self) -> None:
         """Open the region's store; log it if that is unavailable. See `CacheRegions.open`."""
         kind = self.settings.type
-        if not is_store(kind) and not has_own_store(kind):
-            return  # Beaker serves it: its own decorators can use the region
+        if not self.enabled or not (is_store(kind) or has_own_store(kind)):
+            return  # what Beaker serves can be used by its own decorators
         try:
             self.entries.open()
         except StoreError as error:

@@ -147,7 +147,7 @@ class SessionSettings(StoreSettings):
         beaker_default="pickle",
     )
     pickle_classes: tuple[str, ...] = option(
-        convert.names,
+        convert.class_names,
         (),
         "The classes that data_serializer = pickle may load, as package.module.Class.",
         obeyed_by="beakerish",
@@ -256,7 +256,7 @@ class RegionSettings(StoreSettings):
         obeyed_by="beakerish",
     )
     pickle_classes: tuple[str, ...] = option(
-        convert.names,
+        convert.class_names,
         (),
         "The classes that serializer = pickle may load, as package.module.Class.",
         obeyed_by="beakerish",

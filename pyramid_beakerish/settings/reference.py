@@ -15,7 +15,7 @@ SCOPES = (
     ("session", ALL_SESSION_OPTIONS),
     ("cache", {**CACHE_OPTIONS, **ALL_REGION_OPTIONS}),
 )
-UNITS_SHOWN = ((86400, "d"), (3600, "h"), (60, "m"))
+UNITS_SHOWN = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
 class OptionRow(NamedTuple):
