@@ -6,6 +6,7 @@ python -m benchmarks.regions
 from __future__ import annotations
 
 import timeit
+import warnings
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
@@ -42,6 +43,7 @@ def memory_hits(rounds: int = 15) -> list[Comparison]:
     regions = CacheRegions({REGION: RegionSettings(name=REGION, type="memory", expire=3600)})
     configure(regions)
     enter_beaker_regions(regions)
+    warnings.simplefilter("ignore", UserWarning)  # that self is not in the key
     ours = _ways_to_call(cache_region)
     beakers = _ways_to_call(beaker.cache.cache_region)
     comparisons = [_compare(name, ours[name], beakers[name], rounds) for name in ours]

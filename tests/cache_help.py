@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import beaker.cache
@@ -12,7 +13,10 @@ from pyramid_beakerish.cache.decorator import cache_region, region_invalidate
 from pyramid_beakerish.cache.region import CacheRegions
 from pyramid_beakerish.errors import StoreUnavailable
 from pyramid_beakerish.settings import RegionSettings
+from pyramid_beakerish.stores import OWN_STORES
 from pyramid_beakerish.stores.memory import MemoryStore
+from tests.servers import running
+from tests.servers.redis import RedisServer
 
 
 class Clock:
@@ -72,6 +76,49 @@ class UnlistedStore(MemoryStore):
         return None
 
 
+class OpaqueStore(MemoryStore):
+    """A store whose tokens are not the write ids, as those of memcached."""
+
+    write_id_is_token = False
+
+    def load(self, key):
+        found = super().load(key)
+        return found and (found[0], ("token", found[1]))
+
+    def swap(self, key, token, value, ttl):
+        return super().swap(key, token[1], value, ttl)
+
+    def delete(self, key, token=None):
+        return super().delete(key, token and token[1])
+
+
+#: The options of a region on each kind of store, given a clock and a folder. A store that is
+#: added here is tested with all that regions promise.
+SHARED = {
+    "store": lambda clock, folder: {"type": MemoryStore(clock)},
+    "opaque": lambda clock, folder: {"type": OpaqueStore(clock)},
+    "unlisted": lambda clock, folder: {"type": UnlistedStore(clock)},
+    "file": lambda clock, folder: {"type": "file", "data_dir": str(folder)},
+}
+if "sqlite" in OWN_STORES:
+    SHARED["sqlite"] = lambda clock, folder: {"type": "sqlite", "data_dir": str(folder)}
+if "redis" in OWN_STORES:
+    SHARED["redis"] = lambda clock, folder: {"type": "redis", "url": running(RedisServer).url}
+KINDS = {
+    "memory": lambda clock, folder: {"type": "memory"},
+    "copied": lambda clock, folder: {"type": "memory", "copy": True},
+    "local": lambda clock, folder: {"type": MemoryStore(clock), "local": 5.0},
+    **SHARED,
+}
+
+
+def make_kind(kind, clock, folder, **options):
+    """Make a region of the kind, empty whatever an earlier test left on a server."""
+    region = make_regions(clock, r={**KINDS[kind](clock, folder), **options})["r"]
+    region.clear()
+    return region
+
+
 def make_regions(clock, **types):
     """Make regions by name: each a type, a store, or a dict of options."""
     return CacheRegions(
@@ -109,6 +156,52 @@ class Beakers:
 
     def configure(self, **options):
         beaker.cache.cache_regions["r"] = {"type": "memory", "expire": 60, **options}
+
+
+class Held:
+    """A creator that begins, and ends only when it is let go."""
+
+    def __init__(self, result):
+        self.result = result
+        self.begun = threading.Event()
+        self.go = threading.Event()
+        self.calls = 0
+
+    def __call__(self):
+        self.calls += 1
+        self.begun.set()
+        assert self.go.wait(10)
+        if isinstance(self.result, BaseException):
+            raise self.result
+        return self.result
+
+
+def until(condition):
+    """Wait until another thread has got so far."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+class Asking:
+    """A thread that asks a region for a key, and what it gets."""
+
+    def __init__(self, region, creator, key="key"):
+        self._call = lambda: region.get_or_create(key, creator)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        try:
+            self._got = self._call()
+        except Exception as error:
+            self._got = error
+
+    def got(self):
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+        return self._got
 
 
 def in_threads(count, call):

@@ -5,15 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import tempfile
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from pyramid_beakerish.cache.memory import MemoryEntries
-from pyramid_beakerish.cache.region import Region
 from pyramid_beakerish.errors import (
     RegionNotConfigured,
     SerializationError,
@@ -22,7 +17,14 @@ from pyramid_beakerish.errors import (
 )
 from pyramid_beakerish.stores.base import new_write_id
 from pyramid_beakerish.stores.memory import MemoryStore
-from tests.cache_help import Clock, FailingStore, UnlistedStore, make_regions, region_settings
+from tests.cache_help import (
+    KINDS,
+    Clock,
+    FailingStore,
+    UnlistedStore,
+    make_kind,
+    make_regions,
+)
 
 
 @pytest.fixture
@@ -31,15 +33,10 @@ def clock():
     return Clock()
 
 
-@pytest.fixture(params=["memory", "file", "store"])
+@pytest.fixture(params=KINDS)
 def region(request, clock, tmp_path):
     """A region of each kind."""
-    options = {
-        "memory": {"type": "memory"},
-        "file": {"type": "file", "data_dir": str(tmp_path)},
-        "store": {"type": MemoryStore(clock)},
-    }[request.param]
-    return make_regions(clock, r=options)["r"]
+    return make_kind(request.param, clock, tmp_path)
 
 
 @pytest.mark.parametrize("value", [None, 0, "", [], {"a": (1, {2})}])
@@ -140,11 +137,14 @@ def test_clear_needs_no_list_of_keys(clock):
 
 
 def test_memory_hands_out_the_object_and_a_store_a_copy(region):
-    """A memory region keeps the object itself; any other gives everybody his own."""
+    """Memory keeps the object itself, unless it is told to copy; a store gives all their own."""
     value = region.get_or_create("key", lambda: [1])
     value.append(2)
+    region.peek("key").append(3)
     kept = region.get_or_create("key", list)
-    assert kept == ([1, 2] if region.settings.type == "memory" else [1])
+    one_object = region.settings.type == "memory" and not region.settings.copy
+    in_front = region.settings.local is not None
+    assert kept == ([1, 2, 3] if one_object else [1, 3] if in_front else [1])
 
 
 @pytest.mark.parametrize("key", ["a" * 251, "é", "\ud800", "a\nb", "\0", "#x", ""])
@@ -405,88 +405,6 @@ class TestDamage:
         assert region.get_or_create("key", lambda: 3) == 2
         region.invalidate("key")
         assert region.peek("key") is None
-
-
-class RegionMachine(RuleBasedStateMachine):
-    """A region does what a dict with expiry does."""
-
-    keys = st.sampled_from(["a", "b", "ü" * 300])
-    values = st.one_of(st.none(), st.integers(), st.text(max_size=3))
-    kind = "memory"
-
-    @initialize()
-    def begin(self):
-        self.clock = Clock()
-        self.model = {}
-        self.folder = tempfile.TemporaryDirectory()
-        options = {"type": self.kind, "data_dir": self.folder.name}
-        self.region = Region(region_settings("r", options), self.clock)
-
-    def teardown(self):
-        self.folder.cleanup()
-
-    def alive(self, key):
-        value, expires = self.model.get(key, (None, 0))
-        return (value,) if expires > self.clock() else ()
-
-    @rule(key=keys, value=values)
-    def get_or_create(self, key, value):
-        if self.region.enabled and not self.alive(key):
-            self.model[key] = (value, self.clock() + 60)
-        expected = self.alive(key)[0] if self.region.enabled else value
-        assert self.region.get_or_create(key, lambda: value) == expected
-
-    @rule(key=keys)
-    def fail(self, key):
-        try:
-            result = (self.region.get_or_create(key, lambda: 1 / 0),)
-        except ZeroDivisionError:
-            result = ()
-        assert result == (self.alive(key) if self.region.enabled else ())
-
-    @rule(key=keys, value=values)
-    def refresh(self, key, value):
-        assert self.region.refresh(key, lambda: value) == value
-        if self.region.enabled:
-            self.model[key] = (value, self.clock() + 60)
-
-    @rule(key=keys)
-    def invalidate(self, key):
-        self.region.invalidate(key)
-        self.model.pop(key, None)
-
-    @rule()
-    def clear(self):
-        self.region.clear()
-        self.model.clear()
-
-    @rule(seconds=st.sampled_from([1, 30, 60, 61]))
-    def wait(self, seconds):
-        self.clock.advance(seconds)
-
-    @rule()
-    def toggle(self):
-        self.region.enabled = not self.region.enabled
-
-    @precondition(lambda self: self.region.enabled)
-    @invariant()
-    def keeps_what_the_model_keeps(self):
-        for key in ("a", "b", "ü" * 300):
-            found = self.region.peek(key, RegionMachine)
-            assert (() if found is RegionMachine else (found,)) == self.alive(key)
-
-
-class FileRegionMachine(RegionMachine):
-    """The same over files."""
-
-    kind = "file"
-
-
-TestMemoryMachine = RegionMachine.TestCase
-TestFileMachine = FileRegionMachine.TestCase
-TestMemoryMachine.settings = TestFileMachine.settings = settings(
-    max_examples=40, stateful_step_count=25, deadline=None
-)
 
 
 def test_logs_hold_no_keys(clock, caplog):

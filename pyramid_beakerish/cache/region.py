@@ -211,7 +211,8 @@ def _entries(settings: RegionSettings, clock: Callable[[], float]) -> Entries:
     )
     if settings.local is None:
         return shared
-    return LocalEntries(shared, _memory(settings, clock, settings.local))
+    seconds = settings.local if settings.expire is None else min(settings.local, settings.expire)
+    return LocalEntries(shared, _memory(settings, clock, seconds))
 
 
 def _memory(
