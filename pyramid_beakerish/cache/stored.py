@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import CorruptData
 from ..stores.base import new_write_id
-from .claims import CLAIM_TTL, StoreClaim
+from .claims import CLAIM_TTL, Abandoned, StoreClaim
 from .marker import NO_ID, Marker
 from .single_flight import ABSENT
 from .slot import Slot
@@ -63,6 +63,7 @@ class StoreEntries:
         self._opened: Store | None = None
         self._prepared: Store | None = None
         self._opening = threading.Lock()
+        self._abandoned = Abandoned()
         self._marker = Marker(self._prefix + "#all")  # no key begins so, see `Region.short`
 
     @property
@@ -119,13 +120,16 @@ class StoreEntries:
         return self._claim(self._prefix + key, state.token, entry)
 
     def _claim(self, name: str, token: Any, entry: StoredEntry) -> StoreClaim | None:
-        if token is None:
-            claimed = self._store.create(name, entry.pack(), CLAIM_TTL)
-        else:
-            claimed = self._store.swap(name, token, entry.pack(), CLAIM_TTL)
+        with self._abandoned.on_failure(entry.claim):  # it may be there for all that
+            if token is None:
+                claimed = self._store.create(name, entry.pack(), CLAIM_TTL)
+            else:
+                claimed = self._store.swap(name, token, entry.pack(), CLAIM_TTL)
         if not claimed:
             return None
-        return StoreClaim(self._store, name, entry, self._expire, self._spare, self._clock)
+        return StoreClaim(
+            self._store, name, entry, self._abandoned, self._expire, self._spare, self._clock
+        )
 
     def encode(self, value: Any) -> bytes:
         """Give the bytes of a value; raise `SerializationError` if it has none."""
@@ -161,4 +165,5 @@ class StoreEntries:
         useful = entry.kept and entry.fresh_until + self._spare > now
         old = self.decode(entry.kept) if useful else ABSENT
         claim = b"" if entry.claim == NO_ID else entry.claim
-        return Slot(old, entry.fresh_until, claim, entry.claimed_until, state=state)
+        until = 0.0 if claim in self._abandoned else entry.claimed_until
+        return Slot(old, entry.fresh_until, claim, until, state=state)
