@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import select
+import signal
 import threading
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import beaker.cache
@@ -15,8 +20,12 @@ from pyramid_beakerish.errors import StoreUnavailable
 from pyramid_beakerish.settings import RegionSettings
 from pyramid_beakerish.stores import OWN_STORES
 from pyramid_beakerish.stores.memory import MemoryStore
+from pyramid_beakerish.testing.stores import exit_with
 from tests.servers import running
 from tests.servers.redis import RedisServer
+
+#: How long a test waits for another process, in seconds.
+PATIENCE = 10.0
 
 
 class Clock:
@@ -184,11 +193,11 @@ def until(condition):
         time.sleep(0.001)
 
 
-class Asking:
-    """A thread that asks a region for a key, and what it gets."""
+class Background:
+    """A thread that makes a call, and what it gets."""
 
-    def __init__(self, region, creator, key="key"):
-        self._call = lambda: region.get_or_create(key, creator)
+    def __init__(self, call):
+        self._call = call
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -198,10 +207,17 @@ class Asking:
         except Exception as error:
             self._got = error
 
-    def got(self):
-        self._thread.join(10)
+    def got(self, patience=PATIENCE):
+        self._thread.join(patience)
         assert not self._thread.is_alive()
         return self._got
+
+
+class Asking(Background):
+    """A thread that asks a region for a key, and what it gets."""
+
+    def __init__(self, region, creator):
+        super().__init__(lambda: region.get_or_create("key", creator))
 
 
 def in_threads(count, call):
@@ -217,3 +233,29 @@ def in_threads(count, call):
 
     with ThreadPoolExecutor(count) as pool:
         return list(pool.map(run, range(count)))
+
+
+class Child:
+    """A child process that runs a function, which is given a way to say something."""
+
+    def __init__(self, work):
+        self._read, write = os.pipe()
+        with warnings.catch_warnings():
+            # Python 3.12 warns of forks while there are other threads: those of earlier tests.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self.pid = os.fork()
+        if not self.pid:
+            exit_with(lambda: work(lambda text: os.write(write, text.encode())))
+        os.close(write)
+
+    def says(self, patience=PATIENCE):
+        """Give what the child says next, waiting for it; nothing once it is at its end."""
+        assert select.select([self._read], [], [], patience)[0]
+        return os.read(self._read, 100).decode()
+
+    def end(self):
+        """Have the child killed, if it still runs."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        os.close(self._read)

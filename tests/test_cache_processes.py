@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 import time
-import warnings
 
 import pytest
 
-from pyramid_beakerish.testing.stores import exit_with
-from tests.cache_help import SHARED, make_regions
+from tests.cache_help import PATIENCE, SHARED, Child, make_regions
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
 
 #: Kinds of stores that processes share; what is added to the shared ones is tested here, too.
 KINDS = [kind for kind in SHARED if kind not in ("store", "opaque", "unlisted")]
-PATIENCE = 10.0
 
 
 @pytest.fixture(params=KINDS)
@@ -31,32 +27,6 @@ def make(request, tmp_path):
 
     make().clear()
     return make
-
-
-class Child:
-    """A child process that runs a function, which is given a way to say something."""
-
-    def __init__(self, work):
-        self._read, write = os.pipe()
-        with warnings.catch_warnings():
-            # Python 3.12 warns of forks while there are other threads: those of earlier tests.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            self.pid = os.fork()
-        if not self.pid:
-            exit_with(lambda: work(lambda text: os.write(write, text.encode())))
-        os.close(write)
-
-    def says(self):
-        """Give what the child says next, waiting for it; nothing once it is at its end."""
-        assert select.select([self._read], [], [], PATIENCE)[0]
-        return os.read(self._read, 100).decode()
-
-    def end(self):
-        """Have the child killed, if it still runs."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
-        os.close(self._read)
 
 
 @pytest.fixture
