@@ -32,14 +32,12 @@ class Marker:
         self._tags: dict[str, bytes] = {}
         self._last: tuple[bytes, dict[bytes, bytes]] = (b"", {})
 
-    def marks(self, found: bytes | None, group: str) -> bytes:
-        """Give what a value of the group, or of any, must carry; nothing if there is no marker.
+    def marks(self, found: bytes, group: str) -> bytes:
+        """Give what a value of the group, or of any, must carry.
 
         :param found: the bytes of the marker's entry.
         :param group: what a function's values have in common, or "".
         """
-        if found is None:
-            return b""
         data, table = self._last
         if found != data:
             data, table = self._last = found, _table(found)

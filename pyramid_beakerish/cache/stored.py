@@ -12,14 +12,14 @@ from .claims import CLAIM_TTL, Abandoned, StoreClaim
 from .marker import NO_ID, Marker
 from .single_flight import ABSENT
 from .slot import Slot
-from .stored_entry import StoredEntry, read_entry
+from .stored_entry import StoredEntry, read_entry, read_fresh
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..serializers import Serializer
     from ..settings import RegionSettings
-    from ..stores.base import Store
+    from ..stores.base import Entry, Store
 
 
 class _State(NamedTuple):
@@ -90,20 +90,20 @@ class StoreEntries:
     def find(self, key: str, group: str) -> tuple[Any, float]:
         """Give the same, and until when it is fresh."""
         now = self._clock()
-        state = self._look(key, group)
-        entry = state.entry
-        if entry is None:
-            return Slot(damage=state.damage, state=state), 0.0
+        there, marks = self._look(key, group)
+        fresh = read_fresh(there[0], marks, now) if there is not None and marks else None
         try:
-            if entry.kept and entry.fresh_until > now:
-                return self.decode(entry.kept), entry.fresh_until
-            return self._slot(state, entry, now), 0.0
+            if fresh is not None:
+                return self.decode(fresh[0]), fresh[1]
+            return self._slot(there, marks, now), 0.0
         except CorruptData as damage:
-            return Slot(damage=damage, state=state._replace(entry=None)), 0.0
+            token = None if there is None else there[1]
+            return Slot(damage=damage, state=_State(token, None, marks)), 0.0
 
     def slot(self, key: str, group: str) -> Slot:
         """Give the slot of a key, as if its value was not fresh."""
-        return Slot(state=self._look(key, group))
+        there, marks = self._look(key, group)
+        return Slot(state=_state(there, marks))
 
     def acquire(self, key: str, group: str, slot: Slot) -> StoreClaim | None:
         """Claim the key, if it is still as it was found.
@@ -147,23 +147,31 @@ class StoreEntries:
         """Forget every value of the group, or of the region, wherever it is being created."""
         self._marker.change(self._store, group)
 
-    def _look(self, key: str, group: str) -> _State:
+    def _look(self, key: str, group: str) -> tuple[Entry | None, bytes]:
+        """Give what is under the key, and the marks of a value of the group."""
         name, marker = self._prefix + key, self._marker
         found = self._store.load_many((name, marker.name))
-        there, marked = found.get(name), found.get(marker.name)
-        marks = marker.marks(None if marked is None else marked[0], group)
-        if there is None:
-            return _State(marks=marks)
-        try:
-            entry = read_entry(there[0])
-        except CorruptData as damage:
-            return _State(there[1], None, marks, damage)
-        valid = marks and entry.marks.startswith(marks)
-        return _State(there[1], entry if valid else None, marks)
+        marked = found.get(marker.name)
+        return found.get(name), b"" if marked is None else marker.marks(marked[0], group)
 
-    def _slot(self, state: _State, entry: StoredEntry, now: float) -> Slot:
+    def _slot(self, there: Entry | None, marks: bytes, now: float) -> Slot:
+        state = _state(there, marks)
+        entry = state.entry
+        if entry is None:
+            return Slot(damage=state.damage, state=state)
         useful = entry.kept and entry.fresh_until + self._spare > now
         old = self.decode(entry.kept) if useful else ABSENT
         claim = b"" if entry.claim == NO_ID else entry.claim
         until = 0.0 if claim in self._abandoned else entry.claimed_until
         return Slot(old, entry.fresh_until, claim, until, state=state)
+
+
+def _state(there: Entry | None, marks: bytes) -> _State:
+    if there is None:
+        return _State(marks=marks)
+    try:
+        entry = read_entry(there[0])
+    except CorruptData as damage:
+        return _State(there[1], None, marks, damage)
+    valid = marks and entry.marks.startswith(marks)
+    return _State(there[1], entry if valid else None, marks)
