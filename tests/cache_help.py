@@ -254,7 +254,8 @@ class Child:
         return os.read(self._read, 100).decode()
 
     def end(self):
-        """Have the child killed, if it still runs."""
+        """Give the child a moment to come to its end, and kill it then."""
+        select.select([self._read], [], [], 0.5)
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)

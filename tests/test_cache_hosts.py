@@ -402,7 +402,7 @@ class TestMarker:
         store = MemoryStore(clock)
         one, other = (make_regions(clock, r={"type": store})["r"] for _ in "12")
         create, load = store.create, store.load
-        lost = [True]
+        lost = ["as there is none yet", "by accident"]
 
         def late(key, value, ttl):
             store.create = create
@@ -410,14 +410,12 @@ class TestMarker:
             return create(key, value, ttl)
 
         def forgetful(key):
-            if key == "cache:1:r:#all" and lost.pop():
-                lost.append(False)
-                return None
+            if key == "cache:1:r:#all" and lost:
+                return lost.pop() and None
             return load(key)
 
-        store.create = late
         slot = one.entries.load("key", "")
-        store.load = forgetful
+        store.create, store.load = late, forgetful
         assert one.entries.acquire("key", "", slot) is None
         del store.load
         assert one.peek("key") == "other"
@@ -531,10 +529,12 @@ class TestOpening:
                 raise StoreUnavailable("switched off")
             self.prepared += 1
 
-    def test_at_configuration(self, clock):
+    @pytest.mark.parametrize("local", [None, 5])
+    def test_at_configuration(self, clock, local):
         """open() prepares the store, once and for all."""
         store = self.Unprepared(clock)
-        regions = make_regions(clock, r={"type": store}, m="memory", off={"enabled": False})
+        options = {"type": store, "local": local}
+        regions = make_regions(clock, r=options, m="memory", off={"enabled": False})
         regions.open()
         regions["r"].get_or_create("key", lambda: 1)
         assert store.prepared == 1
