@@ -146,6 +146,29 @@ class TestStaleOnError:
         with pytest.raises(LookupError):
             region.get_or_create("key", fail)
 
+    def test_it_stays_while_others_are_made(self, make, clock):
+        """What is stored under other keys does not drive the old result out."""
+        region = make(stale_on_error=600)
+        region.set("key", "old")
+        clock.advance(60)
+        for number in range(30):
+            region.set(str(number), number)
+        assert region.get_or_create("key", fail) == "old"
+
+    @pytest.mark.parametrize("renewed", [False, True])
+    def test_it_leaves_the_store_in_time(self, clock, renewed):
+        """A store keeps the old result for so long and no longer, renewed in vain or not."""
+        store = MemoryStore(clock)
+        region = make_regions(clock, r={"type": store, "stale_on_error": 600})["r"]
+        region.set("key", "old")
+        clock.advance(60)
+        if renewed:
+            assert region.get_or_create("key", fail) == "old"
+        clock.advance(599)
+        assert store.load("cache:1:r:key") is not None
+        clock.advance(1)
+        assert store.load("cache:1:r:key") is None
+
     def test_waiters_get_it_too(self, make, clock):
         """Who waits for a creation that fails gets the old result as well."""
         region = make(stale_on_error=600)
