@@ -18,7 +18,8 @@ help:
 	@echo "make test    run all tests, with branch coverage"
 	@echo "make lint    check style and types"
 	@echo "make docs    build the documentation in docs/_build/html"
-	@echo "make bench   measure the core beside pyramid_beaker"
+	@echo "make torture break stores while clients use them, a few minutes"
+	@echo "make bench   measure sessions and regions beside pyramid_beaker"
 	@echo "make clean   remove what these have made, and the demonstration's sessions"
 
 demo: $(VENV)/demo.done
@@ -38,8 +39,12 @@ lint: $(VENV)/lint.done
 docs: $(VENV)/docs.done
 	$(BIN)/sphinx-build -W -n --keep-going -b html docs docs/_build/html
 
+torture: $(VENV)/test.done
+	$(BIN)/python -m tests.torture
+
 bench: $(VENV)/test.done
 	$(BIN)/python -m benchmarks.core
+	$(BIN)/python -m benchmarks.memcached
 
 clean:
 	rm -rf $(VENV) build data docs/_build .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -64,5 +69,5 @@ $(VENV)/docs.done: $(VENV)/made.done
 	$(INSTALL) '.[docs]'
 	touch $@
 
-.PHONY: help demo test lint docs bench clean
+.PHONY: help demo test lint docs torture bench clean
 .NOTPARALLEL:

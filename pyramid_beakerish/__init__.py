@@ -21,5 +21,8 @@ from .errors import StoreError as StoreError
 from .errors import StoreUnavailable as StoreUnavailable
 from .factory import SessionUnavailable as SessionUnavailable
 from .sessions.events import SessionChangesDropped as SessionChangesDropped
+from .sessions.events import SessionConflict as SessionConflict
+from .sessions.events import SessionCreated as SessionCreated
+from .sessions.events import SessionEnded as SessionEnded
 from .sessions.events import SessionRefused as SessionRefused
 from .sessions.events import SessionRotated as SessionRotated

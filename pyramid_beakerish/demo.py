@@ -17,6 +17,7 @@ from pyramid.view import exception_view_config, notfound_view_config, view_confi
 
 from pyramid_beakerish import cache_region
 
+from . import demo_devices
 from .demo_page import Lesson, button, csrf_token, page
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ ROUTES = {
     "login": "/login",
     "read": "/read",
     "logout": "/logout",
+    "devices": "/devices",
     "notes": "/notes",
     "reports": "/cache",
     "session": "/session",
@@ -44,6 +46,7 @@ def main(global_config: Any, **settings: Any) -> Any:
     for name, path in ROUTES.items():
         config.add_route(name, path)
     config.scan(__name__)
+    config.scan(demo_devices)
     return config.make_wsgi_app()
 
 
@@ -96,6 +99,7 @@ def login(request: Request) -> Response:
         return HTTPSeeOther(request.route_path("login"))
     request.session.regenerate_id()
     request.session["user"] = user
+    request.session.bind_user(user, **device_of(request))
     if "remember" in request.POST:
         request.session.set_lifetime(timeout=MONTH, cookie_expires=MONTH)
     request.session.flash(f"You are logged in, {user}.")
@@ -120,6 +124,14 @@ def logout(request: Request) -> Response:
     return HTTPSeeOther(request.route_path("login"))
 
 
+def device_of(request: Request) -> dict[str, str]:
+    """Tell what the user will know this browser by."""
+    return {
+        "device": (request.user_agent or "unknown")[:80],
+        "place": request.client_addr or "unknown",
+    }
+
+
 LOGIN = Markup("""<form method="post">
 <input type="hidden" name="csrf_token" value="{token}">
 <label>User name
@@ -130,7 +142,8 @@ LOGIN = Markup("""<form method="post">
 LOGIN_LESSON = Lesson(
     "Any name will do. The name goes into the session, under a new session id, so that nobody "
     "can log in on a cookie that was planted before.",
-    'request.session.regenerate_id()\nrequest.session["user"] = user',
+    'request.session.regenerate_id()\nrequest.session["user"] = user\n'
+    "request.session.bind_user(user, device=request.user_agent)",
 )
 READ = Markup("<p>Your name comes out of the session.</p>\n{logout}")
 READ_LESSON = Lesson(

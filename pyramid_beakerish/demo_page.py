@@ -14,6 +14,7 @@ NAVIGATION = {
     "home": "Counter",
     "howdy": "Howdy",
     "login": "Login",
+    "devices": "Devices",
     "notes": "Form",
     "reports": "Cache",
     "session": "Session",
@@ -96,7 +97,7 @@ SHELL = Markup("""<!DOCTYPE html>
 {body}
 {lesson}
 </main>
-<footer>The views are in <code>pyramid_beakerish/demo.py</code>, the settings in
+<footer>The views are in <code>pyramid_beakerish/demo.py</code> and beside it, the settings in
 <code>example.ini</code>.</footer>
 </body>
 </html>

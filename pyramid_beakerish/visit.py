@@ -10,7 +10,7 @@ from pyramid.httpexceptions import HTTPException
 from .headers import add_vary, keep_private
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from .settings import SessionSettings
 
@@ -43,6 +43,7 @@ class Visit:
     park: Callable[[], None]
     unpark: Callable[[], None]
     finish: Callable[..., str | None]
+    is_removed: bool
 
     # pyramid_beaker lets one read these of its sessions and of its factories.
 
@@ -85,6 +86,8 @@ class Visit:
             log.error("%s takes no session cookie: it has no headers.", type(response).__qualname__)
         elif cookie is not None:
             headers.append(("Set-Cookie", cookie))
+            if self.is_removed and self._settings.clear_site_data:
+                headers.append(("Clear-Site-Data", _quoted(self._settings.clear_site_data)))
             request.add_response_callback(self._mark_private)
         elif self._detached:  # pyramid_beaker's own tests want no header of it in this callback
             request.add_response_callback(self._mark_varying)
@@ -109,6 +112,10 @@ class Visit:
 def _is_ours(callback: Any) -> bool:
     """Tell our callbacks from others': two of ours must not wait for each other."""
     return isinstance(getattr(callback, "__self__", None), Visit)
+
+
+def _quoted(words: Iterable[str]) -> str:
+    return ", ".join(f'"{word}"' for word in words)
 
 
 def _is_redirect(exception: Any) -> bool:

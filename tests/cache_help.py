@@ -22,6 +22,7 @@ from pyramid_beakerish.stores import OWN_STORES
 from pyramid_beakerish.stores.memory import MemoryStore
 from pyramid_beakerish.testing.stores import exit_with
 from tests.servers import running
+from tests.servers.memcached import MemcachedServer
 from tests.servers.redis import RedisServer
 
 #: How long a test waits for another process, in seconds.
@@ -108,9 +109,9 @@ SHARED = {
     "opaque": lambda clock, folder: {"type": OpaqueStore(clock)},
     "unlisted": lambda clock, folder: {"type": UnlistedStore(clock)},
     "file": lambda clock, folder: {"type": "file", "data_dir": str(folder)},
+    "sqlite": lambda clock, folder: {"type": "sqlite", "data_dir": str(folder)},
+    "memcached": lambda clock, folder: {"type": "memcached", "url": running(MemcachedServer).url},
 }
-if "sqlite" in OWN_STORES:
-    SHARED["sqlite"] = lambda clock, folder: {"type": "sqlite", "data_dir": str(folder)}
 if "redis" in OWN_STORES:
     SHARED["redis"] = lambda clock, folder: {"type": "redis", "url": running(RedisServer).url}
 KINDS = {

@@ -1,7 +1,10 @@
-"""What the tests of the file store share."""
+"""What the tests of the stores that keep files share."""
 
 from __future__ import annotations
 
+import os
+import resource
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pyramid_beakerish.testing.stores import stamped
@@ -23,3 +26,33 @@ def fill(store, prefix, count, ttl=None):
     """Store so many entries."""
     for number in range(count):
         store.set(f"{prefix}{number}", stamped(), ttl)
+
+
+def open_files():
+    """Name the files that this process has open."""
+    names = []
+    for descriptor in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # the one that listed them
+            names.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+    return names
+
+
+@contextmanager
+def umask(mask):
+    """Have the process mask the modes of new files."""
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+@contextmanager
+def largest_file(size):
+    """Have the kernel refuse to write more than so many bytes to a file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

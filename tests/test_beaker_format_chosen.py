@@ -61,7 +61,6 @@ def test_nothing_is_said_where_it_was_asked_for(site, caplog):
     ("store", "library", "options"),
     [
         ("ext:redis", "redis", {"url": "redis://localhost:1/0"}),
-        ("ext:memcached", "memcache", {"url": "localhost:1", "lock_dir": "locks"}),
         ("ext:mongodb", "pymongo", {"url": "mongodb://localhost:1/sessions"}),
     ],
 )

@@ -129,6 +129,34 @@ def test_logout_ends_the_session(app):
     assert thief.get("/read").status_int == 303
 
 
+def test_devices_of_a_user(app):
+    """A user sees where he is logged in, and ends one session or all of them."""
+    other = TestApp(app.app, extra_environ={"HTTP_USER_AGENT": "Phone <b>"})
+    login(app, "bob")
+    login(other, "bob")
+    login(TestApp(app.app), "eve")
+    shown = app.get("/devices")
+    assert shown.text.count("<tr><td>") == 2
+    assert "Phone &lt;b&gt;" in shown.text
+    assert "That session has ended." in shown.forms[0].submit().follow().text
+    assert other.get("/read").status_int == 303
+    login(other, "bob")
+    goodbye = app.get("/devices").forms[1].submit("everywhere").follow()
+    assert "logged out everywhere" in goodbye.text
+    assert other.get("/devices").status_int == app.get("/read").status_int == 303
+
+
+def test_devices_of_nobody(app):
+    """Who is not logged in has no devices to see or to end."""
+    assert "Please log in first." in app.get("/devices").follow().text
+    token = app.get("/notes").forms[0]["csrf_token"].value
+    assert app.post("/devices", {"csrf_token": token}).status_int == 303
+    login(app, "bob")
+    token = app.get("/notes").forms[0]["csrf_token"].value
+    answer = app.post("/devices", {"csrf_token": token, "handle": "nonsense"})
+    assert "has ended" not in answer.follow().text
+
+
 def test_remember_me_keeps_the_cookie_for_a_month(app):
     """The cookie outlives the browser for who asks for it."""
     cookie = SimpleCookie(login(app, "bob", remember=True).headers["Set-Cookie"])["mykey"]

@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from pyramid_beakerish.stores.file import FileStore
 from pyramid_beakerish.stores.memory import MemoryStore
+from pyramid_beakerish.stores.sqlite import SqliteStore
 from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.site import Site, WatchedStore
 from tests.session_model import LOGIN, ModelRequest
@@ -251,6 +252,11 @@ class InFiles(SessionMachine):
         return FileStore(str(folder), clock=self.clock)
 
 
+class InSqlite(SessionMachine):
+    def make_store(self, folder):
+        return SqliteStore(folder / "sessions.db", clock=self.clock)
+
+
 # The same examples in each run: what a new one would find must not stop another change from
 # landing. Take derandomize away to look for more.
 SETTINGS = settings(deadline=None, max_examples=150, stateful_step_count=30, derandomize=True)
@@ -258,3 +264,5 @@ TestInMemory = InMemory.TestCase
 TestInMemory.settings = SETTINGS
 TestInFiles = InFiles.TestCase
 TestInFiles.settings = SETTINGS
+TestInSqlite = InSqlite.TestCase
+TestInSqlite.settings = settings(SETTINGS, max_examples=40)

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from pyramid_beakerish.stores.file import FileStore
-from pyramid_beakerish.stores.memory import MemoryStore
+from pyramid_beakerish.settings import StoreSettings
+from pyramid_beakerish.stores import open_store
 from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.site import Site
 from pyramid_beakerish.testing.stores import exit_with, in_threads
@@ -32,13 +32,25 @@ def clock():
 
 
 @pytest.fixture
-def make_file_site(tmp_path, clock):
-    return lambda: Site(FileStore(tmp_path, clock=clock), clock)
+def make_site_of(tmp_path, clock):
+    """Give a function that makes an application with a store of that type."""
+
+    def make(type_name):
+        settings = StoreSettings(type=type_name, data_dir=str(tmp_path))
+        return Site(open_store(settings, clock), clock)
+
+    return make
 
 
-@pytest.fixture(params=["memory", "file"])
-def site(request, clock, make_file_site):
-    return Site(MemoryStore(clock), clock) if request.param == "memory" else make_file_site()
+@pytest.fixture(params=["memory", "file", "sqlite"])
+def site(request, make_site_of):
+    return make_site_of(request.param)
+
+
+@pytest.fixture(params=["file", "sqlite"])
+def make_shared_site(request, make_site_of):
+    """Give a function that makes an application whose sessions other processes share."""
+    return lambda: make_site_of(request.param)
 
 
 def write(browser, number, times):
@@ -156,31 +168,31 @@ def test_logins_at_once(site):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no child processes to fork")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 class TestProcesses:
-    def test_no_write_is_lost(self, make_file_site):
+    def test_no_write_is_lost(self, make_shared_site):
         """Of 100 writes of distinct keys by 4 processes all are kept."""
-        visitor = make_file_site().stranger().put(n=0)
+        visitor = make_shared_site().stranger().put(n=0)
 
         def work(number):
-            own = make_file_site().stranger().keep(visitor.cookies)
+            own = make_shared_site().stranger().keep(visitor.cookies)
             write(own, number, WRITES_OF_EACH)
 
         in_processes(PROCESSES, work)
         assert len(visitor.contents()) == PROCESSES * WRITES_OF_EACH + 1
 
-    def test_count(self, make_file_site):
+    def test_count(self, make_shared_site):
         """Modifications by 4 processes, some of which share their parent's store, count all."""
-        visitor = make_file_site().stranger().put(other=0)
+        visitor = make_shared_site().stranger().put(other=0)
 
         def work(number):
-            browser = visitor if number % 2 else make_file_site().stranger().keep(visitor.cookies)
+            browser = visitor if number % 2 else make_shared_site().stranger().keep(visitor.cookies)
             count(browser, WRITES_OF_EACH)
 
         in_processes(PROCESSES, work)
         assert visitor.contents() == {"other": 0, "n": PROCESSES * WRITES_OF_EACH}
 
-    def test_reads_undo_nothing(self, make_file_site, clock):
+    def test_reads_undo_nothing(self, make_shared_site, clock):
         """Processes that read, and extend the session each time, undo none of the writes."""
-        visitor = make_file_site().stranger().put(n=0)
+        visitor = make_shared_site().stranger().put(n=0)
         clock.advance(3600)
 
         def work(number):
@@ -194,9 +206,9 @@ class TestProcesses:
         in_processes(PROCESSES, work)
         assert len(visitor.contents()) == PROCESSES // 2 * WRITES_OF_EACH + 1
 
-    def test_logout_is_final(self, make_file_site):
+    def test_logout_is_final(self, make_shared_site):
         """A session that one of several processes ends stays ended."""
-        site = make_file_site()
+        site = make_shared_site()
         for _ in range(5):
             visitor = site.stranger().put(n=0)
             cookies = visitor.cookies

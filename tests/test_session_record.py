@@ -134,7 +134,10 @@ TREES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
     max_leaves=4,
 )
-OWN = ("timeout", "lifetime", "cookie_expires", "domain", "path", "other")
+OWN = (
+    *("timeout", "lifetime", "cookie_expires", "domain", "path", "other"),
+    *("user", "handle", "about", "renewed", "moved_to", "seed"),
+)
 OWNS = st.dictionaries(st.sampled_from(OWN), TREES, max_size=3)
 
 

@@ -8,10 +8,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from pyramid.exceptions import ConfigurationExecutionError
 from pyramid.httpexceptions import HTTPFound
 from pyramid.response import Response
 
-from pyramid_beakerish.errors import SerializationError
+from pyramid_beakerish.errors import SerializationError, SessionStateError
 from pyramid_beakerish.settings.options import SESSION_OPTIONS
 from pyramid_beakerish.stores.memory import MemoryStore
 from pyramid_beakerish.testing import FrozenClock
@@ -320,6 +321,84 @@ def test_cookie_on_exception(site):
 def _with(request, error):
     request.environ["error"] = error
     return request
+
+
+def test_renew_id_every(site, clock):
+    """An id that was used for so long is renewed at the next request, by itself never."""
+    for wanted, renewed in (("15m", True), ("none", False), (None, False)):
+        visitor = site(renew_id_every=wanted).stranger().put(a=1)
+        before = visitor.cookies
+        clock.advance(900)
+        visitor.use(dict)
+        assert (visitor.cookies != before) is renewed
+
+
+def test_rotation_grace(site, clock):
+    """The old id of a renewed session leads to it for so long, and no longer."""
+    for wanted, alive in (("10s", False), (None, True), ("none", False)):
+        visitor = site(renew_id_every="15m", rotation_grace=wanted).stranger().put(a=1)
+        old = visitor.twin()
+        clock.advance(900)
+        visitor.use(dict)
+        clock.advance(15)
+        assert (old.contents() == {"a": 1}) is alive
+
+
+def test_max_sessions_per_user(site):
+    """Beyond so many sessions of one user the least recently used one ends."""
+    for wanted, alive in (("2", 2), ("none", 3), (None, 3)):
+        application = site(max_sessions_per_user=wanted)
+        browsers = [application.stranger() for _ in range(3)]
+        for browser in browsers:
+            browser.use(lambda session, name=wanted: session.bind_user(f"bob{name}"))
+        assert sum(not browser.use(lambda session: session.new) for browser in browsers) == alive
+
+
+def test_id_generator(site):
+    """Ids come from the application's own generator, if they look like ids."""
+    numbers = iter(range(10))
+    application = site(id_generator=lambda: f"shard-7-{next(numbers):0>32}")
+    stranger = application.stranger().put(a=1)
+    assert stranger.cookies[NAME].startswith("shard-7-0000")
+    stranger.use(lambda session: session.regenerate_id())
+    assert stranger.contents() == {"a": 1}
+    for nonsense in ("short", "x" * 200, "a b" * 20, 5):
+        with pytest.raises(SessionStateError, match=r"session\.id_generator gave what is no id"):
+            site(id_generator=lambda given=nonsense: given).stranger().put(a=1)
+
+
+def test_require_secret(site):
+    """Where a secret is required, none, or a short one, is an error at start; else a warning."""
+    site(require_secret="true", secret="x" * 32)
+    for secret, problem in ((None, "session.secret is missing"), ("short", "shorter than 32")):
+        site(secret=secret)
+        with pytest.raises(ConfigurationExecutionError, match=problem):
+            site(require_secret="true", secret=secret)
+
+
+def test_partitioned(site):
+    """The cookie is partitioned if it is asked for, which takes a secure one."""
+    asked = site(partitioned="true", secure="true", samesite="None").stranger("https").put(a=1)
+    assert header(asked).endswith("; Secure; HttpOnly; SameSite=None; Partitioned")
+    assert "Partitioned" not in header(site().stranger().put(a=1))
+    asked.use(lambda session: session.invalidate())
+    assert "; Partitioned" in header(asked)
+    with pytest.raises(ConfigurationExecutionError, match=r"needs session\.secure = true"):
+        site(partitioned="true")
+
+
+def test_clear_site_data(site):
+    """At logout the browser is asked to forget more than the cookie, if that is wanted."""
+    application = site(clear_site_data="cache, storage")
+    visitor = application.stranger().put(a=1)
+    assert "Clear-Site-Data" not in visitor.response.headers
+    visitor.use(lambda session: session.invalidate())
+    assert visitor.response.headers["Clear-Site-Data"] == '"cache", "storage"'
+    plain = site().stranger().put(a=1)
+    plain.use(lambda session: session.invalidate())
+    assert "Clear-Site-Data" not in plain.response.headers
+    with pytest.raises(ConfigurationExecutionError, match="use cache, cookies, storage"):
+        site(clear_site_data="everything")
 
 
 def test_constant_csrf_token(site):

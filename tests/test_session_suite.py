@@ -23,6 +23,11 @@ class TestInFiles(SessionSuite):
         return {"session.type": "file", "session.data_dir": str(folder)}
 
 
+class TestInSqlite(SessionSuite):
+    def settings(self, folder):
+        return {"session.type": "sqlite", "session.data_dir": str(folder)}
+
+
 class SwapIgnoresToken(MemoryStore):
     def swap(self, key, token, value, ttl):
         if super().load(key) is None:

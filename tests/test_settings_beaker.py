@@ -242,12 +242,6 @@ def test_value_that_pyramid_beaker_misread(wrong, right):
         pytest.param(old_session, new_session, {"cookie_on_exception": "maybe"}, id="59 maybe"),
         pytest.param(old_session, new_session, {"id": "fixed"}, id="59 id"),
         pytest.param(old_regions, new_regions, {"regions": "a", "expire": "0"}, id="61 zero"),
-        pytest.param(
-            old_regions,
-            new_regions,
-            {"regions": "a", "type": "ext:memcached", "expire": "2592001"},
-            id="61 more than 30 days",
-        ),
     ],
 )
 def test_mistake_that_pyramid_beaker_accepted(old, new, settings):

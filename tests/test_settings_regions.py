@@ -7,6 +7,7 @@ import pytest
 from pyramid_beakerish.errors import SettingsError
 from pyramid_beakerish.settings import (
     RegionSettings,
+    beaker_region_options,
     missing_requirements,
     read_region_settings,
     read_settings,
@@ -229,7 +230,7 @@ FILES = {"cache.regions": "a", "cache.type": "file", "cache.data_dir": "/x"}
         ),
         (
             {"cache.regions": "a", "cache.fsync": "true"},
-            "cache.fsync has no effect: only type = file reads it.",
+            "cache.fsync has no effect: only type = file or sqlite reads it.",
         ),
         (
             {"cache.regions": "a", "cache.log_file": "x"},
@@ -329,24 +330,15 @@ def test_wrong_type():
     assert problem.startswith("cache.a.type = 'cookie' is no type: use ")
 
 
-@pytest.mark.parametrize("prefix", ["cache.", "cache.a."])
-def test_longer_than_memcached_keeps(prefix):
-    """Memcached takes more than 30 days for a date in the past, so that nothing would be kept."""
-    settings = {"cache.regions": "a", "cache.a.type": "ext:memcached", f"{prefix}expire": "31d"}
-    with pytest.raises(SettingsError) as caught:
-        read_region_settings(settings)
-    assert caught.value.problems == (
-        (
-            f"{prefix}expire = '31d' is longer than memcached keeps anything, which is 30 days: "
-            "use 30d or less."
-        ),
-    )
-    settings[f"{prefix}expire"] = "30d"
-    with pytest.raises(SettingsError, match="which is 30 days, stale results included: use"):
-        read_region_settings({**settings, "cache.stale": "1m"})
-    assert read_region_settings(settings)[0]["a"].expire == 30 * 86400
-    settings[f"{prefix}expire"] = "none"
-    assert read_region_settings(settings)[0]["a"].expire is None
+@pytest.mark.parametrize(
+    ("expire", "to_beaker"), [("31d", 30 * 86400), ("29.5d", 2548800), ("none", None)]
+)
+@pytest.mark.parametrize("name", ["memcached", "ext:memcached"])
+def test_longer_than_memcached_takes(name, expire, to_beaker):
+    """Row 61: Beaker hands memcached more than 30 days, a date long past; here it gets 30 days."""
+    region = regions(regions="a", type=name, url="h", expire=expire)["a"]
+    assert region.expire == (None if expire == "none" else float(expire[:-1]) * 86400)
+    assert beaker_region_options(region)["expire"] == to_beaker
 
 
 def test_requirements():
@@ -358,6 +350,9 @@ def test_requirements():
         read_settings(settings)
     assert caught.value.problems == (sentence,)
     assert missing_requirements(read_region_settings(settings)[0]["a"]) == [sentence]
+    assert problems({"cache.regions": "a", "cache.type": "sqlite"}) == [
+        "cache.a.type = sqlite needs cache.a.url, or cache.a.data_dir."
+    ]
 
 
 def test_requirements_of_beakers_types(monkeypatch):

@@ -206,7 +206,7 @@ def test_no_repr_shows_a_value():
         ({"encrypt_nonce_bits": "48"}, "nothing is encrypted without session.encrypt_key"),
         ({"log_file": "x"}, "nothing reads it, in Beaker neither"),
         ({"protocol": "binary"}, "nothing reads it, in Beaker neither"),
-        ({"fsync": "true"}, "only session.type = file reads it"),
+        ({"fsync": "true"}, "only session.type = file or sqlite reads it"),
         (
             {"table_name": "t"},
             "only session.type = ext:database or database reads it",
@@ -359,7 +359,7 @@ def test_store_object_under_beaker():
 
 TYPES = (
     "use cookie, database, dbm, ext:database, ext:memcached, ext:mongodb, ext:redis, "
-    "ext:rediscluster, ext:sqla, file, memcached, memory or sqla."
+    "ext:rediscluster, ext:sqla, file, memcached, memory, sqla or sqlite."
 )
 
 
@@ -441,6 +441,21 @@ def test_stores_of_other_packages(install):
         ({"type": "ext:mongodb", "url": object()}, []),
         ({"type": "dbm", "dbm_dir": "/x", "lock_dir": "/y"}, []),
         ({"type": "memory"}, []),
+        ({"type": "sqlite"}, ["session.type = sqlite needs session.url, or session.data_dir."]),
+        ({"type": "sqlite", "data_dir": "/x"}, []),
+        ({"type": "sqlite", "url": "sqlite:////x/y.db"}, []),
+        (
+            {"type": "sqlite", "url": object()},
+            [
+                "session.url names no file: use a path, or sqlite:/// and a path.",
+            ],
+        ),
+        (
+            {"type": "sqlite", "url": "redis://:secret@host"},
+            [
+                "session.url names no file: use a path, or sqlite:/// and a path.",
+            ],
+        ),
         ({"namespace_class": MemoryNamespaceManager, "type": "file"}, []),
     ],
 )
@@ -464,12 +479,17 @@ def test_what_a_type_needs(settings, sentences, tmp_path, monkeypatch):
     [
         ({"type": "ext:redis", "url": "u"}, ["redis"], "redis"),
         (
-            {"type": "ext:memcached", "url": "u"},
+            {"type": "ext:memcached", "url": "u", "format": "beaker"},
             ["memcache", "cmemcache", "bmemcached"],
             "memcache or cmemcache or bmemcached",
         ),
         (
-            {"type": "ext:memcached", "url": "u", "memcache_module": "bmemcached"},
+            {
+                "type": "ext:memcached",
+                "url": "u",
+                "format": "beaker",
+                "memcache_module": "bmemcached",
+            },
             ["bmemcached"],
             "bmemcached",
         ),

@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import os
-import resource
 import shutil
 import stat
-from contextlib import contextmanager
 
 import pytest
 from hypothesis import settings
@@ -19,7 +17,7 @@ from pyramid_beakerish.stores.file import FileStore
 from pyramid_beakerish.stores.folders import make_private_folder
 from pyramid_beakerish.testing import FrozenClock, StoreSuite
 from pyramid_beakerish.testing.stores import stamped
-from tests.file_help import HOUR, entries, files, fill
+from tests.file_help import HOUR, entries, files, fill, largest_file, umask
 from tests.store_machine import StoreMachine
 
 
@@ -52,27 +50,6 @@ def store(tmp_path, clock):
     store = FileStore(tmp_path, clock=clock)
     yield store
     store.close()
-
-
-@contextmanager
-def umask(mask):
-    """Have the process mask the modes of new files."""
-    before = os.umask(mask)
-    try:
-        yield
-    finally:
-        os.umask(before)
-
-
-@contextmanager
-def largest_file(size):
-    """Have the kernel refuse to write more than so many bytes to a file."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 class TestFolder:

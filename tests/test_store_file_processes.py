@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import random
-import signal
 import sys
 import threading
 import time
@@ -18,8 +17,9 @@ from pyramid_beakerish.errors import StoreUnavailable
 from pyramid_beakerish.stores.file import FileStore
 from pyramid_beakerish.stores.locks import FileLock
 from pyramid_beakerish.testing import FrozenClock
-from pyramid_beakerish.testing.stores import count_up, exit_with, stamped, succeeds_in_child
+from pyramid_beakerish.testing.stores import count_up, stamped, succeeds_in_child
 from tests.file_help import HOUR, entries, files, fill
+from tests.process_help import kill_after, start_child, wait_for
 
 
 @pytest.fixture
@@ -32,26 +32,6 @@ def store(tmp_path, clock):
     store = FileStore(tmp_path, clock=clock)
     yield store
     store.close()
-
-
-def start_child(work):
-    """Call the function in a child process; give its id."""
-    child = os.fork()
-    if child == 0:
-        exit_with(work)
-    return child
-
-
-def wait_for(child):
-    """Give how the child ended."""
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def kill_after(child, seconds):
-    """Kill the child process after a while."""
-    time.sleep(seconds)
-    os.kill(child, signal.SIGKILL)
-    assert wait_for(child) == -signal.SIGKILL
 
 
 class TestProcesses:
@@ -214,7 +194,7 @@ class TestLock:
         """A process that was stopped while it wrote does not stop the others for ever."""
         with FileLock(str(tmp_path / "beakerish" / f"{digit_of('k')}.lock"), patience=1):
             store = FileStore(tmp_path, clock=clock, patience=0.01)
-            with pytest.raises(StoreUnavailable, match=r"a lock of the file store for 0\.01 s"):
+            with pytest.raises(StoreUnavailable, match=r"a lock of the store for 0\.01 s"):
                 store.set("k", stamped(), None)
         store.set("k", stamped(), None)
         assert store.load("k")

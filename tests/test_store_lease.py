@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from pyramid_beakerish.errors import LockTimeout
-from pyramid_beakerish.stores.file import FileStore
+from pyramid_beakerish.settings import StoreSettings
+from pyramid_beakerish.stores import open_store
 from pyramid_beakerish.stores.lease import Lease
-from pyramid_beakerish.stores.memory import MemoryStore
 from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.stores import in_threads
 
@@ -17,9 +17,10 @@ def clock():
     return FrozenClock()
 
 
-@pytest.fixture(params=["memory", "file"])
+@pytest.fixture(params=["memory", "file", "sqlite"])
 def store(request, clock, tmp_path):
-    store = MemoryStore(clock) if request.param == "memory" else FileStore(tmp_path, clock=clock)
+    settings = StoreSettings(type=request.param, data_dir=str(tmp_path))
+    store = open_store(settings, clock)
     yield store
     store.close()
 

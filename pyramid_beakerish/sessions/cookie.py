@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timezone
 from email.utils import formatdate
 from hashlib import blake2b
@@ -10,7 +9,7 @@ from hmac import compare_digest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .events import Refusal
-from .ids import ID_LENGTH, store_key
+from .ids import has_form_of_id, store_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 #: (https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#section-5.5).
 FOREVER = 400 * 24 * 3600
 
-_FORM = re.compile(rf"[A-Za-z0-9_-]{{{ID_LENGTH}}}").fullmatch
 _BLANKS = " \t"
 
 
@@ -89,7 +87,7 @@ class SessionCookie:
         values = sent_values(header, self._settings.key)
         if not values:
             return None
-        shaped = any(_FORM(value[:ID_LENGTH]) for value in values)
+        shaped = any(has_form_of_id(_id_in(value)) for value in values)
         return Refusal.BAD_SIGNATURE if shaped and self._keys else Refusal.MALFORMED
 
     def header(self, session_id: str, own: Mapping[str, Any], *, https: bool) -> str:
@@ -104,7 +102,7 @@ class SessionCookie:
     def without(self, header: str, session_id: str) -> str | None:
         """Give a Cookie header with the other cookies of the name, a few of them, if there are."""
         values = sent_values(header, self._settings.key)
-        others = [value for value in values if not value.startswith(session_id)]
+        others = [value for value in values if _id_in(value) != session_id]
         return "; ".join(self._assignment + value for value in others[:MOST_TRIED]) or None
 
     def request_header(self, session_id: str) -> str:
@@ -125,12 +123,14 @@ class SessionCookie:
     def _verify(self, value: str) -> Trusted | None:
         if not value.isascii():
             return None
-        session_id = value[:ID_LENGTH]
+        session_id = _id_in(value)
+        if not has_form_of_id(session_id):
+            return None
         if self._keys:
             signed = (compare_digest(value, _signed(session_id, key)) for key in self._keys)
             age = next((age for age, matches in enumerate(signed) if matches), None)
         else:
-            age = 0 if _FORM(value) else None
+            age = 0 if value == session_id else None
         if age is None:
             return None
         if len(self._verified) >= MOST_REMEMBERED:
@@ -149,6 +149,7 @@ class SessionCookie:
         parts += ["; Secure"] if self._is_secure(https) else []
         parts += ["; HttpOnly"] if settings.httponly else []
         parts += ["; SameSite=" + settings.samesite] if settings.samesite else []
+        parts += ["; Partitioned"] if settings.partitioned else []
         return "".join(parts)
 
     def _is_secure(self, https: bool) -> bool:
@@ -178,6 +179,10 @@ def sent_values(header: str, name: str) -> list[str]:
         for cookie in cookies
         if cookie.startswith(assignment)
     ]
+
+
+def _id_in(value: str) -> str:
+    return value.partition(".")[0]
 
 
 def _begins_cookie(header: str, at: int) -> bool:

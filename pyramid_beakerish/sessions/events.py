@@ -1,12 +1,15 @@
 """What an application may want to know about its sessions, as it happens.
 
-In Pyramid they reach every subscriber (``config.add_subscriber(f, SessionRefused)``).
+In Pyramid they reach every subscriber (``config.add_subscriber(f, SessionRefused)``). A
+``fingerprint`` is the same each time the same id is meant, and of no use to a thief.
 """
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from enum import Enum
+from typing import ClassVar
 
 
 class Refusal(str, Enum):
@@ -15,15 +18,34 @@ class Refusal(str, Enum):
     MALFORMED = "malformed"
     BAD_SIGNATURE = "bad signature"
     UNKNOWN = "unknown or ended"
-    EXPIRED = "expired"
+    IDLE = "not used for too long"
+    TOO_OLD = "older than its lifetime"
     CORRUPT = "corrupt record"
+
+
+class EndReason(str, Enum):
+    """Why a session was ended before its time."""
+
+    LOGOUT = "logout"
+    REVOKED = "revoked"
+    TOO_MANY = "too many sessions of one user"
+
+
+@dataclass(frozen=True)
+class SessionCreated:
+    """A visitor has a session that he did not have before."""
+
+    says: ClassVar[str] = "A session was begun ({0.fingerprint})."
+    level: ClassVar[int] = logging.INFO
+
+    fingerprint: str
 
 
 @dataclass(frozen=True)
 class SessionRefused:
     """A cookie came in that opens nothing; the visitor is given an empty session.
 
-    ``fingerprint`` is the same each time the same id is tried, ``None`` without an id.
+    ``fingerprint`` is ``None`` without an id.
     """
 
     reason: Refusal
@@ -39,11 +61,50 @@ class SessionRotated:
 
 
 @dataclass(frozen=True)
+class SessionEnded:
+    """A session has been ended: its cookie opens nothing from now on.
+
+    ``fingerprint`` is ``None`` where another session than the visitor's own was ended, whose id
+    nobody knows.
+    """
+
+    says: ClassVar[str] = "A session was ended: {0.reason.value} ({0.fingerprint})."
+    level: ClassVar[int] = logging.INFO
+
+    fingerprint: str | None
+    reason: EndReason
+
+
+@dataclass(frozen=True)
+class SessionConflict:
+    """Two requests changed one session at the same time; both changes are kept."""
+
+    says: ClassVar[str] = "Two requests changed one session at once ({0.fingerprint})."
+    level: ClassVar[int] = logging.INFO
+
+    fingerprint: str
+
+
+@dataclass(frozen=True)
 class SessionChangesDropped:
     """A request changed a session that another request had ended meanwhile.
 
     ``keys`` are the names of what was changed; the session stays ended.
     """
 
+    says: ClassVar[str] = "Changes of an ended session were dropped ({0.fingerprint})."
+    level: ClassVar[int] = logging.WARNING
+
     fingerprint: str
     keys: tuple[str, ...]
+
+
+#: Every event that there is.
+ALL_EVENTS = (
+    SessionCreated,
+    SessionRefused,
+    SessionRotated,
+    SessionEnded,
+    SessionConflict,
+    SessionChangesDropped,
+)

@@ -6,15 +6,15 @@ import logging
 import threading
 import time
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..errors import SettingsError
+from ..errors import SessionStateError, SettingsError
 from ..serializers import serializer_for
 from ..settings import missing_requirements
 from ..stores import open_store
 from .cookie import SessionCookie
 from .events import Refusal, SessionRefused
-from .ids import fingerprint
+from .ids import Fingerprints, has_form_of_id, new_id
 from .records import RecordStore
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ class SessionManager:
         self.notify = notify
         self.unavailable = unavailable
         self.rotate_on = settings.rotate_on
+        self.renew_id_every = settings.renew_id_every
+        self.fingerprint = Fingerprints(settings.secret)
         self.cookie = SessionCookie(settings, clock)
         self.serializer = serializer_for(settings.data_serializer, settings.pickle_classes)
 
@@ -69,17 +71,39 @@ class SessionManager:
             raise SettingsError(problems)
         store = open_store(self.settings, self.clock)
         store.prepare()
-        return RecordStore(store, self.settings, self.serializer, self.clock)
+        return RecordStore(store, self.settings, self.serializer, self.clock, self.notify)
 
     def open(self) -> None:
         """Open the store now, so that a mistake shows at configuration."""
         self.records  # noqa: B018 - made when it is first asked for
 
+    def new_id(self) -> str:
+        """Draw the id of a session.
+
+        Raises `SessionStateError` if the application's own generator gives what is no id.
+        """
+        generator = self.settings.id_generator
+        if generator is None:
+            return new_id()
+        drawn = generator()
+        if not (isinstance(drawn, str) and has_form_of_id(drawn)):
+            raise SessionStateError(
+                "session.id_generator gave what is no id: it takes 22 to 128 characters of "
+                "A-Z, a-z, 0-9, _ and -."
+            )
+        return drawn
+
+    def tell(self, event: Any, session_id: str, *more: Any) -> None:
+        """Log and send an event of this type about a session, named by its fingerprint."""
+        made = event(self.fingerprint(session_id), *more)
+        log.log(event.level, event.says.format(made))
+        self.notify(made)
+
     def refuse(self, reason: Refusal | None, session_id: str | None = None) -> None:
         """Tell that a cookie leads to no session; nothing to tell where there was none."""
         if reason is None:
             return
-        name = None if session_id is None else fingerprint(session_id)
+        name = None if session_id is None else self.fingerprint(session_id)
         level = logging.WARNING if reason is Refusal.CORRUPT else logging.INFO
         log.log(level, "A session cookie was refused: %s (%s).", reason.value, name or "no id")
         self.notify(SessionRefused(reason, name))

@@ -72,6 +72,12 @@ _OWN = {
     "cookie_expires": _LENGTH,
     "domain": (str, NoneType),
     "path": (str,),
+    "user": (str,),
+    "handle": (str,),
+    "about": (dict,),
+    "renewed": (float, int),
+    "moved_to": (str,),
+    "seed": (str,),
 }
 
 

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import logging
+import secrets
 from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreError, StoreUnavailable
 from ..stores.base import WRITE_ID_SIZE, new_write_id
-from .events import Refusal
+from .events import EndReason, Refusal, SessionEnded
+from .ids import SEED_BYTES, store_key, successor_id
 from .record import Record, check, frame_for
+from .users import UserIndex, UserSession
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from ..serializers import Serializer
     from ..settings import SessionSettings
     from ..stores.base import Store
 
     Change = Callable[[Mapping[str, bytes]], dict[str, bytes]]
+
+log = logging.getLogger(__name__)
 
 #: Somebody else must have won so often in a row before a request gives up.
 MOST_CONFLICTS = 100
@@ -35,6 +41,15 @@ class NoRecord(Exception):
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal)
         self.refusal = refusal
+
+
+class Moved(Exception):
+    """The session goes on under another key, as its id was renewed a moment ago."""
+
+    def __init__(self, key: str, seed: str) -> None:
+        super().__init__()
+        self.key = key
+        self.seed = seed
 
 
 _new = object.__new__
@@ -54,9 +69,12 @@ class RecordStore:
         settings: SessionSettings,
         serializer: Serializer,
         clock: Callable[[], float],
+        notify: Callable[[object], None],
     ) -> None:
         self.store = store
         self._clock = clock
+        self._notify = notify
+        self._users = UserIndex(store, settings.lifetime)
         self._pack, self._unpack = frame_for(serializer)
         self._settings = settings
         self._usual = self._limits({})
@@ -64,7 +82,7 @@ class RecordStore:
     def load(self, key: str) -> tuple[Record, Any, bool]:
         """Give the record of a session, the token to change it with, and whether a touch is due.
 
-        Raises `NoRecord`.
+        Raises `NoRecord`, and `Moved` where only the way to the record is.
         """
         entry = self.store.load(key)
         if entry is None:
@@ -84,7 +102,9 @@ class RecordStore:
         except Exception as error:  # anything at all may be in a damaged store
             raise NoRecord(Refusal.CORRUPT) from error
         if over:
-            raise NoRecord(Refusal.EXPIRED)
+            raise NoRecord(Refusal.IDLE if unused >= idle else Refusal.TOO_OLD)
+        if record.own and "moved_to" in record.own:
+            raise Moved(record.own["moved_to"], record.own["seed"])
         return record, entry[1], unused >= interval
 
     def save(
@@ -96,6 +116,8 @@ class RecordStore:
         """
         if own:
             record.own = {**record.own, **own}
+            if "user" in own:  # before the record is there, so that it can always be ended
+                self._enter_user(key, own)
         idle, lifetime, interval = self._limits(record.own) if record.own else self._usual
         now = self._clock()
         # ``accessed`` moves only when an extension is due: the cookie is sent again whenever
@@ -133,8 +155,8 @@ class RecordStore:
         for _ in range(MOST_CONFLICTS):
             if token is not None and self.save(key, record, token, own, change(record.values)):
                 return record
-            record, token, _ = self.load(key)
-        raise StoreUnavailable("a session was changed by others again and again")
+            key, record, token = self._find(key)
+        raise _never_left_alone()
 
     def rotate(
         self,
@@ -150,20 +172,111 @@ class RecordStore:
         visitor's cookie still opens a session. Raises `NoRecord` if the session has ended.
         """
         old_key, new_key = keys
-        rotated = self._copy(new_key, record, own, change)
-        while token is None or not self.store.delete(old_key, token):
-            self.end(new_key)
-            record, token, _ = self.load(old_key)
+        for _ in range(MOST_CONFLICTS):
+            if token is None:
+                old_key, record, token = self._find(old_key)
             rotated = self._copy(new_key, record, own, change)
-        return rotated
+            if self.store.delete(old_key, token):
+                return rotated
+            self.store.delete(new_key)
+            token = None
+        raise _never_left_alone()
 
-    def end(self, key: str) -> None:
-        """End a session."""
-        self.store.delete(key)
+    def renew(
+        self, session_id: str, record: Record, token: Any, own: Mapping[str, Any], change: Change
+    ) -> tuple[str, Record] | None:
+        """Have a session go on under a new id, to which the old one leads for the grace time.
+
+        The requests under way with the old id change the same record, and their visitor is told
+        the new id again (https://www.php.net/session_regenerate_id warns of lost answers).
+        Gives the new id and the record; ``None`` if somebody else was changing the session: then
+        nothing has happened, and the next request may try.
+        """
+        key, seed = store_key(session_id), secrets.token_hex(SEED_BYTES)
+        new_id = successor_id(session_id, seed)
+        new_key, now = store_key(new_id), self._clock()
+        renewed = self._copy(new_key, record, {**own, "renewed": now}, change)
+        if self._lead_on(key, record, token, new_key, seed):
+            return new_id, renewed
+        self.store.delete(new_key)
+        return None
+
+    def end(self, key: str, token: Any = None) -> None:
+        """End a session, wherever it has moved to; with its token in one step, if it has not."""
+        for _ in range(MOST_CONFLICTS):
+            if token is not None and self.store.delete(key, token):
+                return
+            try:
+                key, _, token = self._find(key)
+            except NoRecord:
+                self.store.delete(key)  # what is damaged, or has expired, leaves as well
+                return
+        raise _never_left_alone()
+
+    # The sessions of a user
+
+    def sessions_of(self, user: str, current: str | None) -> list[UserSession]:
+        """Give the sessions of a user, the last used one first; ``current`` is a handle."""
+        found = list(self._sessions_of(user, current))
+        return sorted(found, key=lambda session: session.last_accessed, reverse=True)
+
+    def end_sessions(self, user: str, sessions: Iterable[UserSession], reason: EndReason) -> None:
+        """End these sessions of a user."""
+        ended = list(sessions)
+        for session in ended:
+            self.end(session.key)
+            event = SessionEnded(None, reason)
+            log.log(event.level, event.says.format(event))
+            self._notify(event)
+        if ended:
+            self._users.leave(user, [session.handle for session in ended])
+
+    def _sessions_of(self, user: str, current: str | None) -> Iterator[UserSession]:
+        for handle, keys in self._users.keys(user).items():
+            for key in reversed(keys):
+                try:
+                    key_now, record, _ = self._find(key)
+                except NoRecord:
+                    continue
+                own = record.own
+                if own.get("handle") == handle:
+                    moments = record.created, record.accessed
+                    yield UserSession(handle, *moments, own["about"], handle == current, key_now)
+                    break
+
+    def _enter_user(self, key: str, own: Mapping[str, Any]) -> None:
+        user, handle, most = own["user"], own["handle"], self._settings.max_sessions_per_user
+        if most is not None:
+            others = [s for s in self.sessions_of(user, handle) if not s.is_current]
+            self.end_sessions(user, others[most - 1 :], EndReason.TOO_MANY)
+        self._users.enter(user, handle, key)
+
+    # Helpers of several of them
+
+    def _find(self, key: str) -> tuple[str, Record, Any]:
+        """Give the record, its token and its key, wherever the session has moved to."""
+        for _ in range(MOST_CONFLICTS):
+            try:
+                record, token, _ = self.load(key)
+            except Moved as moved:
+                key = moved.key
+            else:
+                return key, record, token
+        raise NoRecord(Refusal.CORRUPT)
+
+    def _lead_on(self, key: str, record: Record, token: Any, new_key: str, seed: str) -> bool:
+        """Put the way to the new record in the place of the old one, for the grace time."""
+        grace = self._settings.rotation_grace
+        if grace is None:
+            return self.store.delete(key, token)
+        way = Record(record.created, self._clock(), None, {}, {})
+        own = {"moved_to": new_key, "seed": seed, "timeout": grace}
+        return self.save(key, way, token, own, {})
 
     def _copy(self, key: str, record: Record, own: Mapping[str, Any], change: Change) -> Record:
         copy = replace(record)
-        if not self.save(key, copy, NEW, own, change(record.values)):
+        all_own = {**record.own, **own}
+        if not self.save(key, copy, NEW, all_own, change(record.values)):
             raise StoreError("a new session id was in use already: the random source is broken")
         return copy
 
@@ -179,3 +292,7 @@ class RecordStore:
             interval = min(interval, timeout / 10)
         idle = inf if timeout is None else timeout + interval
         return idle, inf if lifetime is None else lifetime, interval
+
+
+def _never_left_alone() -> StoreUnavailable:
+    return StoreUnavailable("a session was changed by others again and again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import timedelta
 from typing import Any
 
@@ -10,11 +11,12 @@ from ..settings import cookie_rules
 from ..stores.lease import Lease
 from .cookie import sent_values
 from .flash import CSRF_KEY, FlashAndCSRF
-from .ids import csrf_token, new_id, store_key
+from .ids import csrf_token, store_key
 from .mapping import UNSET
 from .record import NOTHING
-from .records import NoRecord
+from .records import Moved, NoRecord
 from .stored import StoredMapping
+from .users import UserSessions, user_key
 
 
 class Session(FlashAndCSRF, StoredMapping):
@@ -61,7 +63,7 @@ class Session(FlashAndCSRF, StoredMapping):
         if self._unavailable is not None:
             raise self._manager.unavailable(self._unavailable)
         if self._record is not None:
-            self._ended += (self._key,)
+            self._ended += ((str(self._stored_id), self._key, self._token),)
         if self._remove_cookie is None and sent_values(self._header or "", self._settings.key):
             self._remove_cookie = self._own_of_record()
         self._start_over()
@@ -144,6 +146,8 @@ class Session(FlashAndCSRF, StoredMapping):
             self._manager.records.load(store_key(session_id))
         except NoRecord:
             return None
+        except Moved:
+            pass  # the one that is made now finds the way
         other = type(self)(self._manager, self._manager.cookie.request_header(session_id))
         return None if other.new else other
 
@@ -156,7 +160,7 @@ class Session(FlashAndCSRF, StoredMapping):
         """
         self._refuse_if_late("its id cannot be changed")
         self._prepare_to_write()
-        self._id = new_id()
+        self._id = self._manager.new_id()
         self._dirty = self._unusual = True
         if CSRF_KEY in self:
             self.new_csrf_token()
@@ -207,6 +211,46 @@ class Session(FlashAndCSRF, StoredMapping):
         """
         given = {"timeout": timeout, "lifetime": lifetime, "cookie_expires": cookie_expires}
         self._set_own({name: _seconds(name, v) for name, v in given.items() if v is not UNSET})
+
+    def bind_user(self, userid: str | int, **about: str | float | bool | None) -> None:
+        """Take note whose session this is, so that it can be listed and ended from elsewhere.
+
+        ``userid``: what the application knows the user by; the store holds a hash of it.
+        ``about``: what the list is to show, such as a device or a place.
+
+        Where the settings limit the sessions of one user, the least recently used ones end.
+        Raises `TypeError` for something else than text, numbers and ``None``.
+
+        Example::
+
+            session.bind_user("bob", device=request.user_agent, place="Rome")
+        """
+        for name, value in about.items():
+            if type(value) not in (str, int, float, bool, type(None)):
+                raise TypeError(f"{name} is a {type(value).__name__}: use text, a number or None.")
+        user = user_key(userid)
+        handle = self.handle if self._setting("user", None) == user else None
+        self._forced = True  # even if it holds nothing else
+        self._set_own({"user": user, "handle": handle or secrets.token_urlsafe(9), "about": about})
+
+    @property
+    def handle(self) -> str | None:
+        """What names this session in the list of its user's; ``None`` if it is nobody's."""
+        handle: str | None = self._setting("handle", None)
+        return handle
+
+    def sessions_of(self, userid: str | int | None = None) -> UserSessions:
+        """Give the sessions of a user, this session's by default, to be shown and ended.
+
+        Raises `LookupError` without a userid if this session was bound to none.
+        """
+        user = self._setting("user", None) if userid is None else user_key(userid)
+        if user is None:
+            raise LookupError("this session was bound to no user: call bind_user at login")
+        try:
+            return UserSessions(self._manager.records, user, self)
+        except StoreUnavailable as error:
+            raise self._manager.unavailable(error) from error
 
     def _missing(self, key: str) -> Any:
         if key in _MOMENTS:

@@ -7,15 +7,23 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SessionStateError, StoreUnavailable
-from .events import SessionChangesDropped, SessionRotated
-from .ids import fingerprint, new_id, store_key
+from .events import (
+    EndReason,
+    SessionChangesDropped,
+    SessionConflict,
+    SessionCreated,
+    SessionEnded,
+    SessionRotated,
+)
+from .ids import store_key, successor_id
 from .mapping import NO_KEYS, EncodedMapping
 from .record import NOTHING
-from .records import NoRecord
+from .records import Moved, NoRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..settings import SessionSettings
     from ..stores.lease import Lease
     from .manager import SessionManager
     from .record import Record
@@ -30,13 +38,14 @@ class StoredMapping(EncodedMapping):
     """
 
     _own: Mapping[str, Any] = NOTHING  # what is set otherwise than the settings do
-    _ended: tuple[str, ...] = ()
+    _ended: tuple[tuple[str, str, Any], ...] = ()  # the id, the key and the token of each
     _forced = False
+    _renewing = False
 
     def __init__(self, manager: SessionManager, header: str | None) -> None:
         EncodedMapping.__init__(self, manager.serializer, manager.rotate_on)
         self._manager = manager
-        self._settings = manager.settings
+        self._settings: SessionSettings = manager.settings
         self._header = header
         self._record: Record | None = None  # the record that is stored
         self._token: Any = None  # to change it with, until something has been stored
@@ -59,7 +68,7 @@ class StoredMapping(EncodedMapping):
         """The id that the visitor's cookie carries; a new session draws it when asked."""
         self._touch()
         if self._id is None:
-            self._id = new_id()
+            self._id = self._manager.new_id()
         return self._id
 
     def persist(self) -> None:
@@ -102,6 +111,11 @@ class StoredMapping(EncodedMapping):
         if self._cookie is not None or self._remove_cookie is not None:
             return self._cookie_header(environ.get("wsgi.url_scheme") == "https")
         return None
+
+    @property
+    def is_removed(self) -> bool:
+        """Whether the response has the browser forget the session, and gives it no other."""
+        return self._cookie is None and self._remove_cookie is not None
 
     def abandon(self, failure: Exception | None = None) -> None:
         """Store nothing of this request: it failed, or will be tried again.
@@ -178,6 +192,8 @@ class StoredMapping(EncodedMapping):
             record, self._token, due = manager.records.load(key)
         except NoRecord as answer:
             return self._load_another(session_id, answer)
+        except Moved as moved:
+            return self._load_successor(session_id, moved)
         except StoreUnavailable as error:
             return self._fail(error)
         self._id = self._stored_id = session_id
@@ -186,7 +202,21 @@ class StoredMapping(EncodedMapping):
         self._touch_due = due
         if not is_current:
             self._cookie = session_id, record.own
+        if manager.renew_id_every is not None:
+            self._renew_if_due(record)
         return None
+
+    def _load_successor(self, session_id: str, moved: Moved) -> None:
+        """Go on under the id that another request has drawn, and tell the browser once more."""
+        self._header = self._manager.cookie.request_header(successor_id(session_id, moved.seed))
+        self._load()
+        if self._record is not None:
+            self._cookie = self.id, self._record.own
+
+    def _renew_if_due(self, record: Record) -> None:
+        since = record.own.get("renewed", record.created)
+        if self._writable and self._manager.clock() - since >= self._settings.renew_id_every:
+            self._renewing = self._unusual = self._touch_due = True
 
     def _load_another(self, session_id: str, answer: NoRecord) -> None:
         """Look behind a cookie that opens nothing: one of another path or domain may be alive."""
@@ -212,7 +242,7 @@ class StoredMapping(EncodedMapping):
     def _start_over(self) -> None:
         self._forget_values()
         self._own = NOTHING
-        self._forced = self._dirty = self._touch_due = False
+        self._forced = self._dirty = self._touch_due = self._renewing = False
         self._begin()
 
     # Writing
@@ -232,31 +262,42 @@ class StoredMapping(EncodedMapping):
 
     def _store(self, changed: dict[str, bytes]) -> None:
         """Store whatever has happened to the session."""
+        if self._ended:
+            self._end()
         record = self._record
-        while self._ended:
-            self._manager.records.end(self._ended[0])
-            self._ended = self._ended[1:]
         if record is None:
             if changed or self._forced:
                 self._create(changed)
         elif self._id is not self._stored_id:
             self._rotate(record, changed)
+        elif self._renewing:
+            self._renew(record, changed)
         elif changed or self._gone or self._cleared or self._own or self._forced:
-            apply = partial(self._apply, changed)
-            update = self._manager.records.update
-            own = self._own
-            self._stored(update(self._key, record, self._token, own, apply), changed)
-            if own:
-                self._cookie = self.id, self._own_of_record()
-            self._slide()
+            self._update(record, changed)
         elif self._touch_due and self._settings.save_accessed_time:
             self._extend(record)
+
+    def _end(self) -> None:
+        while self._ended:
+            ended_id, key, token = self._ended[0]
+            self._manager.records.end(key, token)
+            self._ended = self._ended[1:]
+            self._manager.tell(SessionEnded, ended_id, EndReason.LOGOUT)
 
     def _create(self, changed: dict[str, bytes]) -> None:
         self._key = store_key(self.id)
         record = self._manager.records.create(self._key, self._own, changed)
         self._stored(record, changed)
         self._cookie = self.id, record.own
+        self._manager.tell(SessionCreated, self.id)
+
+    def _update(self, record: Record, changed: dict[str, bytes]) -> None:
+        own, apply = self._own, partial(self._apply, changed)
+        update = self._manager.records.update
+        self._stored(update(self._key, record, self._token, own, apply), changed)
+        if own:
+            self._cookie = self.id, self._own_of_record()
+        self._slide()
 
     def _rotate(self, record: Record, changed: dict[str, bytes]) -> None:
         old_id, keys = str(self._stored_id), (self._key, store_key(self.id))
@@ -265,7 +306,22 @@ class StoredMapping(EncodedMapping):
         self._key = keys[1]
         self._stored(rotated, changed)
         self._cookie, self._touch_due = (self.id, rotated.own), False
+        self._renewing = False
         self._manager.notify(SessionRotated(old_id, self.id))
+
+    def _renew(self, record: Record, changed: dict[str, bytes]) -> None:
+        self._renewing, old_id, token = False, str(self._stored_id), self._token
+        self._token, apply = None, partial(self._apply, changed)
+        renewed = token and self._manager.records.renew(old_id, record, token, self._own, apply)
+        if not renewed:
+            self._touch_due = False  # whoever was faster has extended it, or ended it
+            return self._store(changed)
+        self._id, record = renewed
+        self._key = store_key(self.id)
+        self._stored(record, changed)
+        self._cookie, self._touch_due = (self.id, record.own), False
+        self._manager.notify(SessionRotated(old_id, self.id))
+        return None
 
     def _extend(self, record: Record) -> None:
         token, self._token = self._token, None
@@ -299,11 +355,17 @@ class StoredMapping(EncodedMapping):
 
     def _drop(self, changed: Mapping[str, bytes]) -> None:
         """Let go of the changes to a session that has ended elsewhere: it stays ended."""
-        name = fingerprint(str(self._stored_id))
-        log.warning("Changes of a session that has ended meanwhile were dropped (%s).", name)
         self._detached = True
         self._cookie = None
-        self._manager.notify(SessionChangesDropped(name, (*changed, *sorted(self._gone))))
+        keys = (*changed, *sorted(self._gone))
+        self._manager.tell(SessionChangesDropped, str(self._stored_id), keys)
+
+    def _merge(
+        self, changed: Mapping[str, bytes], theirs: Mapping[str, bytes], into: dict[str, bytes]
+    ) -> None:
+        if theirs != self._base:
+            self._manager.tell(SessionConflict, str(self._stored_id))
+        super()._merge(changed, theirs, into)
 
     def _fail(self, error: StoreUnavailable) -> None:
         if (

@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from .beaker_only import SESSION, find_option
-from .options import DATABASES, SESSION_OPTIONS
+from .convert import DAY
+from .options import DATABASES, MEMCACHED, SESSION_OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,11 +16,13 @@ if TYPE_CHECKING:
     from .option import Option
     from .options import RegionSettings, SessionSettings, StoreSettings
 
+MEMCACHED_LIMIT = 30 * DAY
+
 
 def backend_options(values: Mapping[str, Any], table: dict[str, Option]) -> dict[str, Any]:
     """Give those of the given options that the table knows and a backend reads."""
     known = ((name, find_option(table, name)) for name in values)
-    return {name: values[name] for name, option in known if option and option.obeyed_by == "both"}
+    return {name: values[name] for name, option in known if option and option.obeyed_by != "nobody"}
 
 
 def own_data_dir(values: Mapping[str, Any]) -> str | None:
@@ -59,7 +62,7 @@ def beaker_region_options(region: RegionSettings) -> dict[str, Any]:
     return {
         "data_dir": region.data_dir,
         "lock_dir": region.lock_dir,
-        "expire": _whole_seconds(region.expire),
+        "expire": _expire_for_beaker(region),
         "enabled": region.enabled,
         "key_length": region.key_length,
         "type": region.type,
@@ -81,6 +84,13 @@ def _for_beaker(name: str, value: Any) -> Any:
     if isinstance(value, float):
         return timedelta(seconds=value)
     return value
+
+
+def _expire_for_beaker(region: RegionSettings) -> int | None:
+    # Memcached takes more for a date long past, and Beaker hands it on as it is:
+    # https://github.com/memcached/memcached/wiki/Programming#expiration
+    longest = MEMCACHED_LIMIT if region.type in MEMCACHED else math.inf
+    return None if region.expire is None else _whole_seconds(min(region.expire, longest))
 
 
 def _whole_seconds(seconds: float | None) -> int | None:

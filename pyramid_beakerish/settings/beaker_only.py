@@ -144,6 +144,8 @@ BACKEND: dict[str, Option] = {
         default="auto",
         help="The client library that Beaker speaks to memcached with.",
         types=MEMCACHED,
+        obeyed_by="beaker",
+        inert="the store of this package speaks to memcached with pymemcache",
     ),
     "urls": Option(
         convert=convert.text_or_object,

@@ -138,6 +138,12 @@ def _whole_number(value: Any) -> int:
     return int(value)
 
 
+def _whole_number_or_none(value: Any) -> int | None:
+    if value is None or (isinstance(value, str) and value.lower() == "none"):
+        return None
+    return _whole_number(value)
+
+
 def _nonce_bits(value: Any) -> int:
     bits = _whole_number(value)
     if bits % 8:
@@ -257,6 +263,9 @@ def one_of(*words: str) -> Converter:
 boolean = Converter("a boolean", "true or false", _boolean)
 boolean_or_auto = Converter("a boolean", "true, false or auto", _boolean_or_auto)
 whole_number = Converter("a whole number above zero", "a number such as 250", _whole_number)
+whole_number_or_none = Converter(
+    "a whole number above zero", "a number such as 3, or none", _whole_number_or_none
+)
 nonce_bits = Converter("a multiple of 8", "128, or 48 as Beaker before 1.8", _nonce_bits)
 text = Converter("a text", "a text", _text)
 text_or_object = Converter("a text", "a text or a client object", _text_or_object)
@@ -267,6 +276,18 @@ names = Converter(
     "a list", "names with commas or line ends between them", lambda value: _items(value, "[,\n]")
 )
 class_names = Converter("a list", "names with commas or line ends between them", _class_names)
+#: https://www.w3.org/TR/clear-site-data/#header
+SITE_DATA = frozenset({"cache", "cookies", "storage"})
+
+
+def _site_data(value: Any) -> tuple[str, ...]:
+    words = tuple(word.lower() for word in _items(value, "[,\n]"))
+    if not SITE_DATA.issuperset(words):
+        raise ValueError(value)
+    return words
+
+
+site_data = Converter("allowed", "cache, cookies, storage, or some of them", _site_data)
 secrets = Converter("a text", "text in UTF-8, one secret a line", _secrets)
 samesite = Converter("allowed", "Lax, Strict or None", _samesite)
 cookie_expires = Converter(

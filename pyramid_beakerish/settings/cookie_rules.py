@@ -72,6 +72,9 @@ def broken_rules(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
             "samesite",
             "needs {secure} = true: browsers drop such a cookie otherwise (auto is not enough).",
         )
+    if values["partitioned"] and not secure:
+        # https://datatracker.ietf.org/doc/html/draft-cutler-httpbis-partitioned-cookies
+        yield "partitioned", "needs {secure} = true: browsers drop such a cookie otherwise."
     # RFC 6265bis section 4.1.3: the prefix is a promise that the browser checks.
     prefix = re.match("__(host|secure)-", values["key"], re.IGNORECASE)
     if prefix is None:

@@ -21,7 +21,8 @@ class Option:
     """All that parsing, messages and the reference in the docs know of one option.
 
     ``types`` are the only store types that read it (none listed: all), ``needed_by`` those
-    that cannot do without it, unless all of ``instead`` is given. ``obeyed_by`` tells whose
+    that cannot do without it, unless all of ``instead`` is given. Of this package's own stores
+    only ``own_types`` read it, if any is listed. ``obeyed_by`` tells whose
     sessions obey it: ``both`` formats, ``beakerish`` or ``beaker`` alone, ``shell`` (both,
     but it is not Beaker's option), or ``nobody``; ``inert`` is the reason why our own format
     has no use for it. ``takes_none`` is set where a real ``None`` is a value; elsewhere
@@ -35,6 +36,7 @@ class Option:
     default_text: str | None = None
     beaker_default: Any = SAME
     types: tuple[str, ...] = ()
+    own_types: tuple[str, ...] = ()
     needed_by: tuple[str, ...] = ()
     instead: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     obeyed_by: Literal["both", "beakerish", "beaker", "shell", "nobody"] = "both"

@@ -43,24 +43,27 @@ class StoreSettings:
     url: str | Any | None = option(
         convert.text_or_object,
         None,
-        "Where the server or database is, or a client object where the type takes one.",
+        "Where the server, database or file is, or a client object where the type takes one.",
         secret=True,
-        needed_by=("ext:redis", "ext:mongodb", *MEMCACHED, *DATABASES),
-        instead=dict.fromkeys(DATABASES, ("sa.url",)),
+        needed_by=("ext:redis", "ext:mongodb", *MEMCACHED, *DATABASES, "sqlite"),
+        instead={**dict.fromkeys(DATABASES, ("sa.url",)), "sqlite": ("data_dir",)},
     )
     data_dir: str | None = option(
         convert.text,
         None,
         "The folder that holds the data, and lock files where lock_dir is not given.",
+        own_types=("file", "sqlite"),
         needed_by=("file", "dbm"),
         instead={"file": ("file_dir", "lock_dir"), "dbm": ("dbm_dir", "lock_dir")},
     )
-    lock_dir: str | None = option(convert.text, None, "The folder that holds lock files.")
+    lock_dir: str | None = option(
+        convert.text, None, "The folder that holds lock files.", own_types=("file", "sqlite")
+    )
     fsync: bool = option(
         convert.boolean,
         False,
         "Whether each write waits for the disk, so that a power cut loses nothing.",
-        types=("file",),
+        types=("file", "sqlite"),
         obeyed_by="beakerish",
     )
     max_entries: int = option(
@@ -88,6 +91,19 @@ class SessionSettings(StoreSettings):
         "What signs the cookie, one secret a line, newest first: the first signs, all verify.",
         secret=True,
     )
+    id_generator: Callable[[], str] | None = option(
+        convert.dotted_callable,
+        None,
+        "What draws the ids: 22 to 128 characters of A-Z a-z 0-9 _ -, with 128 random bits.",
+        default_text="256 random bits",
+        obeyed_by="beakerish",
+    )
+    require_secret: bool = option(
+        convert.boolean,
+        False,
+        "Whether a secret that is missing, or shorter than 32 characters, is an error.",
+        obeyed_by="shell",
+    )
     timeout: float | None = option(
         convert.duration_or_none("use none for sessions that never end by themselves"),
         14 * DAY,
@@ -99,6 +115,27 @@ class SessionSettings(StoreSettings):
         convert.duration_or_none("use none for no limit"),
         None,
         "How long a session lives after its creation, however much it is used.",
+        obeyed_by="beakerish",
+        takes_none=True,
+    )
+    renew_id_every: float | None = option(
+        convert.duration_or_none("use none for ids that only a login changes"),
+        None,
+        "How long an id is used before the session gets a new one by itself.",
+        obeyed_by="beakerish",
+        takes_none=True,
+    )
+    rotation_grace: float | None = option(
+        convert.duration_or_none("use none for no grace"),
+        30.0,
+        "How long the old id still leads to a session whose id was renewed by itself.",
+        obeyed_by="beakerish",
+        takes_none=True,
+    )
+    max_sessions_per_user: int | None = option(
+        convert.whole_number_or_none,
+        None,
+        "How many sessions one user may have; the least recently used ones end. none for no limit.",
         obeyed_by="beakerish",
         takes_none=True,
     )
@@ -139,6 +176,12 @@ class SessionSettings(StoreSettings):
         "Whether requests from other sites carry the cookie; None needs secure = true.",
         takes_none=True,
     )
+    partitioned: bool = option(
+        convert.boolean,
+        False,
+        "Whether a page inside another site's page has a cookie of its own there (CHIPS).",
+        obeyed_by="beakerish",
+    )
     use_cookies: bool = option(convert.boolean, True, "Whether a cookie is read and sent at all.")
     data_serializer: str | Any = option(
         convert.serializer,
@@ -170,6 +213,12 @@ class SessionSettings(StoreSettings):
         "private",
         "The Cache-Control of a response that sets the cookie.",
         obeyed_by="shell",
+    )
+    clear_site_data: tuple[str, ...] = option(
+        convert.site_data,
+        (),
+        "What else the browser forgets at logout: cache, cookies, storage; with commas between.",
+        obeyed_by="beakerish",
     )
     cookie_on_exception: bool = option(
         convert.boolean,

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from .backends import backend_options, own_data_dir
 from .beaker_only import ALL_REGION_OPTIONS, BACKEND, REGION, find_option
-from .convert import DAY
 from .option import GivenOptions
-from .options import MEMCACHED, REGION_OPTIONS, RegionSettings
+from .options import REGION_OPTIONS, RegionSettings
 from .section import Section
 from .sentences import listed
 from .store_types import has_own_store, passes_on
@@ -24,10 +23,6 @@ if TYPE_CHECKING:
     from .section import Report, Written
 
 REGION_NAME = re.compile(r"[\w-]+(?:\.[\w-]+)*")
-#: https://github.com/memcached/memcached/wiki/Programming#expiration
-MEMCACHED_LIMIT = 30 * DAY
-#: The options that say how long a result is kept.
-_KEEPING = ("expire", "stale", "stale_on_error")
 
 
 def build_regions(cache: Section, report: Report) -> dict[str, RegionSettings]:
@@ -39,7 +34,6 @@ def build_regions(cache: Section, report: Report) -> dict[str, RegionSettings]:
     passed_on = _passed_on(defaults, own, given, report)
     regions = {name: _region(name, given[name], passed_on[name]) for name in names}
     for name, region in regions.items():
-        _check(own[name], defaults, region, report)
         report.messages.extend(_about_type(own[name], region))
         report.messages.extend(_without_effect(own[name], [region]))
     report.messages.extend(_without_effect(defaults, list(regions.values())))
@@ -106,22 +100,6 @@ def _region(name: str, given: dict[str, Any], passed_on: dict[str, Any]) -> Regi
 
 def _type(given: dict[str, Any]) -> Any:
     return given.get("type", REGION_OPTIONS["type"].default)
-
-
-def _check(own: Section, defaults: Section, region: RegionSettings, report: Report) -> None:
-    """Report the values that are right by themselves and wrong together."""
-    kept = (region.expire or 0) + region.kept_after_expiry
-    if region.type in MEMCACHED and kept > MEMCACHED_LIMIT:
-        longest = max(_KEEPING, key=lambda name: getattr(region, name) or 0)
-        section = own if longest in own.written else defaults
-        included = ", stale results included" if region.kept_after_expiry else ""
-        report.mistakes.append(
-            section.sentence(
-                longest,
-                f"is longer than memcached keeps anything, which is 30 days{included}: "
-                "use 30d or less.",
-            )
-        )
 
 
 def _about_type(section: Section, region: RegionSettings) -> Iterator[str]:

@@ -6,16 +6,26 @@ from typing import TYPE_CHECKING, Any
 
 from beaker import crypto
 
+from .addresses import read_addresses
 from .beaker_only import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS
-from .options import DATABASES, RegionSettings, SessionSettings
+from .convert import RefusedError
+from .file_url import read_file_url
+from .options import DATABASES, MEMCACHED, RegionSettings, SessionSettings
 from .sentences import listed
-from .store_types import has_own_store, missing_library
+from .store_types import BEAKER_TYPES, has_own_store, missing_extra, missing_library
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from .option import Option
     from .options import StoreSettings
+
+
+#: What reads the url of a type, or refuses it.
+URLS: dict[str, Callable[[Any], object]] = {
+    "sqlite": read_file_url,
+    **dict.fromkeys(MEMCACHED, read_addresses),
+}
 
 
 def missing_requirements(settings: StoreSettings) -> list[str]:
@@ -31,8 +41,7 @@ def missing_requirements(settings: StoreSettings) -> list[str]:
     """
     if "namespace_class" in getattr(settings, "given", ()):
         return []
-    problems = list(_missing_options(settings))
-    problems.extend(_missing_client(settings))
+    problems = [*_missing_options(settings), *_wrong_url(settings), *_missing_client(settings)]
     if isinstance(settings, SessionSettings) and settings.format == "beaker":
         problems.extend(_missing_for_encryption(settings))
     return problems
@@ -53,8 +62,9 @@ def _missing_options(settings: StoreSettings) -> Iterator[str]:
 
 
 def _instead(settings: StoreSettings, option: Option) -> tuple[str, ...]:
-    """Give the options of Beaker's which together stand in for this one."""
-    return option.instead.get(str(settings.type), ()) if _is_beakers(settings) else ()
+    """Give the options which together stand in for this one; Beaker's do so for Beaker only."""
+    others = option.instead.get(str(settings.type), ())
+    return others if _is_beakers(settings) or settings.type not in BEAKER_TYPES else ()
 
 
 def _needs(settings: StoreSettings, name: str, instead: tuple[str, ...]) -> str:
@@ -72,8 +82,25 @@ def _value(settings: StoreSettings, name: str) -> Any:
     return getattr(settings, name, None) or given.get(name) or engine.get(name)
 
 
+def _wrong_url(settings: StoreSettings) -> Iterator[str]:
+    read_url = URLS.get(str(settings.type))
+    if read_url is None or settings.url is None or _is_beakers(settings):
+        return
+    try:
+        read_url(settings.url)
+    except RefusedError as refusal:
+        yield f"{_prefix(settings)}url {refusal}"
+
+
 def _missing_client(settings: StoreSettings) -> Iterator[str]:
-    if not isinstance(settings.type, str) or not _is_beakers(settings):
+    if not isinstance(settings.type, str):
+        return
+    if not _is_beakers(settings):
+        missing = missing_extra(settings.type)
+        if missing:
+            yield "{}type = {} needs {}: install pyramid_beakerish[{}].".format(
+                _prefix(settings), settings.type, *missing
+            )
         return
     chosen = settings.backend.get("memcache_module", "auto")
     libraries = missing_library(settings.type, None if chosen == "auto" else chosen)

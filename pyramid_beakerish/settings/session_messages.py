@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 #: OWASP asks for 64 bits of entropy at least; so many characters of any alphabet have more:
 #: https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html
 SHORTEST_SECRET = 32
+SECRETS = ("secret", "encrypt_key", "validate_key")
 NEW_SECRET = "python -c 'import secrets; print(secrets.token_urlsafe(32))' makes one."  # noqa: S105
 
 
@@ -30,7 +31,9 @@ def session_messages(section: Section, session: SessionSettings) -> Iterator[str
         reason = option and _no_effect(option, session)
         if reason:
             yield f"{section.key(name)} has no effect: {reason}."
-    yield from _about_secrets(section, session)
+    if not session.require_secret:
+        yield from weak_secrets(section, session)
+    yield from _ignored_secrets(section, session)
 
 
 def _no_effect(option: Option, session: SessionSettings) -> str | None:
@@ -40,8 +43,9 @@ def _no_effect(option: Option, session: SessionSettings) -> str | None:
         return option.inert
     if session.format == "beaker" and option.obeyed_by == "beakerish":
         return "Beaker keeps the sessions and has no such option"
-    if option.types and session.type not in option.types and not _of_ones_own(session):
-        return f"only session.type = {listed(option.types)} reads it"
+    types = option.types or (session.format == "beakerish" and option.own_types)
+    if types and session.type not in types and not _of_ones_own(session):
+        return f"only session.type = {listed(types)} reads it"
     return None
 
 
@@ -50,16 +54,21 @@ def _of_ones_own(session: SessionSettings) -> bool:
     return passes_on(session.type) or "namespace_class" in session.given
 
 
-def _about_secrets(section: Section, session: SessionSettings) -> Iterator[str]:
+def weak_secrets(section: Section, session: SessionSettings) -> Iterator[str]:
+    """Give a sentence for each secret that is missing, or may be guessed."""
     needs_secret = session.use_cookies and session.type != "cookie"
     if needs_secret and not session.secret:
         yield f"{section.key('secret')} is missing, so cookies are not signed: {NEW_SECRET}"
-    for name in ("secret", "encrypt_key", "validate_key"):
-        lines = session.given.get(name, ())
-        if any(len(line) < SHORTEST_SECRET for line in lines):
+    for name in SECRETS:
+        if any(len(line) < SHORTEST_SECRET for line in session.given.get(name, ())):
             yield (
                 f"{section.key(name)} is shorter than {SHORTEST_SECRET} characters "
                 f"and may be guessed: {NEW_SECRET}"
             )
+
+
+def _ignored_secrets(section: Section, session: SessionSettings) -> Iterator[str]:
+    for name in SECRETS:
+        lines = session.given.get(name, ())
         if session.format == "beaker" and len(lines) > 1:
             yield f"{section.key(name)} has several lines, and Beaker takes the first alone."

@@ -11,7 +11,7 @@ from .cookie_rules import broken_rules
 from .option import SAME, GivenOptions
 from .options import SESSION_OPTIONS, SessionSettings
 from .sentences import shown
-from .session_messages import session_messages
+from .session_messages import session_messages, weak_secrets
 from .store_types import beaker_has, has_own_store, passes_on
 from .types_read import drop_wrong_type
 from .unknown import unknown_options
@@ -105,6 +105,8 @@ def _check(section: Section, session: SessionSettings, report: Report) -> None:
     names = {name: section.key(name) for name in ("secure", "cookie_path", "cookie_domain")}
     for name, rule in broken_rules(vars(session)):
         report.mistakes.append(section.sentence(name, rule.format(**names)))
+    if session.require_secret:
+        report.mistakes.extend(weak_secrets(section, session))
     if session.format == "beaker":
         _check_for_beaker(section, session, report)
 

@@ -23,6 +23,12 @@ BEAKER_TYPES: dict[str, tuple[str, ...]] = {
     "sqla": ("sqlalchemy",),
 }
 
+#: The client library of each of this package's own stores that has one, and the extra with it.
+OWN_LIBRARIES: dict[str, tuple[str, str]] = {
+    "ext:memcached": ("pymemcache", "memcached"),
+    "memcached": ("pymemcache", "memcached"),
+}
+
 #: The Datastore API that Beaker calls ended with Python 2 on App Engine.
 WITHOUT_SERVICE = frozenset({"ext:google", "google"})
 
@@ -69,6 +75,12 @@ def all_types() -> frozenset[str]:
 def _registered_with_beaker() -> frozenset[str]:
     registered = frozenset(entry_points(group="beaker.backends").names)
     return registered - WITHOUT_SERVICE
+
+
+def missing_extra(type_name: str) -> tuple[str, str] | None:
+    """Give the library that our own store lacks, if it does, and the extra that brings it."""
+    needed = OWN_LIBRARIES.get(type_name)
+    return needed if needed and find_spec(needed[0]) is None else None
 
 
 def missing_library(type_name: str, chosen: str | None = None) -> str | None:

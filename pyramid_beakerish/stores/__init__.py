@@ -21,8 +21,11 @@ ENTRY_POINTS = "pyramid_beakerish.stores"
 
 #: Imported when first used, so that a client library which is not installed costs nothing.
 OWN_STORES = {
+    "ext:memcached": "pyramid_beakerish.stores.memcached:MemcachedStore",
     "file": "pyramid_beakerish.stores.file:FileStore",
+    "memcached": "pyramid_beakerish.stores.memcached:MemcachedStore",
     "memory": "pyramid_beakerish.stores.memory:MemoryStore",
+    "sqlite": "pyramid_beakerish.stores.sqlite:SqliteStore",
 }
 
 

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from .forks import renew_after_fork
+from .forks import notice_fork, renew_after_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -45,7 +45,18 @@ def new_write_id() -> bytes:
     No two writes share them, so they tell whether an entry is still the one that was
     read, and whether a write whose answer was lost has happened. They are no secret.
     """
+    notice_fork()  # two workers that count alike would not see each other's changes
     return next(_write_ids.numbers).to_bytes(WRITE_ID_SIZE, "big")
+
+
+def encode_key(key: str) -> bytes:
+    """Spell any string as bytes, unpaired surrogates too."""
+    return key.encode("utf-8", "surrogatepass")
+
+
+def decode_key(encoded: bytes) -> str:
+    """Give the string that `encode_key` has spelt."""
+    return encoded.decode("utf-8", "surrogatepass")
 
 
 class Store(ABC):

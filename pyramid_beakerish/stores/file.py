@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyramid_beakerish.errors import SettingsError, StoreUnavailable
 
-from .base import WRITE_ID_SIZE, Entry, Store
+from .base import WRITE_ID_SIZE, Entry, Store, decode_key, encode_key
 from .entry_file import (
     FIRST_READ,
     READ,
@@ -29,7 +29,7 @@ from .entry_file import (
 )
 from .file_errors import translating_errors, unavailable
 from .file_sweep import Sweeper
-from .folders import fsync_name, make_private_folder
+from .folders import fsync_name, make_private_folder, own_folder
 from .locks import FileLock
 
 if TYPE_CHECKING:
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
     from pyramid_beakerish.settings import StoreSettings
 
 log = logging.getLogger(__name__)
-
-#: Our own folder in ``data_dir`` and ``lock_dir``, as Beaker keeps its files there too.
-FOLDER = "beakerish"
 
 STRIPES = "0123456789abcdef"
 
@@ -152,12 +149,12 @@ class FileStore(Store):
 
     def keys(self, prefix: str) -> Iterator[str]:
         """List the keys that begin with the prefix; every file is read."""
-        start, now = encode(prefix), self._clock()
+        start, now = encode_key(prefix), self._clock()
         try:
             for name in self._sweeper.names():
                 record = self._record(name)
                 if record and record[2] > now and record[0].startswith(start):
-                    yield record[0].decode("utf-8", "surrogatepass")
+                    yield decode_key(record[0])
         except OSError as error:
             raise unavailable(error) from None
 
@@ -173,7 +170,7 @@ class FileStore(Store):
             lock.close()
 
     def _place(self, key: str) -> Place:
-        encoded = encode(key)
+        encoded = encode_key(key)
         name = blake2b(encoded, digest_size=20).hexdigest()
         return encoded, name, self._path(name)
 
@@ -290,13 +287,3 @@ class FileStore(Store):
                 return False
             self._unlink(path)
         return True
-
-
-def encode(key: str) -> bytes:
-    """Spell any string as bytes, unpaired surrogates too."""
-    return key.encode("utf-8", "surrogatepass")
-
-
-def own_folder(folder: str | os.PathLike[str]) -> str:
-    """Give the path of our own folder in there, ending with a separator, whatever is the cwd."""
-    return os.path.join(os.path.abspath(folder), FOLDER, "")

@@ -15,10 +15,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def unavailable(error: OSError) -> StoreUnavailable:
+def unavailable(error: OSError, store: str = "file") -> StoreUnavailable:
     """Translate the system's error, leaving out the name of the file."""
     code = errorcode.get(error.errno or 0, "no error code")
-    return StoreUnavailable(f"the file store's folder cannot be used: {error.strerror} ({code})")
+    return StoreUnavailable(f"the {store} store's folder cannot be used: {error.strerror} ({code})")
 
 
 def translating_errors(method: Callable[P, R]) -> Callable[P, R]:

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import os
 
+#: Our own folder in ``data_dir`` and ``lock_dir``, as Beaker keeps its files there too.
+FOLDER = "beakerish"
+
+
+def own_folder(folder: str | os.PathLike[str]) -> str:
+    """Give the path of our own folder in there, ending with a separator, whatever is the cwd."""
+    return os.path.join(os.path.abspath(folder), FOLDER, "")
+
 
 def make_private_folder(path: str, fsync: bool = False) -> None:
     """Make the folder, and those above it, for this user only; leave those that are there.

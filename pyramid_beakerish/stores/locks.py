@@ -122,7 +122,7 @@ class FileLock:
 
     def _too_slow(self) -> StoreUnavailable:
         return StoreUnavailable(
-            f"another thread or process has held a lock of the file store for {self._patience:g} s"
+            f"another thread or process has held a lock of the store for {self._patience:g} s"
         )
 
 

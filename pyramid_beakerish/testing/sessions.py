@@ -6,10 +6,20 @@ from .session_concurrency import ConcurrencySuite
 from .session_contents import ContentsSuite
 from .session_identity import IdentitySuite
 from .session_interface import InterfaceSuite
+from .session_renewal import RenewalSuite
 from .session_times import TimesSuite
+from .session_users import UsersSuite
 
 
-class SessionSuite(ContentsSuite, InterfaceSuite, ConcurrencySuite, IdentitySuite, TimesSuite):
+class SessionSuite(
+    ContentsSuite,
+    InterfaceSuite,
+    ConcurrencySuite,
+    IdentitySuite,
+    TimesSuite,
+    RenewalSuite,
+    UsersSuite,
+):
     """Every promise of a session, as tests for pytest, through a real Pyramid application.
 
     The session tests of a store are three lines:

@@ -13,11 +13,7 @@ from pyramid.request import Request
 from pyramid.response import Response
 
 from pyramid_beakerish.errors import StoreUnavailable
-from pyramid_beakerish.sessions.events import (
-    SessionChangesDropped,
-    SessionRefused,
-    SessionRotated,
-)
+from pyramid_beakerish.sessions.events import ALL_EVENTS
 from pyramid_beakerish.stores import open_store
 from pyramid_beakerish.stores.base import Entry, Store
 
@@ -200,7 +196,7 @@ class Site:
         self.config.set_security_policy(_Policy())
         self.config.add_route("any", "/*path")
         self.config.add_view(_work, route_name="any")
-        for event in (SessionRefused, SessionRotated, SessionChangesDropped):
+        for event in ALL_EVENTS:
             self.config.add_subscriber(self.events.append, event)
         self.app = self.config.make_wsgi_app()
 

@@ -73,10 +73,12 @@ class StoreSuite(ABC):
 
     def test_absent(self) -> None:
         """What was never stored is absent to every method."""
+        self._set("other")
+        token = self._loaded("other")[1]  # opaque: only a load can give one
         assert self.store.load("k") is None
-        assert self.store.swap("k", new_write_id(), stamped(b"new"), None) is False
+        assert self.store.swap("k", token, stamped(b"new"), None) is False
         assert self.store.delete("k") is False
-        assert self.store.delete("k", new_write_id()) is False
+        assert self.store.delete("k", token) is False
         assert self.store.load("k") is None
 
     def test_create_and_load(self) -> None:

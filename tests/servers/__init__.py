@@ -32,7 +32,7 @@ def running(kind: type[S]) -> S:
     require(kind)
     server = _running.get(kind)
     if server is None:
-        server = _running[kind] = kind(_new_folder())
+        server = _running[kind] = kind(new_folder())
         server.start()
     assert isinstance(server, kind)
     return server
@@ -53,7 +53,7 @@ def require(kind: type[Server]) -> None:
 def own(kind: type[S]) -> S:
     """Give a server that is the test's own, not started yet; use it as a context manager."""
     require(kind)
-    return kind(_new_folder())
+    return kind(new_folder())
 
 
 def stop_all() -> None:
@@ -71,7 +71,8 @@ def missing_lines() -> list[str]:
     ]
 
 
-def _new_folder() -> Path:
+def new_folder() -> Path:
+    """Make a folder for a server, which is removed at the end of the run."""
     # Short, because a unix socket's path has 108 bytes at most; readable by a server that has
     # another user than the tests.
     folder = Path(tempfile.mkdtemp(prefix="pb-"))

@@ -28,6 +28,16 @@ class MemcachedServer(Server):
         except OSError:
             return False
 
+    def empty(self) -> None:
+        """Remove everything, as the tests may and the package never does."""
+        self.say(b"flush_all")
+
+    def say(self, command: bytes) -> bytes:
+        """Send a command, and give the answer, which must be a short one."""
+        with socket.create_connection((HOST, self.port), timeout=5) as sock:
+            sock.sendall(command + b"\r\n")
+            return sock.recv(4096).strip()
+
     @property
     def url(self) -> str:
         """Where clients find it."""

@@ -83,6 +83,8 @@ class Server(ABC):
     def pause(self) -> None:
         """Have the server keep its connections and answer nothing."""
         os.killpg(self.pid, signal.SIGSTOP)
+        # It may answer for a moment yet: wait until it has stopped, or has ended.
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Have a paused server go on."""

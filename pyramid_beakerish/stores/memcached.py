@@ -1,0 +1,166 @@
+"""Entries on memcached servers."""
+
+from __future__ import annotations
+
+import math
+import time
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from pyramid_beakerish.errors import SettingsError, StoreUnavailable
+from pyramid_beakerish.settings.addresses import read_addresses
+
+from .base import Entry, Store
+from .memcached_server import Connection, Server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pyramid_beakerish.settings import StoreSettings
+
+#: No name that Beaker, or anybody else, gives begins like this.
+PREFIX = b"beakerish:"
+
+#: Before each value: the moment of expiry, in microseconds.
+HEADER_SIZE = 8
+MICRO = 1_000_000
+NEVER = (1 << 64) - 1
+
+# https://github.com/memcached/memcached/blob/master/doc/protocol.txt ("Expiration times"):
+# more seconds than the first are a moment, 0 is never, what is below 0 has expired.
+LONGEST_TTL, LATEST_MOMENT = 30 * 86_400, 2**31 - 1
+NO_TTL, EXPIRED = 0, -1
+
+
+class MemcachedStore(Store):
+    """Keeps entries on one memcached or several, for any number of hosts.
+
+    ``url`` names the servers, with ``;`` between several: ``host:port`` (11211), or ``unix:/path``.
+    Each entry is on one of them. While a server is down its entries are unavailable, and no other
+    server takes its place, as entries that were removed meanwhile would come back with it.
+    A server forgets everything when it is started again, and the least recently used entries when
+    it is full. ``clock`` gives seconds since the epoch (`time.time`); all hosts must agree on it.
+    Raises `ValueError` for a ``url`` that names no servers.
+
+    Example::
+
+        store = MemcachedStore("cache1:11211; cache2:11211")  # nothing is contacted yet
+    """
+
+    # Memcached counts whole seconds, and ends an entry up to one second early: the expiry that
+    # holds is in the entry's header. The server's own comes after it, and only frees the memory.
+
+    def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
+        self._servers = [Server(address) for address in read_addresses(url)]
+        self._clock = clock
+
+    @classmethod
+    def from_settings(cls, settings: StoreSettings, clock: Callable[[], float]) -> MemcachedStore:
+        """Make the store of the servers that ``url`` names; nothing is contacted yet."""
+        try:
+            return cls(settings.url, clock)  # type: ignore[arg-type]
+        except ValueError as refusal:
+            raise SettingsError([f"url {refusal}"]) from refusal
+
+    def load(self, key: str) -> Entry | None:
+        """Give the value under the key and its token, or ``None``."""
+        name = name_of(key)
+        return self._entry(*self._server(name).ask(Connection.gets, name))
+
+    def load_many(self, keys: Iterable[str]) -> dict[str, Entry]:
+        """Give what is there of several keys, in one round trip to each server concerned."""
+        names = {name_of(key): key for key in keys}
+        shares: dict[Server, list[bytes]] = {}
+        for name in names:
+            shares.setdefault(self._server(name), []).append(name)
+        found = [server.ask(Connection.gets_many, share) for server, share in shares.items()]
+        entries = {name: self._entry(*item) for items in found for name, item in items.items()}
+        return {names[name]: entry for name, entry in entries.items() if entry is not None}
+
+    def create(self, key: str, value: bytes, ttl: float | None) -> bool:
+        """Store the value only if the key is absent; tell whether it was stored."""
+        name, data, expire = self._written(key, value, ttl)
+        server = self._server(name)
+        while not server.ask(Connection.add, name, data, expire):
+            present, cas = server.ask(Connection.gets, name)
+            if self._entry(present, cas) is not None:
+                return False
+            if present is None:
+                continue  # gone meanwhile
+            # Expired, though the server has it yet; gone from there meanwhile if this gives None.
+            replaced = server.ask(Connection.cas, name, data, cas, expire)
+            if replaced is not None:
+                return bool(replaced)
+        return True
+
+    def swap(self, key: str, token: Any, value: bytes, ttl: float | None) -> bool:
+        """Store the value only if the entry is still the one that ``load`` gave."""
+        return self._replace(token, *self._written(key, value, ttl))
+
+    def set(self, key: str, value: bytes, ttl: float | None) -> None:
+        """Store the value, whatever was there."""
+        name, data, expire = self._written(key, value, ttl)
+        if not self._server(name).ask(Connection.set, name, data, expire):
+            raise StoreUnavailable("memcached has not stored a value, and gave no reason")
+
+    def delete(self, key: str, token: Any = None) -> bool:
+        """Remove the entry, given a token only if it is unchanged; tell whether it was removed."""
+        name = name_of(key)
+        if token is None:
+            return self.load(key) is not None and bool(
+                self._server(name).ask(Connection.delete, name)
+            )
+        # No command removes an entry only if it is unchanged; this one puts another in its place
+        # that has expired, so that it is never seen.
+        return self._replace(token, name, b"", EXPIRED)
+
+    def keys(self, prefix: str) -> None:
+        """Give ``None``: memcached cannot list its keys."""
+
+    def close(self) -> None:
+        """Close all connections that nobody uses; the store may be used again."""
+        for server in self._servers:
+            server.close()
+
+    def _server(self, name: bytes) -> Server:
+        """Give the server that has the entry, which depends on no other server (rendezvous)."""
+        servers = self._servers
+        # A weight takes 1 us.
+        return servers[0] if len(servers) == 1 else max(servers, key=lambda s: s.weight(name))
+
+    def _entry(self, data: bytes | None, cas: bytes) -> Entry | None:
+        if data is None:
+            return None
+        expires = int.from_bytes(data[:HEADER_SIZE], "big")
+        if expires <= self._clock() * MICRO:
+            return None
+        return data[HEADER_SIZE:], (cas, expires)
+
+    def _written(self, key: str, value: bytes, ttl: float | None) -> tuple[bytes, bytes, int]:
+        """Give the name, the data and the time to live that a command writes."""
+        expires = NEVER if ttl is None else min(int((self._clock() + ttl) * MICRO), NEVER)
+        return name_of(key), expires.to_bytes(HEADER_SIZE, "big") + value, ttl_at_server(ttl)
+
+    def _replace(self, token: Any, name: bytes, data: bytes, expire: int) -> bool:
+        cas, expires = token
+        if expires <= self._clock() * MICRO:
+            return False
+        return bool(self._server(name).ask(Connection.cas, name, data, cas, expire))
+
+
+def name_of(key: str) -> bytes:
+    """Give the name of a key's entry: always a legal one, which shows nothing of the key."""
+    digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=20)
+    return PREFIX + digest.hexdigest().encode()
+
+
+def ttl_at_server(ttl: float | None) -> int:
+    """Give the time to live as memcached takes it: never shorter, at most two seconds longer."""
+    if ttl is None:
+        return NO_TTL
+    seconds = math.ceil(ttl) + 1
+    if seconds <= LONGEST_TTL:
+        return seconds
+    # Of the real clock, which is the server's as well.
+    moment = math.ceil(time.time()) + seconds
+    return moment if moment <= LATEST_MOMENT else NO_TTL

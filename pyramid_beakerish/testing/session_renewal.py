@@ -1,0 +1,176 @@
+"""Ids that are renewed in the middle of a session, and the requests that are under way then."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pyramid_beakerish.sessions.events import SessionRotated
+
+from .session_base import SessionSuiteBase
+
+if TYPE_CHECKING:
+    from .site import Browser, Site, Work
+
+EVERY, GRACE = 900, 30
+
+
+class RenewalSuite(SessionSuiteBase):
+    """An id is used for a while only, and nobody is logged out by its renewal."""
+
+    def renewing(self, **options: Any) -> Site:
+        """Make an application whose ids are renewed every quarter of an hour."""
+        return self.make_site(**{"renew_id_every": EVERY, "rotation_grace": GRACE, **options})
+
+    def due(self, **options: Any) -> Browser:
+        """Give a visitor whose id is due to be renewed at the next request."""
+        visitor = self.renewing(**options).stranger().put(a=1)
+        self.clock.advance(EVERY)
+        self.store.calls.clear()
+        return visitor
+
+    def test_renewal(self) -> None:
+        """A request that comes when it is due, if only to read, is given a new id."""
+        visitor = self.due()
+        old = visitor.twin()
+        assert visitor.use(dict) == {"a": 1}
+        assert visitor.cookies != old.cookies
+        assert self.store.calls == ["load", "create", "swap"]
+        assert visitor.contents() == {"a": 1}
+        self.clock.advance(EVERY - 1)
+        visitor.use(dict)
+        assert visitor.set_cookies == []
+
+    def test_renewal_while_writing(self) -> None:
+        """What the request changes that renews the id is kept."""
+        visitor = self.due()
+        visitor.put(b=2)
+        assert visitor.contents() == {"a": 1, "b": 2}
+
+    def test_old_id_in_the_grace_time(self) -> None:
+        """A request with the old id uses the same session, and is told the new id again."""
+        visitor = self.due()
+        slow = visitor.twin()
+        visitor.put(b=2)
+        assert slow.use(dict) == {"a": 1, "b": 2}
+        slow.put(c=3)
+        assert slow.cookies == visitor.cookies
+        assert visitor.contents() == {"a": 1, "b": 2, "c": 3}
+
+    def test_old_id_after_the_grace_time(self) -> None:
+        """When the grace time is over the old id opens nothing."""
+        visitor = self.due()
+        old = visitor.twin()
+        visitor.use(dict)
+        self.clock.advance(GRACE * 1.1 + 1)
+        assert old.contents() == {}
+        assert visitor.contents() == {"a": 1}
+
+    def test_no_grace(self) -> None:
+        """Without a grace time the old id opens nothing from then on."""
+        visitor = self.due(rotation_grace="none")
+        old = visitor.twin()
+        visitor.use(dict)
+        assert old.contents() == {}
+        assert visitor.contents() == {"a": 1}
+
+    def test_requests_at_the_same_time(self) -> None:
+        """Of requests that overlap one renews the id; all go on in one session under that id."""
+        visitor = self.due()
+        other = visitor.twin()
+        self._overlap(visitor, lambda s: s.update(mine=1), partial(other.put, theirs=1))
+        assert visitor.contents() == other.contents() == {"a": 1, "mine": 1, "theirs": 1}
+        assert visitor.twin().put(b=2).cookies == other.cookies
+
+    def test_readers_at_the_same_time(self) -> None:
+        """A reader that is not the first leaves the renewal to the other."""
+        visitor = self.due()
+        other = visitor.twin()
+        self._overlap(visitor, lambda session: None, partial(other.use, dict))
+        assert visitor.set_cookies == []
+        assert visitor.contents() == {"a": 1}
+
+    def test_write_of_a_request_under_way(self) -> None:
+        """A request that began before the renewal stores its change where the session is now."""
+        visitor = self.renewing().stranger().put(a=1)
+        self.clock.advance(EVERY - 1)
+        other = visitor.twin()
+
+        def meanwhile() -> None:
+            self.clock.advance(1)
+            other.use(dict)
+
+        self._overlap(visitor, lambda session: session.update(b=2), meanwhile)
+        assert other.contents() == {"a": 1, "b": 2}
+
+    def test_logout_of_a_request_under_way(self) -> None:
+        """A request that began before the renewal and ends the session ends it for both ids."""
+        visitor = self.due()
+        other = visitor.twin()
+        self._overlap(visitor, lambda session: session.invalidate(), partial(other.use, dict))
+        assert other.contents() == visitor.contents() == {}
+
+    def test_logout_in_the_grace_time(self) -> None:
+        """A session that has ended is not there for the old id either."""
+        visitor = self.due()
+        old = visitor.twin()
+        visitor.use(dict)
+        visitor.use(lambda session: session.invalidate())
+        assert old.contents() == {}
+
+    def test_login_of_a_request_under_way(self) -> None:
+        """A login beside a renewal gives an id that neither of the earlier ones leads to."""
+        visitor = self.due()
+        other, old = visitor.twin(), visitor.twin()
+        self._overlap(visitor, lambda session: session.regenerate_id(), partial(other.use, dict))
+        assert visitor.contents() == {"a": 1}
+        assert old.contents() == other.contents() == {}
+
+    def test_login_when_renewal_is_due(self) -> None:
+        """A login renews the id as well, at once and without a grace time."""
+        visitor = self.due()
+        old = visitor.twin()
+        visitor.use(lambda session: session.regenerate_id())
+        assert old.contents() == {}
+        assert visitor.contents() == {"a": 1}
+
+    def test_old_id_by_get_by_id(self) -> None:
+        """``get_by_id`` of an id that was renewed gives the session."""
+        visitor = self.due()
+        old = visitor.use(lambda session: session.id)
+        found = visitor.use(lambda session: dict(session.get_by_id(old)))
+        assert found == {"a": 1}
+
+    def test_crash_while_an_id_is_renewed(self) -> None:
+        """Whatever breaks while an id is renewed, the old cookie opens the session."""
+        for method, after in (("create", False), ("create", True), ("swap", False), ("swap", True)):
+            visitor = self.due()
+            old = visitor.twin()
+            with self.store.failing(method, after=after):
+                visitor.put(b=2)
+            assert visitor.response.status_code == 503
+            assert old.contents()["a"] == 1
+
+    def test_event(self) -> None:
+        """A renewal is told as every other change of an id is."""
+        self.site = self.renewing()
+        visitor = self.site.stranger().put(a=1)
+        self.clock.advance(EVERY)
+        ids = [visitor.use(lambda session: session.id) for _ in range(2)]
+        assert ids[0] != ids[1]
+        assert SessionRotated(*ids) in self.site.events
+
+    def test_lifetime_goes_on(self) -> None:
+        """A renewed session ends when its first id would have."""
+        visitor = self.due(lifetime=2 * EVERY)
+        visitor.use(dict)
+        self.clock.advance(EVERY)
+        assert visitor.contents() == {}
+
+    def _overlap(self, visitor: Browser, work: Work, meanwhile: Any) -> None:
+        def working(session: Any) -> None:
+            dict(session)
+            meanwhile()
+            work(session)
+
+        visitor.use(working)

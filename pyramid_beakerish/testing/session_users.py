@@ -1,0 +1,192 @@
+"""The sessions of one user: seen and ended from elsewhere."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from pyramid_beakerish.sessions.events import EndReason, SessionEnded
+
+from .session_base import SessionSuiteBase, error_of
+
+if TYPE_CHECKING:
+    from .site import Browser, Site
+
+
+class UsersSuite(SessionSuiteBase):
+    """A user sees his sessions, and an ended one fails at its next request."""
+
+    def setup_method(self) -> None:
+        """Name users whom no other test has, as a store may be shared by all."""
+        super().setup_method()
+        self.seven = secrets.randbelow(2**60)
+        self.bob, self.eve, self.nobody = (f"{name} {self.seven}" for name in ("b", "e", "n"))
+
+    def log_in(self, userid: str | int, site: Site | None = None, **about: Any) -> Browser:
+        """Give the browser of a user who has logged in."""
+        browser = (site or self.site).stranger()
+        browser.use(lambda session: session.bind_user(userid, **about))
+        return browser
+
+    def test_list(self) -> None:
+        """A user's sessions are listed, the last used one first, with what is known of them."""
+        phone = self.log_in(self.bob, device="phone", place="Rome")
+        self.clock.advance(100)
+        desk = self.log_in(self.bob, device="desk")
+        self.log_in(self.eve, device="hers")
+        listed = desk.use(lambda session: list(session.sessions_of()))
+        assert [one.about for one in listed] == [
+            {"device": "desk"},
+            {"device": "phone", "place": "Rome"},
+        ]
+        assert [one.is_current for one in listed] == [True, False]
+        assert listed[0].created == listed[1].created + 100 == listed[0].last_accessed
+        assert phone.use(lambda session: session.sessions_of()[0].is_current) is False
+
+    def test_looking_is_no_use(self) -> None:
+        """To list the sessions of others changes nothing about them."""
+        self.log_in(self.bob)
+        admin = self.visitor(a=1)
+        self.clock.advance(3600)
+        before = admin.use(lambda session: session.sessions_of(self.bob)[0].last_accessed)
+        assert admin.use(lambda session: session.sessions_of(self.bob)[0].last_accessed) == before
+
+    def test_end_one(self) -> None:
+        """A session that is ended by its handle fails at its next request; the others live."""
+        phone, desk = self.log_in(self.bob, device="phone"), self.log_in(self.bob, device="desk")
+        handle = phone.use(lambda session: session.handle)
+        assert desk.use(lambda session: session.sessions_of().end(handle)) is True
+        assert desk.use(lambda session: session.sessions_of().end(handle)) is False
+        assert phone.use(lambda session: session.new)
+        assert desk.use(lambda session: len(session.sessions_of())) == 1
+        assert SessionEnded(None, EndReason.REVOKED) in self.site.events
+
+    def test_end_others(self) -> None:
+        """All sessions of a user but his own are ended, and nobody else's."""
+        others = [self.log_in(self.bob) for _ in range(3)]
+        mine, eve = self.log_in(self.bob), self.log_in(self.eve)
+        assert mine.use(lambda session: session.sessions_of().end_others()) is True
+        assert mine.use(lambda session: session.sessions_of().end_others()) is False
+        assert all(other.use(lambda session: session.new) for other in others)
+        assert not mine.use(lambda session: session.new)
+        assert not eve.use(lambda session: session.new)
+
+    def test_end_all(self) -> None:
+        """ "Log out everywhere" ends the visitor's own session, too."""
+        other, mine = self.log_in(self.bob), self.log_in(self.bob)
+        mine.use(lambda session: session.sessions_of().end_all())
+        assert mine.cookies == {}
+        assert other.use(lambda session: session.new)
+        self.assert_records(0)
+
+    def test_end_all_of_somebody_else(self) -> None:
+        """An administrator ends all sessions of a user and keeps his own."""
+        users = [self.log_in(self.bob), self.log_in(self.bob)]
+        admin = self.visitor(a=1)
+        admin.use(lambda session: session.sessions_of(self.bob).end_all())
+        assert all(user.use(lambda session: session.new) for user in users)
+        assert admin.contents() == {"a": 1}
+
+    def test_revoked_in_a_request_under_way(self) -> None:
+        """A request that is under way when its session is ended does not bring it back."""
+        mine, other = self.log_in(self.bob), self.log_in(self.bob)
+
+        def work(session: Any) -> None:
+            dict(session)
+            mine.use(lambda own: own.sessions_of().end_others())
+            session["a"] = 1
+
+        other.use(work)
+        assert other.use(lambda session: session.new)
+
+    def test_new_id(self) -> None:
+        """A session is found and ended whatever ids it had."""
+        phone, desk = self.log_in(self.bob), self.log_in(self.bob)
+        for _ in range(5):
+            phone.use(lambda session: session.regenerate_id())
+        assert desk.use(lambda session: len(session.sessions_of())) == 2
+        desk.use(lambda session: session.sessions_of().end_others())
+        assert phone.use(lambda session: session.new)
+
+    def test_renewed_id(self) -> None:
+        """A session whose id is renewed by itself stays in the list, and can be ended."""
+        site = self.make_site(renew_id_every=900)
+        phone, desk = self.log_in(self.bob, site), self.log_in(self.bob, site)
+        self.clock.advance(900)
+        phone.use(dict)
+        old = phone.twin()
+        assert desk.use(lambda session: len(session.sessions_of())) == 2
+        desk.use(lambda session: session.sessions_of().end_others())
+        assert phone.use(lambda session: session.new)
+        assert old.use(lambda session: session.new)
+
+    def test_logged_out_session_is_not_listed(self) -> None:
+        """What has ended, in whatever way, is in no list."""
+        phone, desk = self.log_in(self.bob), self.log_in(self.bob)
+        phone.use(lambda session: session.invalidate())
+        assert desk.use(lambda session: len(session.sessions_of())) == 1
+
+    def test_at_most(self) -> None:
+        """Beyond the limit the least recently used session of the user ends."""
+        site = self.make_site(max_sessions_per_user=2)
+        browsers = []
+        for _ in range(3):
+            browsers.append(self.log_in(self.bob, site))
+            self.clock.advance(1)
+        assert [browser.use(lambda session: session.new) for browser in browsers] == [
+            True,
+            False,
+            False,
+        ]
+        assert SessionEnded(None, EndReason.TOO_MANY) in site.events
+
+    def test_login_again(self) -> None:
+        """Who logs in again in one session has still one session, with what was said last."""
+        mine = self.log_in(self.bob, device="old")
+        mine.use(lambda session: session.bind_user(self.bob, device="new"))
+        assert mine.use(lambda session: [s.about for s in session.sessions_of()]) == [
+            {"device": "new"}
+        ]
+
+    def test_another_user_in_one_session(self) -> None:
+        """A session belongs to whom it was bound to last."""
+        mine = self.log_in(self.bob)
+        mine.use(lambda session: session.bind_user(self.eve))
+        assert mine.use(lambda session: len(session.sessions_of())) == 1
+        assert mine.use(lambda session: len(session.sessions_of(self.bob))) == 0
+
+    def test_userids_are_told_apart(self) -> None:
+        """The number 7 and the text "7" are two users, and the store holds neither."""
+        self.log_in(self.seven)
+        other = self.log_in(str(self.seven), device="x")
+        assert other.use(lambda session: len(session.sessions_of(self.seven))) == 1
+        assert other.use(lambda session: session.sessions_of()[0].about) == {"device": "x"}
+        assert {len(key) for key in self.store.keys("user:") or ("user:" + 40 * "x",)} == {45}
+
+    def test_nobody(self) -> None:
+        """A session of nobody's has no list, and a user without sessions an empty one."""
+        visitor = self.visitor(a=1)
+        assert visitor.use(lambda session: session.handle) is None
+        assert visitor.use(lambda session: len(session.sessions_of(self.nobody))) == 0
+        error = visitor.use(lambda session: error_of(LookupError, session.sessions_of))
+        assert "bind_user" in str(error)
+
+    def test_about_is_plain(self) -> None:
+        """What the list shows is text, numbers and nothing else."""
+        visitor = self.visitor(a=1)
+        error = visitor.use(
+            lambda session: error_of(TypeError, lambda: session.bind_user(self.bob, at=object()))
+        )
+        assert "at is a object" in str(error)
+
+    def test_store_down(self) -> None:
+        """A list that cannot be had is a 503, as every other answer of the session."""
+        mine = self.log_in(self.bob)
+
+        def work(session: Any) -> Any:
+            dict(session)
+            with self.store.failing("load"):
+                return list(session.sessions_of())
+
+        mine.use(work)
+        assert mine.response.status_code == 503

@@ -1,0 +1,60 @@
+"""A fork is noticed, also one that Python was not told of, as uWSGI makes them."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+
+import pytest
+
+from pyramid_beakerish.stores import forks
+from pyramid_beakerish.stores.base import new_write_id
+
+
+def in_child(fork, work):
+    """Give what ``work`` gives in a child, as bytes."""
+    reading, writing = os.pipe()
+    child = fork()
+    if child == 0:
+        try:
+            os.write(writing, work())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with open(reading, "rb") as answer:
+        given = answer.read()
+    os.waitpid(child, 0)
+    return given
+
+
+# The C library's own, of which Python is not told.
+FORKS = pytest.mark.parametrize("fork", [os.fork, ctypes.PyDLL(None).fork], ids=["fork", "C"])
+
+
+@FORKS
+def test_write_ids_of_a_child(fork):
+    """A child's write ids are not those of its parent, nor of its sister."""
+    children = [in_child(fork, new_write_id) for _ in range(2)]
+    assert len({*children, new_write_id(), new_write_id()}) == 4
+
+
+@FORKS
+@pytest.mark.parametrize("make", [forks.mark, forks.MarkById])
+def test_mark(fork, make):
+    """A mark is there in the process that made it, and in a child only once it is set there."""
+    mark = make()
+
+    def work():
+        before = bool(mark[0])
+        mark[0] = 1
+        return b"%d%d" % (before, bool(mark[0]))
+
+    assert in_child(fork, work) == b"01"
+    assert mark[0]
+
+
+def test_where_memory_is_not_wiped(monkeypatch):
+    """A system that cannot wipe memory at a fork is asked for the process's id."""
+    monkeypatch.delattr(mmap, "MAP_PRIVATE")
+    assert isinstance(forks.mark(), forks.MarkById)
