@@ -183,7 +183,7 @@ def row_74_redis(library):
 
 
 def row_75_redis(library):
-    """A miss is a look, a claim and the value."""
+    """A miss is a look, a claim and the value; the server counts what a script does, too."""
 
     @library.cache_region("r", "row 75")
     def load(term):
@@ -193,7 +193,7 @@ def row_75_redis(library):
     before = library.commands()
     load(str(time.time()))
     after = library.commands()
-    assert after - before - (library.commands() - after) <= 3
+    assert after - before - (library.commands() - after) <= 5
 
 
 def row_76_redis(library):

@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class Region:
-    """Keeps results under keys for a while, and has each created by one thread only.
+    """Keeps results under keys for a while, and has each created once.
 
     A region of type memory keeps and hands out the object itself; any other keeps what
     the serializer makes of it, in a store.
@@ -88,11 +88,14 @@ class Region:
     def get_or_create(self, key: str, creator: Callable[[], T]) -> T:
         """Give what is kept under the key, or else what the creator returns, and keep that.
 
-        Of several threads that miss the same key one calls its creator, the others wait
-        for the result; if it fails, each gets a copy of the exception. A creator that
-        asks for its own key, itself or by way of another thread's creation, is called
-        again, as a function that is not cached would be. ``None`` is kept like any other
-        value, an exception never.
+        Of all threads, processes and hosts that miss the same key one calls its creator; the
+        others wait for the result, or get the old one within the region's ``stale``. If it
+        fails, each thread of its process gets a copy of the exception, and other processes
+        call their creators; or all get the old result, within ``stale_on_error``.
+
+        A creator that asks for its own key, itself or by way of another thread's creation,
+        is called again, as a function that is not cached would be. ``None`` is kept like any
+        other value, an exception never.
 
         :param key: any text; a long one is kept by its hash.
         :param creator: called without arguments.
@@ -113,11 +116,11 @@ class Region:
         self._lookup.refresh(key, lambda: value)
 
     def invalidate(self, key: str) -> None:
-        """Forget the key; what is being created for it at this moment is not kept either."""
+        """Forget the key on every host; what is being created for it now is not kept either."""
         self._lookup.invalidate(key)
 
     def clear(self) -> None:
-        """Forget everything in this region, and nothing else in its store."""
+        """Forget everything in this region, on every host, and nothing else in its store."""
         self._lookup.invalidate_all()
 
     def stats(self) -> RegionStats:
