@@ -109,6 +109,7 @@ SHARED = {
     "opaque": lambda clock, folder: {"type": OpaqueStore(clock)},
     "unlisted": lambda clock, folder: {"type": UnlistedStore(clock)},
     "file": lambda clock, folder: {"type": "file", "data_dir": str(folder)},
+    "dbm": lambda clock, folder: {"type": "dbm", "data_dir": str(folder)},
     "sqlite": lambda clock, folder: {"type": "sqlite", "data_dir": str(folder)},
     "memcached": lambda clock, folder: {"type": "memcached", "url": running(MemcachedServer).url},
 }

@@ -61,7 +61,6 @@ def test_nothing_is_said_where_it_was_asked_for(site, caplog):
     ("store", "library", "options"),
     [
         ("ext:redis", "redis", {"url": "redis://localhost:1/0"}),
-        ("ext:mongodb", "pymongo", {"url": "mongodb://localhost:1/sessions"}),
     ],
 )
 def test_types_with_a_server_are_configured(

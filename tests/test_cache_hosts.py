@@ -567,4 +567,4 @@ class TestOpening:
 
     def test_types_of_beakers_alone(self, clock):
         """A region that only Beaker can serve is not opened."""
-        make_regions(clock, r={"type": "dbm"}, s={"type": "none of ours"}).open()
+        make_regions(clock, r={"type": "none of ours"}).open()

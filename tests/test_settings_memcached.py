@@ -100,8 +100,8 @@ def test_what_is_missing(name, monkeypatch):
 @pytest.mark.parametrize(
     ("option", "value", "reason"),
     [
-        ("lock_dir", "/l", "only session.type = file reads it"),
-        ("data_dir", "/d", "only session.type = file reads it"),
+        ("lock_dir", "/l", "only session.type = dbm, file or sqlite reads it"),
+        ("data_dir", "/d", "only session.type = dbm, file or sqlite reads it"),
         (
             "memcache_module",
             "memcache",

@@ -269,7 +269,7 @@ def test_messages_about_secrets(settings, expected):
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"type": "dbm"}, "session.type = dbm has no store of pyramid_beakerish yet"),
+        ({"type": "sqla"}, "session.type = sqla has no store of pyramid_beakerish yet"),
         ({"type": "cookie"}, "session.type = cookie has no store of pyramid_beakerish yet"),
         (
             {"encrypt_key": "x"},
@@ -280,8 +280,8 @@ def test_messages_about_secrets(settings, expected):
             "session.session_class is an option of Beaker's own sessions",
         ),
         (
-            {"session_class": "beaker.session:Session", "type": "dbm"},
-            "session.type = dbm has no store of pyramid_beakerish yet",
+            {"session_class": "beaker.session:Session", "type": "sqla"},
+            "session.type = sqla has no store of pyramid_beakerish yet",
         ),
         (
             {"namespace_class": MemoryNamespaceManager, "type": "anything"},
@@ -390,7 +390,16 @@ def test_types_of_other_packages(install):
     """Under a type that another package registers with Beaker, unknown options are its own."""
     install("beaker.backends", "odd", "beaker.container:MemoryNamespaceManager")
     session = read_settings({"session.type": "odd", "session.colour": "red"}).session
-    assert session.format == "beaker"
+    assert session.format == "beakerish"
+    assert session.backend == {"colour": "red"}
+
+
+def test_types_of_other_packages_on_request(install):
+    """A type that another package registers with Beaker can be Beaker's whole affair."""
+    install("beaker.backends", "odd", "beaker.container:MemoryNamespaceManager")
+    written = {"session.type": "odd", "session.colour": "red", "session.format": "beaker"}
+    session = read_settings(written).session
+    assert (session.format, session.beaker_reason) == ("beaker", None)
     assert session.backend == {"colour": "red"}
 
 

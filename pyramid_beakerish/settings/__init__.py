@@ -12,6 +12,7 @@ from .read import read_region_settings as read_region_settings
 from .read import read_session_settings as read_session_settings
 from .read import read_settings as read_settings
 from .read import session_settings as session_settings
+from .read import store_settings as store_settings
 from .reference import OptionRow as OptionRow
 from .reference import option_table as option_table
 from .requirements import missing_requirements as missing_requirements

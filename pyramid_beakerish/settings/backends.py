@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from .beaker_only import SESSION, find_option
 from .convert import DAY
-from .options import DATABASES, MEMCACHED, SESSION_OPTIONS
+from .options import DATABASES, MEMCACHED, SESSION_OPTIONS, STORE_OPTIONS
+from .store_types import BEAKER_TYPES, has_own_store, runs_on_beaker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +54,8 @@ def beaker_options(settings: SessionSettings) -> dict[str, Any]:
 def beaker_region_options(region: RegionSettings) -> dict[str, Any]:
     """Give what ``beaker.cache.cache_regions`` is to hold for a region.
 
-    These are exactly the keys that pyramid_beaker writes, and the given backend options.
+    These are exactly the keys that pyramid_beaker writes, and the given backend options; for a
+    type that is no back end of Beaker's own also those of our store.
 
     Example::
 
@@ -67,8 +69,16 @@ def beaker_region_options(region: RegionSettings) -> dict[str, Any]:
         "key_length": region.key_length,
         "type": region.type,
         "url": region.url,
+        **_store_options(region),
         **_backend_for_beaker(region),
     }
+
+
+def _store_options(region: RegionSettings) -> dict[str, Any]:
+    kind = region.type
+    if kind in BEAKER_TYPES or runs_on_beaker(kind) or not has_own_store(kind):
+        return {}
+    return {name: getattr(region, name) for name in STORE_OPTIONS}
 
 
 def _is_beakers(name: str) -> bool:

@@ -130,7 +130,7 @@ BACKEND: dict[str, Option] = {
         convert=convert.dotted_object,
         default=None,
         help="The module that opens dbm files.",
-        default_text="dbm",
+        default_text="dbm.gnu, or dbm.dumb where there is none",
         types=("dbm",),
     ),
     "file_dir": Option(

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Beaker's types that open a SQL database by a URL.
 DATABASES = ("ext:database", "database")
+#: Our own stores that keep files.
+FOLDERS = ("dbm", "file", "sqlite")
 MEMCACHED = ("ext:memcached", "memcached")
 
 
@@ -52,12 +54,12 @@ class StoreSettings:
         convert.text,
         None,
         "The folder that holds the data, and lock files where lock_dir is not given.",
-        own_types=("file", "sqlite"),
+        own_types=FOLDERS,
         needed_by=("file", "dbm"),
         instead={"file": ("file_dir", "lock_dir"), "dbm": ("dbm_dir", "lock_dir")},
     )
     lock_dir: str | None = option(
-        convert.text, None, "The folder that holds lock files.", own_types=("file", "sqlite")
+        convert.text, None, "The folder that holds lock files.", own_types=FOLDERS
     )
     fsync: bool = option(
         convert.boolean,

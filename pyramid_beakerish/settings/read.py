@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pyramid_beakerish.errors import SettingsError
 
-from .beaker_only import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS
-from .options import CACHE_OPTIONS, PACKAGE_OPTIONS, PackageSettings
+from .beaker_only import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS, BACKEND
+from .option import GivenOptions
+from .options import (
+    CACHE_OPTIONS,
+    PACKAGE_OPTIONS,
+    STORE_OPTIONS,
+    PackageSettings,
+    StoreSettings,
+)
 from .regions import build_regions
 from .requirements import missing_requirements
 from .section import Report, cut
@@ -121,6 +128,24 @@ def session_settings(**options: Any) -> tuple[SessionSettings, tuple[str, ...]]:
     session = build_session(cut(options, NO_PREFIX, ALL_SESSION_OPTIONS, report), report)
     _raise(report)
     return session, tuple(report.messages)
+
+
+def store_settings(**options: Any) -> StoreSettings:
+    """Read options of a store without a prefix; what is no option belongs to its back end.
+
+    Raises `SettingsError` with a sentence for each mistake that there is.
+
+    Example::
+
+        assert store_settings(type="file", data_dir="data", fsync="true").fsync is True
+    """
+    report = Report("ignore")
+    section = cut(options, NO_PREFIX, {**STORE_OPTIONS, **BACKEND}, report)
+    values = section.convert(report)
+    _raise(report)
+    backend = {name: options[name] for name in section.unknown()}
+    backend.update((name, values.pop(name)) for name in list(values) if name not in STORE_OPTIONS)
+    return StoreSettings(**values, backend=GivenOptions(backend))
 
 
 def _report(settings: Mapping[str, Any], strict: bool) -> Report:

@@ -12,7 +12,13 @@ from .convert import RefusedError
 from .file_url import read_file_url
 from .options import DATABASES, MEMCACHED, RegionSettings, SessionSettings
 from .sentences import listed
-from .store_types import BEAKER_TYPES, has_own_store, missing_extra, missing_library
+from .store_types import (
+    BEAKER_TYPES,
+    has_own_store,
+    missing_extra,
+    missing_library,
+    runs_on_beaker,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,7 +70,7 @@ def _missing_options(settings: StoreSettings) -> Iterator[str]:
 def _instead(settings: StoreSettings, option: Option) -> tuple[str, ...]:
     """Give the options which together stand in for this one; Beaker's do so for Beaker only."""
     others = option.instead.get(str(settings.type), ())
-    return others if _is_beakers(settings) or settings.type not in BEAKER_TYPES else ()
+    return others if others and (_is_beakers(settings) or settings.type not in BEAKER_TYPES) else ()
 
 
 def _needs(settings: StoreSettings, name: str, instead: tuple[str, ...]) -> str:
@@ -109,6 +115,9 @@ def _missing_client(settings: StoreSettings) -> Iterator[str]:
 
 
 def _is_beakers(settings: StoreSettings) -> bool:
+    """Tell whether a back end of Beaker's keeps the bytes, whoever uses it."""
+    if runs_on_beaker(settings.type):
+        return True
     if isinstance(settings, SessionSettings):
         return settings.format == "beaker"
     return not has_own_store(settings.type)

@@ -51,6 +51,13 @@ def has_own_store(type_name: object) -> bool:
     return type_name in OWN_STORES or type_name in known_types()
 
 
+def runs_on_beaker(type_name: object) -> bool:
+    """Tell whether the type has a store that keeps its entries with a back end of Beaker's."""
+    from pyramid_beakerish.stores import runs_on_beaker
+
+    return runs_on_beaker(type_name)
+
+
 def beaker_has(type_name: object) -> bool:
     """Tell whether Beaker has a backend, or a session class, of that type."""
     return type_name in BEAKER_TYPES or type_name in _registered_with_beaker()

@@ -22,16 +22,45 @@ ENTRY_POINTS = "pyramid_beakerish.stores"
 #: Imported when first used, so that a client library which is not installed costs nothing.
 OWN_STORES = {
     "ext:memcached": "pyramid_beakerish.stores.memcached:MemcachedStore",
+    "dbm": "pyramid_beakerish.stores.beaker.dbm:DbmStore",
+    "ext:mongodb": "pyramid_beakerish.stores.beaker.servers:MongoStore",
+    "ext:rediscluster": "pyramid_beakerish.stores.beaker.servers:RedisClusterStore",
     "file": "pyramid_beakerish.stores.file:FileStore",
     "memcached": "pyramid_beakerish.stores.memcached:MemcachedStore",
     "memory": "pyramid_beakerish.stores.memory:MemoryStore",
     "sqlite": "pyramid_beakerish.stores.sqlite:SqliteStore",
 }
 
+#: Where packages register back ends with Beaker, and the store that runs on any of them.
+BEAKER_ENTRY_POINTS = "beaker.backends"
+ANY_BACKEND = "pyramid_beakerish.stores.beaker.store:BeakerStore"
+
+#: Beaker registers classes of its own there as well.
+BEAKERS_NAMES = frozenset({"database", "google", "memcached", "sqla"})
+
 
 def known_types() -> frozenset[str]:
     """Name the types that have a store here or in an installed package; none is imported."""
-    return frozenset(OWN_STORES) | {entry.name for entry in entry_points(group=ENTRY_POINTS)}
+    return frozenset(OWN_STORES) | _registered_here() | other_backends()
+
+
+def other_backends() -> frozenset[str]:
+    """Name the back ends that other packages have registered with Beaker; none is imported."""
+    found = entry_points(group=BEAKER_ENTRY_POINTS)
+    # Ours are stores of this package, for Beaker's use: see for_beaker.py.
+    others = {entry.name for entry in found if not entry.value.startswith("pyramid_beakerish.")}
+    return frozenset(others) - BEAKERS_NAMES - frozenset(OWN_STORES) - _registered_here()
+
+
+def _registered_here() -> frozenset[str]:
+    return frozenset(entry_points(group=ENTRY_POINTS).names)
+
+
+def runs_on_beaker(name: object) -> bool:
+    """Tell whether the store of that type keeps its entries with a back end of Beaker's."""
+    if name in OWN_STORES:
+        return OWN_STORES[str(name)].startswith("pyramid_beakerish.stores.beaker.")
+    return name in other_backends()
 
 
 def open_store(settings: StoreSettings, clock: Callable[[], float] = time.time) -> Store:
@@ -44,21 +73,26 @@ def open_store(settings: StoreSettings, clock: Callable[[], float] = time.time) 
     if isinstance(settings.type, Store):
         return settings.type
     try:
-        store_class = find_class(settings.type)
+        store: Store = find_class(settings.type).from_settings(settings, clock)
     except ImportError as error:
         raise SettingsError(
             [f"type = {settings.type} needs a module that cannot be imported: {error}"]
         ) from error
-    store: Store = store_class.from_settings(settings, clock)
     return store
 
 
 def find_class(name: str) -> Any:
     """Import the store's class. Raises `SettingsError` if there is none of that name."""
     if name in OWN_STORES:
-        module, _, class_name = OWN_STORES[name].partition(":")
-        return getattr(import_module(module), class_name)
+        return _imported(OWN_STORES[name])
     for entry in entry_points(group=ENTRY_POINTS, name=name):
         return entry.load()
+    if name in other_backends():
+        return _imported(ANY_BACKEND)
     known = ", ".join(sorted(known_types()))
     raise SettingsError([f"type = {name} is not the name of a store; these are: {known}"])
+
+
+def _imported(path: str) -> Any:
+    module, _, class_name = path.partition(":")
+    return getattr(import_module(module), class_name)

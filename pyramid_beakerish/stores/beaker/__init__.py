@@ -1,0 +1,1 @@
+"""Back ends of Beaker's as stores of ours."""

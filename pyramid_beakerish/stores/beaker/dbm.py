@@ -1,0 +1,196 @@
+"""Entries as dbm files, one each, by Beaker's manager of such files."""
+
+from __future__ import annotations
+
+import glob
+import logging
+import os
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from beaker.container import DBMNamespaceManager
+from beaker.synchronization import null_synchronizer
+
+from pyramid_beakerish.errors import SettingsError, StoreUnavailable
+
+from ..base import encode_key
+from ..file import STRIPES
+from ..file_sweep import Sweeper, list_folder
+from ..folders import own_folder
+from ..locks import FileLock
+from .store import ENTRY, BeakerStore, translating_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from pyramid_beakerish.settings import StoreSettings
+
+    from ..entry_file import Record
+
+log = logging.getLogger(__name__)
+
+
+class DbmNamespace(DBMNamespaceManager):  # type: ignore[misc]
+    """A dbm file that is made by the first write, and whose value is kept as it is.
+
+    Beaker's own makes the file when somebody looks, and unpickles what is in it.
+    """
+
+    # What is None where there is no file.
+    dbm: Any
+
+    def get_access_lock(self) -> Any:
+        """Lock nothing: the store does so, with few lock files and with an end to the waiting."""
+        return null_synchronizer()
+
+    def _checkfile(self) -> None:
+        """Make no file."""
+
+    def do_open(self, flags: str, replace: bool) -> None:
+        """Open the file, if it is there or is to be written; make one that is damaged anew."""
+        self.dbm = None
+        if flags == "r" and not self.file_exists(self.file):
+            return
+        try:
+            self.dbm = self.dbmmodule.open(self.file, flags)
+        except OSError:
+            raise
+        except Exception:  # what the modules raise where a file is none of theirs
+            log.warning("A dbm file is damaged, and what was in it is taken for absent.")
+            if flags != "r":
+                self.do_remove()
+                self.dbm = self.dbmmodule.open(self.file, flags)
+
+    def __getitem__(self, key: str) -> Any:
+        if self.dbm is None:
+            raise KeyError(key)
+        return self.dbm[key]
+
+    def __setitem__(self, key: str, value: bytes) -> None:
+        self.dbm[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        """Remove the file: it has no other entry."""
+        self.do_close()
+        self.dbm = None
+        self.do_remove()
+
+    def get_filenames(self) -> list[str]:
+        """Give every file that one of the modules makes for this name, backups too."""
+        return glob.glob(glob.escape(self.file) + "*")
+
+
+class DbmStore(BeakerStore):
+    """Keeps each entry in a dbm file of its own, for all processes of this host.
+
+    The files are in the folder ``beakerish/dbm`` of ``folder``, readable by this user only;
+    the files that lock are in the folder ``beakerish`` of ``lock_dir``. ``dbmmodule`` opens
+    them: if it is not given, dbm.gnu, or dbm.dumb where there is none, as in Beaker. A process
+    that is killed while it writes may cost the entry that it was writing: the modules for dbm
+    files overwrite in place. ``clock`` and ``patience`` are those of `BeakerStore`.
+    """
+
+    prefix = ""
+
+    def __init__(
+        self,
+        folder: str,
+        lock_dir: str | None = None,
+        dbmmodule: Any = None,
+        clock: Callable[[], float] = time.time,
+        *,
+        patience: float = 10.0,
+    ) -> None:
+        root = os.path.join(own_folder(folder), "dbm")
+        # The one folder for all, as Beaker would make another for lock files.
+        options = {"dbm_dir": root, "data_dir": root, "lock_dir": root, "dbmmodule": dbmmodule}
+        super().__init__(DbmNamespace, {**options, "digest_filenames": False}, clock)
+        locks = own_folder(folder if lock_dir is None else lock_dir)
+        paths = {digit: f"{locks}dbm-{digit}.lock" for digit in STRIPES}
+        self._locks = {digit: FileLock(path, patience) for digit, path in paths.items()}
+        self._sweeper = _Sweeper(os.path.join(root, ""))
+
+    @classmethod
+    def from_settings(cls, settings: StoreSettings, clock: Callable[[], float]) -> DbmStore:
+        """Make the store of ``dbm_dir`` or ``data_dir``, ``lock_dir`` and ``dbmmodule``."""
+        given = settings.backend
+        folder = given.get("dbm_dir", settings.data_dir)
+        if folder is None:
+            raise SettingsError(["type = dbm needs data_dir, or dbm_dir and lock_dir"])
+        lock_dir = settings.lock_dir or settings.data_dir
+        return cls(folder, lock_dir, given.get("dbmmodule"), clock)
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """List the keys that begin with the prefix; every file is read."""
+        return iter(self._keys(encode_key(prefix)))
+
+    @translating_errors
+    def sweep(self) -> int:
+        """Remove what has expired or is damaged, and tell how much."""
+        now = self._clock()
+        return sum(self._examine(name, now) for name in self._sweeper.names())
+
+    def close(self) -> None:
+        """Close the lock files; the store may be used again."""
+        for lock in self._locks.values():
+            lock.close()
+
+    @translating_errors
+    def _keys(self, start: bytes) -> list[str]:
+        now = self._clock()
+        found = (self._record_of(name) for name in self._sweeper.names())
+        alive = (record[0] for record in found if record and _is_alive(record, now))
+        return [key.decode("utf-8", "surrogatepass") for key in alive if key.startswith(start)]
+
+    def _put(self, *arguments: Any) -> bool:
+        stored = super()._put(*arguments)
+        now = self._clock()
+        if self._sweeper.due(now):
+            try:
+                self._sweep_a_little(now)
+            except StoreUnavailable as error:  # the write itself is done
+                log.warning("Expired entries could not be removed: %s", error)
+        return stored
+
+    @translating_errors
+    def _sweep_a_little(self, now: float) -> None:
+        self._sweeper.step(self._examine, now)
+
+    def _examine(self, name: str, now: float) -> bool:
+        if _is_alive(self._record_of(name), now):
+            return False
+        with self._writing(name) as namespace:
+            alive = _is_alive(self._record(namespace, None), now)
+            if not alive:
+                del namespace[ENTRY]
+        return not alive
+
+    def _record_of(self, name: str) -> Record | None:
+        with self._reading(name) as namespace:
+            return self._record(namespace, None)
+
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[Any]:
+        # Readers keep writers out: most modules do not bear both at once.
+        with self._locks[name[0]], super()._reading(name) as namespace:
+            yield namespace
+
+    def _excluding_others(self, name: str) -> AbstractContextManager[object]:
+        return self._locks[name[0]]
+
+
+class _Sweeper(Sweeper):
+    """Walks through the folders that Beaker makes for its dbm files."""
+
+    def _names(self) -> Iterator[str | None]:
+        for digit in list_folder(self._root):
+            for folder in list_folder(self._root + digit):
+                yield None
+                files = list_folder(os.path.join(self._root, digit, folder))
+                yield from {file.partition(".")[0] for file in files}
+
+
+def _is_alive(record: Record | None, now: float) -> bool:
+    return record is not None and record[2] > now

@@ -1,0 +1,267 @@
+"""Whatever back end Beaker has, or somebody has registered with it, as a store of ours."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import math
+import os
+import random
+import time
+from contextlib import contextmanager
+from hashlib import blake2b
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from beaker.exceptions import BeakerException
+
+from pyramid_beakerish.errors import SettingsError, StoreError, StoreUnavailable
+
+from ..base import WRITE_ID_SIZE, Entry, Store, encode_key
+from ..entry_file import FRAME_SIZE, Record, pack, read_record
+from ..folders import make_private_folder, own_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+    from pyramid_beakerish.settings import StoreSettings
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+log = logging.getLogger(__name__)
+
+#: With what the names of our namespaces begin: no session of Beaker's, and no function, has such.
+PREFIX = "beakerish_"
+
+#: The one key in each namespace.
+ENTRY = "entry"
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.000_5, 0.05
+
+
+def translating_errors(method: Callable[P, R]) -> Callable[P, R]:
+    """Have the method raise `StoreUnavailable` for whatever the back end raises."""
+
+    @functools.wraps(method)
+    def translated(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(*args, **kwargs)
+        except (StoreError, SettingsError):
+            raise
+        except Exception as error:
+            raise unavailable(error) from None
+
+    return translated
+
+
+def unavailable(error: Exception) -> StoreUnavailable:
+    """Translate an error of any kind, leaving out its text: a client may quote what it sent."""
+    kind = f"{type(error).__module__}.{type(error).__qualname__}"
+    reason = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
+    return StoreUnavailable(f"Beaker's back end failed with {kind}{reason}")
+
+
+class BeakerStore(Store):
+    """Keeps entries with a NamespaceManager of Beaker's, each in a namespace of its own.
+
+    ``manager`` is its class, ``options`` are the keyword arguments for it. It is handed bytes
+    alone, under hashed names. Whether two processes can create one key, or lose each other's
+    swaps, hangs on the manager's own creation lock; who has waited for that for ``patience``
+    seconds (10) raises `StoreUnavailable`. ``clock`` gives seconds since the epoch (`time.time`).
+
+    >>> from beaker.container import MemoryNamespaceManager
+    >>> store = BeakerStore(MemoryNamespaceManager, {})
+    >>> store.create("greeting", b"12345678hello", ttl=60)
+    True
+    >>> store.load("greeting")
+    (b'12345678hello', b'12345678')
+    """
+
+    # One namespace for each key, as Beaker's sessions have it, and not one for them all: many
+    # back ends read and write a whole namespace at a time, and what damages one ends there.
+    # A manager object serves one call only: some of them cannot be shared by threads or forks.
+
+    prefix = PREFIX
+
+    write_id_is_token = True
+
+    def __init__(
+        self,
+        manager: Callable[..., Any],
+        options: Mapping[str, Any],
+        clock: Callable[[], float] = time.time,
+        *,
+        patience: float = 10.0,
+    ) -> None:
+        self._manager = manager
+        self._options = dict(options)
+        self._clock = clock
+        self._patience = patience
+
+    @classmethod
+    def from_settings(cls, settings: StoreSettings, clock: Callable[[], float]) -> BeakerStore:
+        """Make the store of the manager that is registered with Beaker as ``settings.type``."""
+        return cls(cls.find_manager(str(settings.type)), manager_options(settings), clock)
+
+    @classmethod
+    def find_manager(cls, name: str) -> Callable[..., Any]:
+        """Import the manager of that name."""
+        (entry, *_) = entry_points(group="beaker.backends", name=name)
+        manager: Callable[..., Any] = entry.load()
+        return manager
+
+    def prepare(self) -> None:
+        """Find out whether the manager takes these options; its server may be down meanwhile.
+
+        Raises `SettingsError` if it does not take them.
+        """
+        try:
+            self._open(self.prefix)
+        except SettingsError:
+            raise
+        except Exception as error:
+            log.warning("The session store or cache cannot be used yet: %s", unavailable(error))
+
+    @translating_errors
+    def load(self, key: str) -> Entry | None:
+        """Give the value under the key and its write id, or ``None``."""
+        encoded, name = self._place(key)
+        with self._reading(name) as namespace:
+            value = self._live(namespace, encoded, self._clock())
+        return None if value is None else (value, value[:WRITE_ID_SIZE])
+
+    def create(self, key: str, value: bytes, ttl: float | None) -> bool:
+        """Store the value only if the key is absent; tell whether it was stored."""
+        return self._put(key, value, ttl, lambda current: current is None)
+
+    def swap(self, key: str, token: Any, value: bytes, ttl: float | None) -> bool:
+        """Store the value only if the entry is still the one that ``load`` gave."""
+        return self._put(key, value, ttl, lambda current: current is not None and current == token)
+
+    def set(self, key: str, value: bytes, ttl: float | None) -> None:
+        """Store the value, whatever was there."""
+        self._put(key, value, ttl, lambda current: True)
+
+    @translating_errors
+    def delete(self, key: str, token: Any = None) -> bool:
+        """Remove the entry, given a token only if it is unchanged; tell whether it was removed."""
+        encoded, name = self._place(key)
+        with self._writing(name) as namespace:
+            value = self._live(namespace, encoded, self._clock())
+            if value is None or token not in (None, value[:WRITE_ID_SIZE]):
+                return False
+            del namespace[ENTRY]
+        return True
+
+    def keys(self, prefix: str) -> Iterator[str] | None:
+        """Give ``None``: Beaker's managers cannot list their namespaces."""
+        return None
+
+    def _place(self, key: str) -> tuple[bytes, str]:
+        """Give the key as bytes, and the name of its namespace: any back end can hold that."""
+        encoded = encode_key(key)
+        return encoded, self.prefix + blake2b(encoded, digest_size=20).hexdigest()
+
+    @translating_errors
+    def _put(
+        self, key: str, value: bytes, ttl: float | None, wanted: Callable[[bytes | None], bool]
+    ) -> bool:
+        """Store the value if the token of what is there, ``None`` for nothing, is wanted."""
+        encoded, name = self._place(key)
+        with self._writing(name) as namespace:
+            now = self._clock()
+            current = self._live(namespace, encoded, now)
+            if not wanted(current if current is None else current[:WRITE_ID_SIZE]):
+                return False
+            expires = math.inf if ttl is None else now + ttl
+            data = pack(encoded, value, expires, 1, FRAME_SIZE + len(encoded) + len(value))
+            # For managers with a server that removes what has expired; our own clock decides.
+            seconds = None if ttl is None else max(1, math.ceil(ttl))
+            namespace.set_value(ENTRY, data, expiretime=seconds)
+        return True
+
+    def _live(self, namespace: Any, key: bytes, now: float) -> bytes | None:
+        record = self._record(namespace, key)
+        return None if record is None or record[2] <= now else record[1]
+
+    def _record(self, namespace: Any, key: bytes | None) -> Record | None:
+        try:
+            data = namespace[ENTRY]
+        except KeyError:
+            return None
+        record = read_record(data, key, 0) if type(data) is bytes else None
+        if record is None and data is not None:  # some say None for what they have not
+            log.warning(
+                "An entry in one of Beaker's back ends is damaged, or was written by somebody "
+                "else, and is taken for absent."
+            )
+        return record
+
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[Any]:
+        namespace = self._open(name)
+        namespace.acquire_read_lock()
+        try:
+            yield namespace
+        finally:
+            namespace.release_read_lock()
+
+    @contextmanager
+    def _writing(self, name: str) -> Iterator[Any]:
+        with self._excluding_others(name):
+            namespace = self._open(name)
+            namespace.acquire_write_lock()
+            try:
+                yield namespace
+            finally:
+                namespace.release_write_lock()
+
+    def _excluding_others(self, name: str) -> AbstractContextManager[object]:
+        # One lock for many keys: managers that lock by files never remove one.
+        stripe = self._open(f"{PREFIX}lock_{name[-2:]}")
+        return self._held(stripe.get_creation_lock("lock"))
+
+    @contextmanager
+    def _held(self, lock: Any) -> Iterator[None]:
+        # Beaker's way to wait has no end: a process that was killed would stop all others.
+        deadline, pause = time.monotonic() + self._patience, SHORTEST_PAUSE
+        while not lock.acquire(wait=False):
+            if time.monotonic() >= deadline:
+                raise StoreUnavailable(
+                    "another thread or process has held a lock of Beaker's back end for "
+                    f"{self._patience:g} s"
+                )
+            time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - no secret
+            pause = min(2 * pause, LONGEST_PAUSE)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _open(self, name: str) -> Any:
+        for option in ("data_dir", "lock_dir"):
+            if self._options.get(option):
+                make_private_folder(self._options[option])
+        try:
+            return self._manager(name, **self._options)
+        except (BeakerException, TypeError) as error:
+            raise SettingsError(
+                [f"Beaker's back end {self._manager.__name__} refuses its options: {error}"]
+            ) from error
+
+
+def manager_options(settings: StoreSettings) -> dict[str, Any]:
+    """Give the keyword arguments that Beaker's sessions hand to a manager, with folders of ours."""
+    options = {"digest_filenames": False, "data_dir": own_subfolder(settings.data_dir)}
+    if settings.lock_dir is not None:
+        options["lock_dir"] = own_subfolder(settings.lock_dir)
+    if settings.url is not None:
+        options["url"] = settings.url
+    return {**options, **settings.backend}
+
+
+def own_subfolder(folder: str | None) -> str | None:
+    """Give the path of our own folder in there, which no file of Beaker's is in."""
+    return None if folder is None else os.path.dirname(own_folder(folder))
