@@ -11,7 +11,7 @@ import pytest
 from pyramid.httpexceptions import HTTPNotFound
 
 from pyramid_beakerish.cache.slot import NO_CLAIM
-from pyramid_beakerish.errors import StoreUnavailable
+from pyramid_beakerish.errors import StoreError, StoreUnavailable
 from pyramid_beakerish.stores.memory import MemoryStore
 from tests.cache_help import (
     SHARED,
@@ -462,6 +462,29 @@ class TestStoreFails:
         delattr(store, step)
         assert region.get_or_create("key", lambda: 5) == region.peek("key") == 5
         assert region.stats().waits == 0
+
+    def test_value_that_is_refused(self, clock):
+        """A value that the store takes no room for is logged each minute, and holds up nobody."""
+
+        class Narrow(MemoryStore):
+            def swap(self, key, token, value, ttl):
+                if len(value) > 1000:
+                    raise StoreError("too large")
+                return super().swap(key, token, value, ttl)
+
+        self.check_refused({"type": Narrow(clock)}, "x" * 1000, clock)
+
+    def test_value_that_memcached_refuses(self, clock, tmp_path):
+        """Row 84: so it is with memcached and a value of more than 1 MB."""
+        self.check_refused(SHARED["memcached"](clock, tmp_path), "x" * 2_000_000, clock)
+
+    @staticmethod
+    def check_refused(options, value, clock):
+        one, other = (make_regions(clock, r=options)["r"] for _ in "12")
+        for region in (one, other, one):
+            assert region.get_or_create("large", lambda: value) == value
+        assert (one.stats().errors, one.stats().misses) == (2, 2)
+        assert (one.stats().waits, other.stats().waits) == (0, 0)
 
     def test_release(self, clock):
         """A store that fails while a claim is given back does not hide the creator's error."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ..errors import SerializationError, StoreError
+from ..errors import SerializationError, StoreError, StoreUnavailable
 from .single_flight import ABSENT
 from .slot import NO_CLAIM, Slot
 from .turns import Turns
@@ -233,8 +233,11 @@ class Lookup:
             claim.keep(kept)
             if not creation.wanted:  # invalidated while it was being saved
                 self._entries.remove(key)
-        except StoreError as error:
+        except StoreUnavailable as error:
             self._unavailable(error)
+        except StoreError as error:  # this value alone was refused: it is too large, say
+            self._unavailable(error)
+            self._release(claim)
 
     def _release(self, claim: Claim) -> None:
         try:
