@@ -1,4 +1,4 @@
-"""What a hit of a memory region costs, beside Beaker's, in one run.
+"""What a hit in memory costs, beside Beaker's, in one run: of a memory region, and of local.
 
 python -m benchmarks.regions
 """
@@ -6,6 +6,7 @@ python -m benchmarks.regions
 from __future__ import annotations
 
 import timeit
+import warnings
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
@@ -16,12 +17,14 @@ from pyramid_beakerish.cache.configured import configure, enter_beaker_regions
 from pyramid_beakerish.cache.decorator import cache_region
 from pyramid_beakerish.cache.region import CacheRegions
 from pyramid_beakerish.settings import RegionSettings
+from pyramid_beakerish.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 REGION = "benchmark"
 CALLS = 20_000
+BOTH = {"name": REGION, "type": "memory", "expire": 3600}
 
 
 @dataclass(frozen=True)
@@ -39,9 +42,19 @@ class Comparison:
 
 def memory_hits(rounds: int = 15) -> list[Comparison]:
     """Compare the hits of both in rounds that alternate, so that noise meets both alike."""
-    regions = CacheRegions({REGION: RegionSettings(name=REGION, type="memory", expire=3600)})
+    return _hits(RegionSettings(**BOTH), rounds)
+
+
+def local_hits(rounds: int = 15) -> list[Comparison]:
+    """Compare the hits in memory in front of a store with those of Beaker's memory."""
+    return _hits(RegionSettings(**{**BOTH, "type": MemoryStore()}, local=3600.0), rounds)
+
+
+def _hits(settings: RegionSettings, rounds: int) -> list[Comparison]:
+    regions = CacheRegions({REGION: settings})
     configure(regions)
-    enter_beaker_regions(regions)
+    enter_beaker_regions(CacheRegions({REGION: RegionSettings(**BOTH)}))
+    warnings.simplefilter("ignore", UserWarning)  # that self is not in the key
     ours = _ways_to_call(cache_region)
     beakers = _ways_to_call(beaker.cache.cache_region)
     comparisons = [_compare(name, ours[name], beakers[name], rounds) for name in ours]
@@ -90,6 +103,7 @@ def _microseconds(call: Callable[[], object]) -> float:
 
 
 if __name__ == "__main__":
-    print(f"{'memory region, hit':<24}{'us':>8}{'Beaker':>10}{'ratio':>8}")
-    for comparison in memory_hits():
-        print(comparison)
+    for name, comparisons in [("memory region, hit", memory_hits()), ("local, hit", local_hits())]:
+        print(f"{name:<24}{'us':>8}{'Beaker':>10}{'ratio':>8}")
+        for comparison in comparisons:
+            print(comparison)

@@ -127,6 +127,7 @@ def _configure(config: Any, parsed: MutableMapping[str, Any]) -> None:
     parsed.update(session=settings.session, regions=settings.regions)
     _log_all(settings.messages)
     regions = CacheRegions(settings.regions, settings.clock)
+    regions.open()
     registry.pyramid_beakerish_regions = regions
     _use(regions)
     if registry.queryUtility(ISessionFactory) is None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import beaker.cache
 import pytest
+from beaker.container import FileNamespaceManager, MemoryNamespaceManager
 from beaker.ext.sqla import SqlaNamespaceManager
+from beaker.synchronization import _synchronizers
 from beaker.util import SyncDict
 
+from pyramid_beakerish.cache import configured
 from tests import servers
 from tests.rivals import Beakerish, PyramidBeaker
 
@@ -61,3 +65,15 @@ def own_databases(monkeypatch):
     yield
     for engine in engines.dict.values():
         engine.dispose()
+
+
+@pytest.fixture
+def own_caches(monkeypatch):
+    """Give a test a process of its own, as far as caches are concerned."""
+    monkeypatch.setattr(configured.configured, "regions", None)
+    monkeypatch.setattr(beaker.cache, "cache_regions", {})
+    monkeypatch.setattr(beaker.cache, "cache_managers", {})
+    monkeypatch.setattr(MemoryNamespaceManager, "namespaces", SyncDict())
+    monkeypatch.setattr(FileNamespaceManager, "namespaces", SyncDict(), False)
+    yield
+    _synchronizers.clear()

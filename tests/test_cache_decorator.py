@@ -227,13 +227,13 @@ class Shop:
     calls = 0
     class_calls = 0
 
-    @cache_region("r")
+    @cache_region("r", ignore=("self",))
     def stock(self, item, place="here"):
         self.calls += 1
         return f"{item} {place}"
 
     @classmethod
-    @cache_region("r")
+    @cache_region("r", ignore=("cls",))
     def price(cls, item):
         cls.class_calls += 1
         return item
@@ -261,10 +261,46 @@ def test_self_is_not_in_the_key():
 def test_method_needs_its_object():
     """A call without the object is an error, also when the result is there."""
     shop = Shop()
-    calls = cache_region("r")(lambda self: 1)
+    calls = cache_region("r", ignore=("self",))(lambda self: 1)
     calls(shop)
     with pytest.raises(TypeError, match="missing a required argument"):
         calls()
+
+
+def test_method_is_warned_of_once():
+    """Who decorates a method is told where, what is shared, and both remedies."""
+    with pytest.warns(UserWarning, match="Till.total is cached without self") as caught:
+
+        class Till:
+            @cache_region("r")
+            def total(self, day):
+                return day
+
+    (warning,) = caught
+    assert warning.filename == __file__
+    for remedy in ("ignore=('self',)", "key=lambda self, item: (self, item)", "__cache_key__"):
+        assert remedy in str(warning.message)
+    assert [Till().total(1), Till().total(1)] == [1, 1]
+
+
+def test_objects_with_a_cache_key_have_results_of_their_own():
+    """What the warning advises works: key= names self, whose class has a __cache_key__."""
+
+    class Till:
+        def __init__(self, number):
+            self.number = number
+
+        def __cache_key__(self):
+            return self.number
+
+        @cache_region("r", key=lambda self, day: (self, day))
+        def total(self, day):
+            return self.number + day
+
+    assert [Till(10).total(1), Till(20).total(1), Till(10).total(1)] == [11, 21, 11]
+    Till.total.invalidate(Till(10), 1)
+    assert Till.total.peek(Till(10), 1) is None
+    assert Till.total.peek(Till(20), 1) == 21
 
 
 def test_methods_are_invalidated_without_self():

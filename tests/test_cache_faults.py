@@ -14,24 +14,14 @@ import time
 import beaker.cache
 import beaker.container
 import pytest
-from beaker.synchronization import _synchronizers
-from beaker.util import SyncDict
 
-from pyramid_beakerish.cache import configured
 from pyramid_beakerish.errors import CacheUsageError
 from tests.cache_help import Beakers, Clock, Ours, in_threads, make_regions
 
-
-@pytest.fixture(autouse=True)
-def own_state(monkeypatch):
-    """Give each test a process of its own, as far as caches are concerned."""
-    monkeypatch.setattr(configured.configured, "regions", None)
-    monkeypatch.setattr(beaker.cache, "cache_regions", {})
-    monkeypatch.setattr(beaker.cache, "cache_managers", {})
-    monkeypatch.setattr(beaker.container.MemoryNamespaceManager, "namespaces", SyncDict())
-    monkeypatch.setattr(beaker.container.FileNamespaceManager, "namespaces", SyncDict(), False)
-    yield
-    _synchronizers.clear()
+pytestmark = [
+    pytest.mark.usefixtures("own_caches"),
+    pytest.mark.filterwarnings("ignore:.* is cached without self:UserWarning"),
+]
 
 
 def row_63_arguments_are_told_apart(library, tmp_path):
@@ -64,6 +54,19 @@ def row_64_objects_are_not_confused(library, tmp_path):
     for number in range(50):
         with contextlib.suppress(CacheUsageError):
             assert rights(User(number)) == f"rights of {number}"
+
+
+def row_67_nobody_changes_what_is_kept(library, tmp_path):
+    """What one caller changes is not seen by the next, if the region is told to copy."""
+    library.configure(copy=True)
+
+    @library.cache_region("r")
+    def load():
+        return [1, 2]
+
+    load().append("BAD")
+    load().append("BAD")
+    assert load() == [1, 2]
 
 
 def row_65_methods_of_two_classes(library, tmp_path):

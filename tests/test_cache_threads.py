@@ -4,47 +4,26 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 
 import pytest
 from pyramid.httpexceptions import HTTPNotFound
 
-from pyramid_beakerish.stores.memory import MemoryStore
-from tests.cache_help import Clock, FailingStore, in_threads, make_regions
+from tests.cache_help import (
+    KINDS,
+    Clock,
+    FailingStore,
+    Held,
+    in_threads,
+    make_kind,
+    make_regions,
+    until,
+)
 
 
-@pytest.fixture(params=["memory", "store"])
-def region(request):
-    """A region that keeps objects, and one that keeps bytes."""
-    clock = Clock()
-    given = "memory" if request.param == "memory" else MemoryStore(clock)
-    return make_regions(clock, r=given)["r"]
-
-
-class Held:
-    """A creator that begins, and ends only when it is let go."""
-
-    def __init__(self, result):
-        self.result = result
-        self.begun = threading.Event()
-        self.go = threading.Event()
-        self.calls = 0
-
-    def __call__(self):
-        self.calls += 1
-        self.begun.set()
-        assert self.go.wait(10)
-        if isinstance(self.result, BaseException):
-            raise self.result
-        return self.result
-
-
-def until(condition):
-    """Wait until another thread has got so far."""
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+@pytest.fixture(params=KINDS)
+def region(request, tmp_path):
+    """A region of each kind."""
+    return make_kind(request.param, Clock(), tmp_path)
 
 
 def together(region, creator, count=20):
@@ -73,7 +52,7 @@ def test_twenty_threads_one_creation(region):
 def test_each_waiter_of_a_store_gets_his_own_object(region):
     """Who waits gets what a hit would have given: the object, or one of his own."""
     got = together(region, Held([1]), count=3)
-    kept_itself = region.settings.type == "memory"
+    kept_itself = region.settings.type == "memory" and not region.settings.copy
     assert len({id(value) for value in got}) == (1 if kept_itself else 3)
 
 
@@ -186,18 +165,19 @@ def test_clear_is_for_its_own_region():
 class SlowStore(FailingStore):
     """A store that does something else before it answers."""
 
-    before_load = before_set = None
+    before_load = before_swap = None
 
-    def load(self, key):
-        found = super().load(key)
+    def load_many(self, keys):
+        found = super().load_many(keys)
         if self.before_load:
             self.before_load()
         return found
 
-    def set(self, key, value, ttl):
-        super().set(key, value, ttl)
-        if self.before_set:
-            self.before_set()
+    def swap(self, key, token, value, ttl):
+        done = super().swap(key, token, value, ttl)
+        if self.before_swap:
+            self.before_swap()
+        return done
 
 
 def slow_region():
@@ -210,7 +190,7 @@ def slow_region():
 def test_invalidated_while_it_is_saved():
     """An invalidation that meets the saving of a value wins."""
     region, store = slow_region()
-    store.before_set = lambda: region.flight.disown("key")
+    store.before_swap = lambda: region.flight.disown("key")
     assert region.get_or_create("key", lambda: 1) == 1
     assert region.peek("key") is None
 
@@ -240,8 +220,9 @@ def test_counts_of_threads_are_exact():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_fork_during_a_creation(region):
+def test_fork_during_a_creation():
     """A child does not wait for a thread that only its parent has."""
+    region = make_regions(Clock(), r="memory")["r"]
     creator = Held("parent")
     leader = threading.Thread(target=region.get_or_create, args=("key", creator))
     leader.start()

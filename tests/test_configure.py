@@ -12,8 +12,10 @@ from pyramid.request import Request
 from pyramid.testing import DummySession
 
 import pyramid_beakerish
-from pyramid_beakerish import SettingsError
+from pyramid_beakerish import SettingsError, StoreUnavailable
 from pyramid_beakerish.factory import SessionFactory
+from pyramid_beakerish.stores import OWN_STORES
+from pyramid_beakerish.stores.memory import MemoryStore
 
 SECRET = "not a secret, but as long as one has to be"
 SETTINGS = {
@@ -124,6 +126,49 @@ def test_each_application_has_regions_of_its_own(caplog):
     expiries = [request.cache_regions["short_term"].settings.expire for request in requests]
     assert expiries == [5, 7]
     assert "configured anew" in caplog.text
+
+
+def test_stores_of_regions_are_opened(caplog):
+    """The configuration opens them; one that is unavailable keeps no site from starting."""
+
+    class Unprepared(MemoryStore):
+        down = False
+        prepared = 0
+
+        def prepare(self):
+            if self.down:
+                raise StoreUnavailable("switched off")
+            self.prepared += 1
+
+    store = Unprepared()
+    configured({**SETTINGS, "cache.type": store}).commit()
+    assert store.prepared == 1
+    store.down = True
+    config = configured({**SETTINGS, "cache.type": store})
+    config.commit()
+    assert "the store of cache region 'short_term' failed" in caplog.text
+    store.down = False
+    region = config.registry.pyramid_beakerish_regions["short_term"]
+    assert [region.get_or_create("key", lambda n=n: n) for n in (1, 2)] == [1, 1]
+
+
+def test_a_store_that_cannot_be_made_is_told_at_configuration(monkeypatch):
+    """A region whose store needs a library that is not there is a mistake at once."""
+    monkeypatch.setitem(OWN_STORES, "odd", "no_such_library:Store")
+    with pytest.raises(ConfigurationExecutionError, match="odd needs a module that cannot be"):
+        configured({**SETTINGS, "cache.type": "odd"}).commit()
+
+
+def test_regions_can_be_switched_off_at_run_time():
+    """``request.cache_regions.enabled`` is a switch for all regions of the application."""
+    config = configured({**SETTINGS, "cache.regions": "short_term, long_term"})
+    config.commit()
+    request = Request.blank("/")
+    request.registry = config.registry
+    request.cache_regions.enabled = False
+    assert [region.enabled for region in request.cache_regions.values()] == [False, False]
+    region = request.cache_regions["long_term"]
+    assert [region.get_or_create("key", lambda n=n: n) for n in (1, 2)] == [1, 2]
 
 
 def test_an_application_without_the_package_has_no_regions():

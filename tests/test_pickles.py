@@ -68,12 +68,12 @@ class TestPickle:
             PICKLE.dumps({"cart": Cart({"a": "secret"})})
         assert str(caught.value) == (
             f"dict would not come back as it was: {__name__}.Cart is not listed; if it only "
-            f"holds values, add the line {CART} to session.pickle_classes"
+            f"holds values, add the line {CART} to pickle_classes"
         )
 
     def test_unlisted_in_store(self, listed):
         """A class that is no longer listed is corrupt data, with the line to add."""
-        with pytest.raises(CorruptData, match=f"add the line {CART} to session.pickle_classes"):
+        with pytest.raises(CorruptData, match=f"add the line {CART} to pickle_classes"):
             PICKLE.loads(listed.dumps(Cart({})))
 
     def test_dots_do_not_reach_further(self, listed):

@@ -289,8 +289,8 @@ class TestObject:
     @pytest.mark.parametrize(
         ("value", "message"),
         [
-            (b"secret", "bytes is not stored: dumps of data_serializer raised AttributeError"),
-            (5, "int is not stored: dumps of data_serializer gave int, neither str nor bytes"),
+            (b"secret", "bytes is not stored: dumps of the serializer raised AttributeError"),
+            (5, "int is not stored: dumps of the serializer gave int, neither str nor bytes"),
         ],
     )
     def test_refused(self, value, message):
@@ -302,7 +302,7 @@ class TestObject:
     @pytest.mark.parametrize("data", [b"", b"t\xff", b"b\xff", b"tx", b"xx"])
     def test_corrupt(self, data):
         """What the object cannot read is corrupt data."""
-        with pytest.raises(CorruptData, match=r"^data_serializer cannot read a stored value: "):
+        with pytest.raises(CorruptData, match=r"^the serializer cannot read a stored value: "):
             serializer_for(Reversing()).loads(data)
 
 

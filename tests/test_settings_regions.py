@@ -214,6 +214,9 @@ def test_types_of_other_packages(odd_type):
     )
 
 
+FILES = {"cache.regions": "a", "cache.type": "file", "cache.data_dir": "/x"}
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -233,6 +236,34 @@ def test_types_of_other_packages(odd_type):
             {"cache.expire": "5"},
             "cache.expire has no effect: cache.regions lists no region.",
         ),
+        (
+            {"cache.regions": "a", "cache.local": "5s"},
+            "cache.local has no effect: type = memory is in memory already.",
+        ),
+        (
+            {"cache.regions": "a", "cache.a.lease": "5s"},
+            "cache.a.lease has no effect: type = memory is for one process.",
+        ),
+        (
+            {"cache.regions": "a", "cache.serializer": "json"},
+            "cache.serializer has no effect: type = memory keeps the object itself.",
+        ),
+        (
+            {"cache.regions": "a", "cache.stale": "5s", "cache.a.expire": "none"},
+            "cache.stale has no effect: with expire = none nothing gets old.",
+        ),
+        (
+            {**FILES, "cache.pickle_classes": "a.B"},
+            "cache.pickle_classes has no effect: only serializer = pickle reads it.",
+        ),
+        (
+            {**FILES, "cache.copy": "true"},
+            "cache.copy has no effect: what a store hands out is the caller's own.",
+        ),
+        (
+            {**FILES, "cache.max_entries": "10"},
+            "cache.max_entries has no effect: only type = memory and local read it.",
+        ),
     ],
 )
 def test_option_without_effect(settings, message):
@@ -244,6 +275,46 @@ def test_option_with_effect_on_one_region():
     """An option that one of several regions reads has an effect, so nothing is said."""
     settings = {"cache.regions": "a, b", "cache.data_dir": "/x", "cache.a.type": "file"}
     assert messages({**settings, "cache.fsync": "true"}) == []
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"cache.regions": "a", "cache.copy": "true", "cache.stale": "1m", "cache.max_entries": "9"},
+        {**FILES, "cache.local": "5s", "cache.copy": "true", "cache.max_entries": "9"},
+        {**FILES, "cache.serializer": "pickle", "cache.pickle_classes": "a.B, a:B.C"},
+        {**FILES, "cache.stale_on_error": "none", "cache.lease": "5"},
+    ],
+)
+def test_options_of_results_have_an_effect(settings):
+    """An option that the region obeys is taken without a word."""
+    assert messages(settings) == []
+
+
+def test_own_serializer():
+    """A region keeps results in the serializer that is asked for, whatever the others do."""
+    read = regions(regions="a, b", a__serializer="JSON", a__stale="30s", b__stale_on_error="10m")
+    assert [region.serializer for region in read.values()] == ["json", "msgpack"]
+    assert [region.kept_after_expiry for region in read.values()] == [30, 600]
+
+
+@pytest.mark.parametrize(
+    ("settings", "rest"),
+    [
+        ({"cache.a.stale": "0"}, "use none to let all wait for the new result."),
+        ({"cache.a.stale_on_error": "-1"}, "use none to let every error through."),
+        ({"cache.a.local": "0s"}, "use none to ask the store each time."),
+        ({"cache.a.lease": "0"}, "leave it out for 30 s."),
+        ({"cache.a.copy": "maybe"}, "is not a boolean: use true or false."),
+        ({"cache.a.serializer": "yaml"}, "use msgpack, json, pickle or an object with dumps"),
+        ({"cache.a.pickle_classes": "B"}, "= 'B' names no class by 'B': use package.module:Class."),
+    ],
+)
+def test_nonsense(settings, rest):
+    """A value that no region can obey is an error with the remedy."""
+    (problem,) = problems({"cache.regions": "a", **settings})
+    assert problem.startswith(next(iter(settings)))
+    assert rest in problem
 
 
 def test_wrong_type():

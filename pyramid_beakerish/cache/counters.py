@@ -17,13 +17,16 @@ class Stats:
 
     :param hits: answered with what was kept.
     :param misses: the function, or creator, was called.
-    :param waits: had to wait for what another thread was just creating.
-    :param errors: the store failed, or gave back what could not be read.
+    :param stale: answered with what had expired, while it was renewed or as that failed.
+    :param waits: had to wait for what another thread or process was just creating.
+    :param errors: the store failed, or gave back what could not be read, or a function failed
+        whose old result was there to answer with.
     :param seconds_creating: time spent in the functions, in seconds.
     """
 
     hits: int = 0
     misses: int = 0
+    stale: int = 0
     waits: int = 0
     errors: int = 0
     seconds_creating: float = 0.0
@@ -45,7 +48,7 @@ class Counters:
         self.hit = itertools.count(1).__next__
         self._reads = 0
         self._lock = threading.Lock()
-        self._misses = self._waits = self._errors = 0
+        self._misses = self._stale = self._waits = self._errors = 0
         self._seconds = 0.0
 
     def miss(self) -> None:
@@ -53,13 +56,18 @@ class Counters:
         with self._lock:
             self._misses += 1
 
+    def stale(self) -> None:
+        """Count a call that is answered with what has expired."""
+        with self._lock:
+            self._stale += 1
+
     def wait(self) -> None:
         """Count a call that waits for the value that another one creates."""
         with self._lock:
             self._waits += 1
 
     def error(self) -> None:
-        """Count a failure of the store."""
+        """Count a failure that nobody else is told of."""
         with self._lock:
             self._errors += 1
 
@@ -73,7 +81,7 @@ class Counters:
         with self._lock:
             self._reads += 1
             hits = self.hit() - self._reads
-            return Stats(hits, self._misses, self._waits, self._errors, self._seconds)
+            return Stats(hits, self._misses, self._stale, self._waits, self._errors, self._seconds)
 
 
 def total(parts: Iterable[Stats], functions: Mapping[str, Stats]) -> RegionStats:
@@ -82,6 +90,7 @@ def total(parts: Iterable[Stats], functions: Mapping[str, Stats]) -> RegionStats
     return RegionStats(
         sum(part.hits for part in every),
         sum(part.misses for part in every),
+        sum(part.stale for part in every),
         sum(part.waits for part in every),
         sum(part.errors for part in every),
         sum(part.seconds_creating for part in every),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ..errors import CacheUsageError
@@ -34,6 +35,10 @@ def cache_region(
     :param key: a callable that is given the call's arguments and returns what tells the
         calls apart, for arguments that have no stable key themselves.
 
+    The ``self`` or ``cls`` of a method is left out of the key, as in Beaker, so that all
+    objects of the class share its results. A `UserWarning` at decoration says so, and what
+    to do if they must not; ``ignore=("self",)`` is how to say that they may.
+
     Raises `CacheUsageError` at decoration for what cannot be cached: an ``async def``
     function or a generator, whose results can be used only once. A call raises
     `CacheKeyError` for an argument without a stable key, `RegionNotConfigured` if there
@@ -48,9 +53,10 @@ def cache_region(
 
     def decorate(function: Callable[P, R]) -> CachedFunction[P, R]:
         _refuse_uncacheable(function)
-        return cached_function(
-            FunctionCache(region, function, CallKeys(function, args, ignore, key))
-        )
+        keys = CallKeys(function, args, ignore, key)
+        if keys.receiver is not None and keys.receiver not in ignore:
+            _warn_of_shared_results(keys.name, keys.receiver)
+        return cached_function(FunctionCache(region, function, keys))
 
     return decorate
 
@@ -87,6 +93,16 @@ def _without(given: tuple[object, ...], args: tuple[object, ...], name: str) -> 
             " first, then those of the call"
         )
     return call
+
+
+def _warn_of_shared_results(name: str, receiver: str) -> None:
+    warnings.warn(
+        f"{name} is cached without {receiver}, as in Beaker: all objects of the class share its"
+        f" results. If they may, say so: ignore=({receiver!r},). If not, name it in the key, as in"
+        f" key=lambda {receiver}, item: ({receiver}, item), and give the class a __cache_key__"
+        " method that tells its objects apart.",
+        stacklevel=3,
+    )
 
 
 _UNCACHEABLE: dict[str, Callable[[Any], bool]] = {

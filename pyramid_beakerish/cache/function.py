@@ -50,6 +50,9 @@ class CachedFunction(Protocol[P, R]):
     def invalidate(self, /, *args: Any, **kwargs: Any) -> None:
         """Forget the result of this call."""
 
+    def invalidate_all(self) -> None:
+        """Forget the results of all calls of this function, in every process."""
+
     def refresh(self, /, *args: Any, **kwargs: Any) -> R:
         """Call the function, and keep its result in the place of what there is."""
         ...
@@ -65,10 +68,10 @@ class CachedFunction(Protocol[P, R]):
 class _Bound:
     """A function in the region that it uses at present."""
 
-    def __init__(self, region: Region, name: str) -> None:
+    def __init__(self, region: Region, keys: CallKeys) -> None:
         self.regions = configured.regions
         self.region = region
-        self.lookup, counters = region.lookup_for(name)
+        self.lookup, counters = region.lookup_for(keys.name, keys.group)
         self.aliases: dict[bytes, MemoryEntry] = {}
         self.shortcut = (self.aliases, self.regions, region, counters.hit)
 
@@ -105,11 +108,15 @@ class FunctionCache:
 
     def invalidate(self, /, *args: Any, **kwargs: Any) -> None:
         """Forget the result of a call."""
-        configured_region(self.region_name).invalidate(self.key_for(*args, **kwargs))
+        self._bind().lookup.invalidate(self.key_for(*args, **kwargs))
+
+    def invalidate_all(self) -> None:
+        """Forget the results of all calls."""
+        self._bind().lookup.invalidate_all()
 
     def peek(self, /, *args: Any, **kwargs: Any) -> Any:
         """Give the kept result of a call, or ``None``."""
-        return configured_region(self.region_name).peek(self.key_for(*args, **kwargs))
+        return self._bind().lookup.peek(self.key_for(*args, **kwargs), None)
 
     def key_for(self, /, *args: Any, **kwargs: Any) -> str:
         """Give the key of a call."""
@@ -118,7 +125,7 @@ class FunctionCache:
     def _bind(self) -> _Bound:
         bound = self._bound
         if bound is None or bound.regions is not configured.regions:
-            bound = self._bound = _Bound(configured_region(self.region_name), self.keys.name)
+            bound = self._bound = _Bound(configured_region(self.region_name), self.keys)
             self.shortcut = bound.shortcut
         return bound
 
@@ -180,7 +187,7 @@ def cached_function(cache: FunctionCache) -> CachedFunction[Any, Any]:
     """Make the function that takes the place of the one that is cached."""
     answering = _answering_but_for_first if cache.keys.first_ignored else _answering
     wrapper = functools.wraps(cache.function)(answering(cache))
-    for name in ("invalidate", "refresh", "peek", "key_for"):
+    for name in ("invalidate", "invalidate_all", "refresh", "peek", "key_for"):
         setattr(wrapper, name, getattr(cache, name))
     not_beakers = _NotBeakers(cache.keys.name)
     wrapper.__dict__.update(_cache=cache, _arg_region=not_beakers, _arg_namespace=not_beakers)

@@ -54,7 +54,8 @@ class CallKeys:
         self.first_ignored = _first_is_one_of(self.ignored, parameters)
         only_positional = all(each.kind in _POSITIONAL for each in parameters)
         self._positional = len(parameters) if only_positional else -1
-        self._prefix = spell(_identity(function)) + self._spell(self.given, "a decorator argument")
+        #: What the keys of all calls begin with.
+        self.group = spell(_identity(function)) + self._spell(self.given, "a decorator argument")
 
     def _check(self, ignore: Sequence[str]) -> None:
         if isinstance(ignore, str):
@@ -69,8 +70,8 @@ class CallKeys:
         """Give the key of ``function(*args, **kwargs)``."""
         if self.custom is not None:
             result = self.custom(*args, **kwargs)
-            return self._prefix + self._spell(result, "the result of key=")
-        return self._prefix + "".join(
+            return self.group + self._spell(result, "the result of key=")
+        return self.group + "".join(
             f"{name}={self._spell(value, self._described[name])}"
             for name, value in self._bind(args, kwargs)
             if name not in self.ignored

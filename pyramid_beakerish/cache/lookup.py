@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ..errors import CorruptData, SerializationError, StoreError
+from ..errors import SerializationError, StoreError, StoreUnavailable
 from .single_flight import ABSENT
+from .slot import NO_CLAIM, Slot
+from .turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,29 +15,40 @@ if TYPE_CHECKING:
     from .counters import Counters
     from .region import Region
     from .single_flight import Creation
+    from .slot import Claim
 
 T = TypeVar("T")
 
 #: Says that the store could not be asked.
-_UNKNOWN: Any = type("Unknown", (), {"__repr__": lambda self: "UNKNOWN"})()
+_UNREACHABLE = Slot(reachable=False)
+
+#: What to do with a value that a store, or a memory region that copies, cannot keep.
+_REMEDIES = {
+    False: "Return plain values, or use a region of type memory, which keeps any object.",
+    True: "Return what can be copied, or set copy = false for the region.",
+}
 
 
 class Entries(Protocol):
-    """Where a region keeps its values."""
+    """Where a region keeps its values, each under a key, some of them in a group."""
+
+    def open(self) -> Any: ...
 
     def entry(self, key: str) -> Any: ...
 
-    def load(self, key: str) -> Any: ...
+    def load(self, key: str, group: str) -> Any: ...
+
+    def slot(self, key: str, group: str) -> Slot: ...
+
+    def acquire(self, key: str, group: str, slot: Slot) -> Claim | None: ...
 
     def encode(self, value: Any) -> Any: ...
 
     def decode(self, kept: Any) -> Any: ...
 
-    def save(self, key: str, kept: Any) -> None: ...
-
     def remove(self, key: str) -> None: ...
 
-    def clear(self) -> None: ...
+    def clear(self, group: str = "") -> None: ...
 
 
 class Lookup:
@@ -44,14 +57,18 @@ class Lookup:
     :param region: where the values are kept.
     :param counters: what the calls are counted on.
     :param source: what creates the values, for error messages.
+    :param group: what can be invalidated as a whole; "" is the region alone.
     """
 
-    def __init__(self, region: Region, counters: Counters, source: str) -> None:
+    def __init__(self, region: Region, counters: Counters, source: str, group: str = "") -> None:
         self._region = region
         self._entries = region.entries
         self._flight = region.flight
         self._counters = counters
         self._source = source
+        self._group = group
+        self._stale = region.settings.stale or 0.0
+        self._stale_on_error = region.settings.stale_on_error or 0.0
 
     def get_or_create(self, key: str, creator: Callable[[], T]) -> Any | T:
         """Give what is kept under the key; if nothing is, what the creator returns."""
@@ -60,52 +77,122 @@ class Lookup:
         key = self._region.short(key)
         ended = self._flight.ended
         found = self._load(key)
-        if _is_value(found):
+        if type(found) is not Slot:
             return self._hit(found)
-        creation, own = self._flight.begin(key)
+        creation, own = self._flight.begin(key, self._group)
         if not own:
-            return self._wait(creation, creator)
+            return self._join(creation, found, creator)
         with creation:
-            if found is ABSENT and self._flight.ended != ended:
+            if found.reachable and self._flight.ended != ended:
                 found = self._load(key)  # created between our look and our turn, perhaps
-            return self._create(key, creator, creation, found)
+            return self._take_turn(key, found, creation, creator)
 
     def refresh(self, key: str, creator: Callable[[], T]) -> T:
         """Have the value created anew, and keep it in the place of what there is."""
         if not self._region.enabled:
             return creator()
         key = self._region.short(key)
-        creation, _ = self._flight.begin(key, anew=True)
+        creation, _ = self._flight.begin(key, self._group, anew=True)
         with creation:
-            return self._keep(key, self._call(creator), creation)
+            return self._create(creator, creation, key, self._claim_anew(key))
 
     def peek(self, key: str, default: T) -> Any | T:
         """Give what is kept, or the default; nothing is created or counted."""
-        found = self._load(self._region.short(key)) if self._region.enabled else ABSENT
-        return found if _is_value(found) else default
+        found = self._load(self._region.short(key)) if self._region.enabled else _UNREACHABLE
+        return default if type(found) is Slot else found
 
-    def _create(
-        self, key: str, creator: Callable[[], T], creation: Creation, found: Any
-    ) -> Any | T:
-        if _is_value(found):
-            creation.result = self._entries.encode(found)
-            return self._hit(found)
-        value = self._call(creator)
-        if found is _UNKNOWN:  # one wait for a store that is down is enough
-            creation.result = self._encode(value)
-            return value
-        return self._keep(key, value, creation)
+    def invalidate(self, key: str) -> None:
+        """Forget the key, and what is being created for it."""
+        key = self._region.short(key)
+        self._flight.disown(key)
+        self._entries.remove(key)
 
-    def _wait(self, creation: Creation, creator: Callable[[], T]) -> Any | T:
+    def invalidate_all(self) -> None:
+        """Forget every key of the group, and what is being created for them."""
+        self._flight.disown_all(self._group)
+        self._entries.clear(self._group)
+
+    def _join(self, creation: Creation, slot: Slot, creator: Callable[[], T]) -> Any | T:
+        """Let another thread create the value: wait for it, unless the old one will do."""
+        if self._is_within(self._stale, slot):
+            return self._old(slot)
         self._counters.wait()
         result = creation.wait()
         if result is ABSENT:
             return self._call(creator)
         return self._entries.decode(result)
 
-    def _hit(self, found: Any) -> Any:
-        self._counters.hit()
-        return found
+    def _take_turn(
+        self, key: str, found: Any, creation: Creation, creator: Callable[[], T]
+    ) -> Any | T:
+        """Be the only thread of this process that cares for the key."""
+        found, claim = self._wait_for_others(key, found)
+        if claim is None:
+            value = self._old(found) if type(found) is Slot else self._hit(found)
+            creation.result = self._entries.encode(value)
+            return value
+        try:
+            return self._create(creator, creation, key, claim)
+        except SerializationError:
+            raise
+        except Exception as error:
+            if not self._is_within(self._stale_on_error, found):
+                raise
+            self._failed(error)
+            creation.result = self._entries.encode(found.old)
+            return self._old(found)
+
+    def _wait_for_others(self, key: str, found: Any) -> tuple[Any, Claim | None]:
+        """Give a claim to create the value, or what can be handed out without one."""
+        turns = Turns(self._region.settings.lease)
+        while type(found) is Slot:
+            claim = self._claim_in_turn(key, found, turns)
+            if claim is not None:
+                return found, claim
+            if self._is_within(self._stale, found):
+                break
+            if not turns.begun:
+                self._counters.wait()
+            turns.wait(found)
+            found = self._load(key)
+        return found, None
+
+    def _claim_in_turn(self, key: str, slot: Slot, turns: Turns) -> Claim | None:
+        if not slot.reachable:  # one wait for a store that is down is enough
+            return NO_CLAIM
+        claim = None
+        if turns.may_claim(slot, self._region.clock()):
+            claim = self._acquire(key, slot)
+        return NO_CLAIM if claim is None and turns.is_over(slot) else claim
+
+    def _acquire(self, key: str, slot: Slot) -> Claim | None:
+        try:
+            return self._entries.acquire(key, self._group, slot)
+        except StoreError as error:
+            self._unavailable(error)
+            return NO_CLAIM
+
+    def _claim_anew(self, key: str) -> Claim:
+        claim = None
+        while claim is None:  # somebody else was faster, and has changed what was found
+            try:
+                slot = self._entries.slot(key, self._group)
+            except StoreError as error:
+                self._unavailable(error)
+                return NO_CLAIM
+            claim = self._acquire(key, slot)
+        return claim
+
+    def _create(self, creator: Callable[[], T], creation: Creation, key: str, claim: Claim) -> T:
+        try:
+            value = self._call(creator)
+            kept = self._encode(value)
+        except BaseException:
+            self._release(claim)
+            raise
+        creation.result = kept
+        self._keep(key, kept, creation, claim)
+        return value
 
     def _call(self, creator: Callable[[], T]) -> T:
         self._counters.miss()
@@ -115,42 +202,63 @@ class Lookup:
         finally:
             self._counters.spent(max(0.0, self._region.clock() - started))
 
+    def _hit(self, found: Any) -> Any:
+        self._counters.hit()
+        return found
+
+    def _old(self, slot: Slot) -> Any:
+        self._counters.stale()
+        return slot.old
+
+    def _is_within(self, seconds: float, slot: Slot) -> bool:
+        """Tell whether there is a value whose time was over for no more than these seconds."""
+        return slot.old is not ABSENT and self._region.clock() < slot.fresh_until + seconds
+
     def _load(self, key: str) -> Any:
         try:
-            return self._entries.load(key)
-        except CorruptData as error:
+            found = self._entries.load(key, self._group)
+        except StoreError as error:
+            self._unavailable(error)
+            return _UNREACHABLE
+        if type(found) is Slot and found.damage is not None:
             self._counters.error()
-            self._region.damaged.say(error)
-            return ABSENT
-        except StoreError as error:
-            self._unavailable(error)
-            return _UNKNOWN
+            self._region.damaged.say(found.damage)
+        return found
 
-    def _keep(self, key: str, value: T, creation: Creation) -> T:
-        creation.result = kept = self._encode(value)
+    def _keep(self, key: str, kept: Any, creation: Creation, claim: Claim) -> None:
+        if not creation.wanted:
+            self._release(claim)
+            return
         try:
-            if creation.wanted:
-                self._entries.save(key, kept)
-                if not creation.wanted:  # invalidated while it was being saved
-                    self._entries.remove(key)
+            claim.keep(kept)
+            if not creation.wanted:  # invalidated while it was being saved
+                self._entries.remove(key)
+        except StoreUnavailable as error:
+            self._unavailable(error)
+        except StoreError as error:  # this value alone was refused: it is too large, say
+            self._unavailable(error)
+            self._release(claim)
+
+    def _release(self, claim: Claim) -> None:
+        try:
+            claim.release()
         except StoreError as error:
             self._unavailable(error)
-        return value
 
     def _encode(self, value: object) -> Any:
         try:
             return self._entries.encode(value)
         except SerializationError as error:
+            remedy = _REMEDIES[self._region.settings.type == "memory"]
             raise SerializationError(
                 f"Cache region {self._region.name!r} cannot keep what {self._source} returned,"
-                f" a {type(value).__qualname__}: {error}. Return plain values, or use a region"
-                " of type memory, which keeps any object."
+                f" a {type(value).__qualname__}: {error}. {remedy}"
             ) from error
 
     def _unavailable(self, error: StoreError) -> None:
         self._counters.error()
         self._region.unavailable.say(error)
 
-
-def _is_value(found: Any) -> bool:
-    return found is not ABSENT and found is not _UNKNOWN
+    def _failed(self, error: Exception) -> None:
+        self._counters.error()
+        self._region.failing.say(error)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
+from ..errors import SerializationError
 from ..stores.forks import renew_after_fork
 from .single_flight import ABSENT
+from .slot import Slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: How many entries one write looks at, to let expired and unused ones go.
 LOOKED_AT_PER_WRITE = 20
+
+_EMPTY = Slot()
 
 
 class MemoryEntry:
@@ -24,17 +29,35 @@ class MemoryEntry:
     first and looks at the time afterwards: what it took was then still alive.
     """
 
-    __slots__ = ("expires", "used", "value")
+    __slots__ = ("expires", "group", "used", "value")
 
-    def __init__(self, value: object, expires: float) -> None:
+    def __init__(self, value: object, expires: float, group: str) -> None:
         self.value = value
         self.expires = expires
+        self.group = group
         self.used = 0
 
     def die(self) -> None:
         """Let go of the object, for every holder of the entry."""
         self.expires = 0.0
         self.value = None
+
+
+class MemoryClaim:
+    """The right to keep the value of a key; threads take turns before they ask for it."""
+
+    def __init__(self, entries: MemoryEntries, key: str, group: str) -> None:
+        self._entries = entries
+        self._key = key
+        self._group = group
+
+    def keep(self, kept: object) -> bool:
+        """Keep the object."""
+        self._entries.save(self._key, self._group, kept)
+        return True
+
+    def release(self) -> None:
+        """Do nothing: what was there still is."""
 
 
 class MemoryEntries:
@@ -46,12 +69,24 @@ class MemoryEntries:
     since they were last looked at, which is close to the least recently used, and asks of
     a hit only to leave a mark. Each write looks at no more than 20 entries, from the
     oldest; all live equally long, so the expired ones are met first.
+
+    :param max_entries: how many are kept.
+    :param expire: how long they are fresh, in seconds.
+    :param clock: what tells the time, in seconds.
+    :param spare: how long they are kept after that, in seconds.
     """
 
-    def __init__(self, max_entries: int, expire: float | None, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        max_entries: int,
+        expire: float | None,
+        clock: Callable[[], float],
+        spare: float = 0.0,
+    ) -> None:
         self._max_entries = max_entries
         self._lifetime = math.inf if expire is None else expire
         self._clock = clock
+        self._spare = spare
         self._entries: OrderedDict[str, MemoryEntry] = OrderedDict()
         self.forked()
         renew_after_fork(self)
@@ -63,43 +98,60 @@ class MemoryEntries:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def open(self) -> None:
+        """Nothing to open."""
+
     def entry(self, key: str) -> MemoryEntry | None:
         """Give the entry itself, if there is one, alive or expired."""
         return self._entries.get(key)
 
-    def load(self, key: str) -> Any:
-        """Give the object under the key, or `ABSENT`."""
+    def load(self, key: str, group: str) -> Any:
+        """Give the fresh object under the key, or else its `Slot`."""
         entry = self._entries.get(key)
         if entry is None:
-            return ABSENT
+            return _EMPTY
         value = entry.value
         entry.used = 1
-        return value if entry.expires > self._clock() else ABSENT
+        expires, now = entry.expires, self._clock()
+        if expires > now:
+            return value
+        return Slot(value, expires) if expires + self._spare > now else _EMPTY
+
+    def slot(self, key: str, group: str) -> Slot:
+        """Give the slot of a key, as if its value was not fresh."""
+        return _EMPTY
+
+    def acquire(self, key: str, group: str, slot: Slot) -> MemoryClaim:
+        """Claim the key: nobody outside this process is there to have done so."""
+        return MemoryClaim(self, key, group)
 
     def encode(self, value: Any) -> Any:
         """Give what is kept of a value: itself."""
         return value
 
-    decode = encode
+    def decode(self, kept: Any) -> Any:
+        """Give what is handed out: what is kept itself."""
+        return kept
 
-    def save(self, key: str, value: object) -> None:
-        """Keep the object, whatever was there."""
+    def save(self, key: str, group: str, value: object, until: float = math.inf) -> None:
+        """Keep the object, whatever was there; fresh as long as any, but not beyond ``until``."""
         now = self._clock()
         with self._lock:
             self._drop(key)
             self._make_room(now)
-            self._entries[key] = MemoryEntry(value, now + self._lifetime)
+            self._entries[key] = MemoryEntry(value, min(now + self._lifetime, until), group)
 
     def remove(self, key: str) -> None:
         """Let the object go, if there is one."""
         with self._lock:
             self._drop(key)
 
-    def clear(self) -> None:
-        """Let everything go."""
+    def clear(self, group: str = "") -> None:
+        """Let everything go that belongs to the group, or everything."""
         with self._lock:
-            for key in list(self._entries):
-                self._drop(key)
+            for key, entry in list(self._entries.items()):
+                if group in ("", entry.group):
+                    self._drop(key)
 
     def _drop(self, key: str) -> None:
         entry = self._entries.pop(key, None)
@@ -110,7 +162,7 @@ class MemoryEntries:
         for _ in range(min(LOOKED_AT_PER_WRITE, len(self._entries))):
             key = next(iter(self._entries))
             entry = self._entries[key]
-            if entry.expires <= now:
+            if entry.expires + self._spare <= now:
                 self._drop(key)
             elif not self._full:
                 return
@@ -126,3 +178,28 @@ class MemoryEntries:
     @property
     def _full(self) -> bool:
         return len(self._entries) >= self._max_entries
+
+
+class CopiedEntries(MemoryEntries):
+    """Keeps a copy of each object, and gives everybody another one."""
+
+    def entry(self, key: str) -> None:
+        """Give nothing: who held the entry would not copy."""
+
+    def load(self, key: str, group: str) -> Any:
+        """Give a copy of the fresh object, or else the `Slot`."""
+        found = super().load(key, group)
+        if type(found) is not Slot:
+            return self.decode(found)
+        return found if found.old is ABSENT else found._replace(old=self.decode(found.old))
+
+    def encode(self, value: Any) -> Any:
+        """Give a copy to keep; raise `SerializationError` if there can be none."""
+        try:
+            return copy.deepcopy(value)
+        except Exception as error:  # an object that cannot be copied raises whatever it likes
+            raise SerializationError(f"it cannot be copied ({type(error).__name__})") from error
+
+    def decode(self, kept: Any) -> Any:
+        """Give a copy to hand out."""
+        return copy.deepcopy(kept)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import threading
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..errors import RegionNotConfigured
+from ..errors import RegionNotConfigured, StoreError
 from ..serializers import serializer_for
+from ..settings.store_types import has_own_store, is_store
 from ..stores import open_store
 from .counters import Counters, RegionStats, total
+from .local import LocalEntries
 from .lookup import Entries, Lookup
-from .memory import MemoryEntries, MemoryEntry
+from .memory import CopiedEntries, MemoryEntries, MemoryEntry
 from .single_flight import SingleFlight
 from .stored import StoreEntries
+from .trouble import Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,14 +27,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_log = logging.getLogger(__name__)
-
-#: A trouble that lasts is logged once in so many seconds.
-LOG_INTERVAL = 60.0
-
 
 class Region:
-    """Keeps results under keys for a while, and has each created by one thread only.
+    """Keeps results under keys for a while, and has each created once.
 
     A region of type memory keeps and hands out the object itself; any other keeps what
     the serializer makes of it, in a store.
@@ -60,8 +57,16 @@ class Region:
         self.enabled = settings.enabled
         self.flight = SingleFlight()
         self.entries = _entries(settings, clock)
-        self.unavailable = _Trouble(f"the store of cache region {self.name!r} failed", clock)
-        self.damaged = _Trouble(f"cache region {self.name!r} dropped a damaged entry", clock)
+        called = "so functions are called instead"
+        self.unavailable = Trouble(
+            f"the store of cache region {self.name!r} failed, {called}", clock
+        )
+        self.damaged = Trouble(
+            f"cache region {self.name!r} dropped a damaged entry, {called}", clock
+        )
+        self.failing = Trouble(
+            f"a function of cache region {self.name!r} failed, so its old result is given", clock
+        )
         self._counters: dict[str, Counters] = {}
         self._lock = threading.Lock()
         self._direct = Counters()
@@ -70,14 +75,27 @@ class Region:
     def __repr__(self) -> str:
         return f"<Region {self.name}>"
 
+    def open(self) -> None:
+        """Open the region's store; log it if that is unavailable. See `CacheRegions.open`."""
+        kind = self.settings.type
+        if not self.enabled or not (is_store(kind) or has_own_store(kind)):
+            return  # what Beaker serves can be used by its own decorators
+        try:
+            self.entries.open()
+        except StoreError as error:
+            self.unavailable.say(error)
+
     def get_or_create(self, key: str, creator: Callable[[], T]) -> T:
         """Give what is kept under the key, or else what the creator returns, and keep that.
 
-        Of several threads that miss the same key one calls its creator, the others wait
-        for the result; if it fails, each gets a copy of the exception. A creator that
-        asks for its own key, itself or by way of another thread's creation, is called
-        again, as a function that is not cached would be. ``None`` is kept like any other
-        value, an exception never.
+        Of all threads, processes and hosts that miss the same key one calls its creator; the
+        others wait for the result, or get the old one within the region's ``stale``. If it
+        fails, each thread of its process gets a copy of the exception, and other processes
+        call their creators; or all get the old result, within ``stale_on_error``.
+
+        A creator that asks for its own key, itself or by way of another thread's creation,
+        is called again, as a function that is not cached would be. ``None`` is kept like any
+        other value, an exception never.
 
         :param key: any text; a long one is kept by its hash.
         :param creator: called without arguments.
@@ -98,15 +116,12 @@ class Region:
         self._lookup.refresh(key, lambda: value)
 
     def invalidate(self, key: str) -> None:
-        """Forget the key; what is being created for it at this moment is not kept either."""
-        short = self.short(key)
-        self.flight.disown(short)
-        self.entries.remove(short)
+        """Forget the key on every host; what is being created for it now is not kept either."""
+        self._lookup.invalidate(key)
 
     def clear(self) -> None:
-        """Forget everything in this region, and nothing else in its store."""
-        self.flight.disown_all()
-        self.entries.clear()
+        """Forget everything in this region, on every host, and nothing else in its store."""
+        self._lookup.invalidate_all()
 
     def stats(self) -> RegionStats:
         """Count the calls since the start: of the region, and of each cached function."""
@@ -124,11 +139,14 @@ class Region:
             return key
         return "#" + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
-    def lookup_for(self, function: str) -> tuple[Lookup, Counters]:
-        """Give what answers, and what counts, the calls of a function of that name."""
+    def lookup_for(self, function: str, group: str) -> tuple[Lookup, Counters]:
+        """Give what answers, and what counts, the calls of a function of that name.
+
+        The group is what tells its entries from those of others of the same name.
+        """
         with self._lock:
             counters = self._counters.setdefault(function, Counters())
-        return Lookup(self, counters, function), counters
+        return Lookup(self, counters, function, group), counters
 
     def entry(self, key: str) -> MemoryEntry | None:
         """Give the entry of a key, for one who wants to use it for as long as it lives."""
@@ -162,39 +180,50 @@ class CacheRegions(Mapping[str, Region]):
     def __len__(self) -> int:
         return len(self._regions)
 
+    @property
+    def enabled(self) -> bool:
+        """Whether any region keeps results; what is set here holds for them all."""
+        return any(region.enabled for region in self.values())
+
+    @enabled.setter
+    def enabled(self, enabled: bool) -> None:
+        for region in self.values():
+            region.enabled = enabled
+
+    def open(self) -> None:
+        """Open the stores of all regions now, so that mistakes show at configuration.
+
+        Raises `SettingsError` for what no store can be made of. One that is unavailable is
+        logged, and opened when it is first needed: no cache keeps a site from starting.
+        """
+        for region in self.values():
+            region.open()
+
     def __repr__(self) -> str:
         return f"<CacheRegions {', '.join(self._regions)}>"
 
 
-class _Trouble:
-    """Logs what goes wrong again and again, once per interval."""
-
-    def __init__(self, what: str, clock: Callable[[], float]) -> None:
-        self._what = what
-        self._clock = clock
-        self._silent_until = float("-inf")
-
-    def say(self, error: Exception) -> None:
-        now = self._clock()
-        if now >= self._silent_until:
-            self._silent_until = now + LOG_INTERVAL
-            _log.warning(
-                "%s, so functions are called instead (%s: %s)",
-                self._what,
-                type(error).__name__,
-                error,
-            )
-
-
 def _entries(settings: RegionSettings, clock: Callable[[], float]) -> Entries:
     if settings.type == "memory":
-        return MemoryEntries(settings.max_entries, settings.expire, clock)
-    return StoreEntries(
+        return _memory(settings, clock, settings.expire)
+    shared = StoreEntries(
         lambda: open_store(settings, clock),
-        settings.name,
-        settings.expire,
-        serializer_for("msgpack"),
+        settings,
+        serializer_for(settings.serializer, settings.pickle_classes),
+        clock,
     )
+    if settings.local is None:
+        return shared
+    seconds = settings.local if settings.expire is None else min(settings.local, settings.expire)
+    return LocalEntries(shared, _memory(settings, clock, seconds))
+
+
+def _memory(
+    settings: RegionSettings, clock: Callable[[], float], expire: float | None
+) -> MemoryEntries:
+    kind = CopiedEntries if settings.copy else MemoryEntries
+    spare = settings.kept_after_expiry if settings.type == "memory" else 0.0
+    return kind(settings.max_entries, expire, clock, spare)
 
 
 def _is_plain(key: str) -> bool:

@@ -40,9 +40,10 @@ class Creation:
     read before must not be kept after.
     """
 
-    def __init__(self, flight: SingleFlight, key: str) -> None:
+    def __init__(self, flight: SingleFlight, key: str, group: str) -> None:
         self.wanted = True
         self.result: Any = ABSENT
+        self.group = group
         self._flight = flight
         self._key = key
         self._thread = threading.get_ident()
@@ -105,11 +106,12 @@ class SingleFlight:
     def __init__(self) -> None:
         self.ended = 0
 
-    def begin(self, key: str, *, anew: bool = False) -> tuple[Creation, bool]:
+    def begin(self, key: str, group: str, *, anew: bool = False) -> tuple[Creation, bool]:
         """Give the creation of the key's value, and whether it is the caller's to do.
 
         If it is, it has to be entered as a context; if not, waited for. With ``anew`` it
-        always is, and another one under way is no longer wanted.
+        always is, and another one under way is no longer wanted. The group is what
+        `disown_all` may name.
         """
         with _process.guard:
             creation = _process.under_way.get((self, key))
@@ -117,7 +119,7 @@ class SingleFlight:
                 creation._awaited = True
                 return creation, False
             self._disown(creation)
-            creation = _process.under_way[self, key] = Creation(self, key)
+            creation = _process.under_way[self, key] = Creation(self, key, group)
             return creation, True
 
     def end(self, key: str, creation: Creation) -> None:
@@ -132,11 +134,11 @@ class SingleFlight:
         with _process.guard:
             self._disown(_process.under_way.pop((self, key), None))
 
-    def disown_all(self) -> None:
-        """See to it that nothing that is being created is kept."""
+    def disown_all(self, group: str = "") -> None:
+        """See to it that nothing of the group, or nothing at all, that is being created is kept."""
         with _process.guard:
-            for flight, key in list(_process.under_way):
-                if flight is self:
+            for (flight, key), creation in list(_process.under_way.items()):
+                if flight is self and group in ("", creation.group):
                     self._disown(_process.under_way.pop((flight, key)))
 
     @staticmethod

@@ -276,11 +276,11 @@ class ObjectSerializer:
             found = "it is not marked as str or bytes"
         except Exception as error:  # whatever the application's object raises
             found = type_name(type(error))
-        raise CorruptData(f"data_serializer cannot read a stored value: {found}")
+        raise CorruptData(f"the serializer cannot read a stored value: {found}")
 
 
 def _refusal(value: Any, reason: str) -> SerializationError:
     return SerializationError(
-        f"{type_name(type(value))} is not stored: dumps of data_serializer {reason}; "
+        f"{type_name(type(value))} is not stored: dumps of the serializer {reason}; "
         "store plain values, or teach it the type"
     )

@@ -178,5 +178,5 @@ def unlisted(module: str, name: str) -> str:
         return "a stored value names a class that cannot be"
     return (
         f"{module}.{name} is not listed; if it only holds values, "
-        f"add the line {module}:{name} to session.pickle_classes"
+        f"add the line {module}:{name} to pickle_classes"
     )

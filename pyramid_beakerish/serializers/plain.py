@@ -130,8 +130,8 @@ def _remedy(kind: type) -> str:
         if base in BY_KIND or base is str or base is list:
             return f"convert it to {type_name(base)}"
     return (
-        "store the str, int, list, dict ... that it is made of, or use data_serializer = pickle "
-        f"with {kind.__module__}:{kind.__qualname__} in session.pickle_classes"
+        "store the str, int, list, dict ... that it is made of, or use the serializer pickle "
+        f"with {kind.__module__}:{kind.__qualname__} in pickle_classes"
     )
 
 

@@ -24,6 +24,7 @@ FALSE_WORDS = frozenset({"f", "false", "n", "no", "off", "0"})
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 UNITS = {"": 1.0, "s": 1.0, "m": MINUTE, "h": HOUR, "d": DAY}
 DURATION = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*([smhd]?)", re.ASCII)
+CLASS_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*[.:][^\W\d]\w*(\.[^\W\d]\w*)*")
 #: Beyond this, Python's own dates overflow when the duration is added to them.
 LONGEST = 36_500 * DAY
 
@@ -190,6 +191,14 @@ def _items(value: Any, separators: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in parts if part.strip())
 
 
+def _class_names(value: Any) -> tuple[str, ...]:
+    listed = _items(value, "[,\n]")
+    for each in listed:
+        if CLASS_NAME.fullmatch(each) is None:
+            raise RefusedError(f"names no class by {each!r}: use package.module:Class.")
+    return listed
+
+
 def _secrets(value: Any) -> tuple[str, ...]:
     values = list(value) if isinstance(value, (list, tuple)) else [value]
     # UnicodeDecodeError and a wrong type are told alike: neither is a text.
@@ -278,6 +287,7 @@ text_or_false = Converter("a text", "a text or false", _text_or_false)
 names = Converter(
     "a list", "names with commas or line ends between them", lambda value: _items(value, "[,\n]")
 )
+class_names = Converter("a list", "names with commas or line ends between them", _class_names)
 #: https://www.w3.org/TR/clear-site-data/#header
 SITE_DATA = frozenset({"cache", "cookies", "storage"})
 

@@ -204,7 +204,7 @@ class SessionSettings(StoreSettings):
         beaker_default="pickle",
     )
     pickle_classes: tuple[str, ...] = option(
-        convert.names,
+        convert.class_names,
         (),
         "The classes that pickled sessions may hold, as package.module:Class.",
         obeyed_by="shell",
@@ -305,6 +305,57 @@ class RegionSettings(StoreSettings):
     key_length: int = option(
         convert.whole_number, 250, "The longest key that is not replaced by its hash."
     )
+    stale: float | None = option(
+        convert.duration_or_none("use none to let all wait for the new result"),
+        None,
+        "For how long after its end the old result is given to the others while one caller renews "
+        "it.",
+        obeyed_by="beakerish",
+        takes_none=True,
+    )
+    stale_on_error: float | None = option(
+        convert.duration_or_none("use none to let every error through"),
+        None,
+        "For how long after its end the old result is given if the function fails.",
+        obeyed_by="beakerish",
+        takes_none=True,
+    )
+    local: float | None = option(
+        convert.duration_or_none("use none to ask the store each time"),
+        None,
+        "For how long a result of a store is kept in the memory of each process as well.",
+        obeyed_by="beakerish",
+        takes_none=True,
+    )
+    copy: bool = option(
+        convert.boolean,
+        False,
+        "Whether memory hands out copies of what it keeps, and not the object itself.",
+        obeyed_by="beakerish",
+    )
+    lease: float = option(
+        convert.duration("leave it out for 30 s"),
+        30.0,
+        "For how long other processes wait for the one that creates a result.",
+        obeyed_by="beakerish",
+    )
+    serializer: str | Any = option(
+        convert.serializer,
+        "msgpack",
+        "How results become bytes in a store; an object needs dumps and loads.",
+        obeyed_by="beakerish",
+    )
+    pickle_classes: tuple[str, ...] = option(
+        convert.class_names,
+        (),
+        "The classes that serializer = pickle may load, as package.module.Class.",
+        obeyed_by="beakerish",
+    )
+
+    @property
+    def kept_after_expiry(self) -> float:
+        """For how long a result is kept after its end, in seconds."""
+        return max(self.stale or 0.0, self.stale_on_error or 0.0)
 
     @property
     def key_prefix(self) -> str:

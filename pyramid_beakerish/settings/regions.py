@@ -17,7 +17,7 @@ from .types_read import drop_wrong_type
 from .unknown import unknown_defaults, unknown_options
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Callable, Container, Iterator
 
     from .option import Option
     from .section import Report, Written
@@ -114,19 +114,51 @@ def _without_effect(section: Section, regions: list[RegionSettings]) -> Iterator
     """Tell what was written for these regions and is obeyed by none of them."""
     for name in section.written:
         option = find_option(section.options, name)
-        reason = option and _no_effect(option, regions)
+        reason = option and _no_effect(name, option, regions)
         if reason:
             yield f"{section.key(name)} has no effect: {reason}."
 
 
-def _no_effect(option: Option, regions: list[RegionSettings]) -> str | None:
+def _no_effect(name: str, option: Option, regions: list[RegionSettings]) -> str | None:
     if not regions:
         return "cache.regions lists no region"
     if option.obeyed_by == "nobody":
         return option.inert
+    if name in _USES:
+        has_use, why_not = _USES[name]
+        return None if any(map(has_use, regions)) else why_not
     if not option.types or any(_reads(option, region.type) for region in regions):
         return None
     return f"only type = {listed(option.types)} reads it"
+
+
+def _expires(region: RegionSettings) -> bool:
+    return region.expire is not None
+
+
+def _has_store(region: RegionSettings) -> bool:
+    return region.type != "memory"
+
+
+def _has_memory(region: RegionSettings) -> bool:
+    return region.type == "memory" or region.local is not None
+
+
+def _pickles(region: RegionSettings) -> bool:
+    return _has_store(region) and region.serializer == "pickle"
+
+
+#: Options that not every region has a use for: which one has, and why the others have not.
+_USES: dict[str, tuple[Callable[[RegionSettings], bool], str]] = {
+    "copy": (_has_memory, "what a store hands out is the caller's own"),
+    "lease": (_has_store, "type = memory is for one process"),
+    "local": (_has_store, "type = memory is in memory already"),
+    "max_entries": (_has_memory, "only type = memory and local read it"),
+    "pickle_classes": (_pickles, "only serializer = pickle reads it"),
+    "serializer": (_has_store, "type = memory keeps the object itself"),
+    "stale": (_expires, "with expire = none nothing gets old"),
+    "stale_on_error": (_expires, "with expire = none nothing gets old"),
+}
 
 
 def _reads(option: Option, store_type: Any) -> bool:

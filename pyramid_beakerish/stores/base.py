@@ -70,6 +70,9 @@ class Store(ABC):
     slow, full or read-only, and `StoreError` for anything else that goes wrong there.
     """
 
+    #: Whether ``load`` gives the write id as the token, so that a writer knows it without one.
+    write_id_is_token = False
+
     @classmethod
     @abstractmethod
     def from_settings(cls, settings: StoreSettings, clock: Callable[[], float]) -> Store:

@@ -38,6 +38,8 @@ class MemoryStore(Store):
     (b'12345678hello', b'12345678')
     """
 
+    write_id_is_token = True
+
     # A load takes no lock and makes no object: each step on the OrderedDict is atomic, and
     # the entry was made when it was written. Writers exclude each other by the lock.
 

@@ -90,6 +90,8 @@ class SqliteStore(Store):
     >>> store.close()
     """
 
+    write_id_is_token = True
+
     def __init__(
         self,
         path: str | os.PathLike[str],

@@ -85,6 +85,8 @@ class BeakerStore(Store):
 
     prefix = PREFIX
 
+    write_id_is_token = True
+
     def __init__(
         self,
         manager: Callable[..., Any],

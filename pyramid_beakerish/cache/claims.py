@@ -1,0 +1,133 @@
+"""Claims in a store: which process creates the value of a key."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..errors import CorruptData, StoreError
+from ..stores.base import WRITE_ID_SIZE, new_write_id
+from .marker import NO_ID
+from .stored_entry import StoredEntry, read_entry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ..stores.base import Store
+
+#: How long the claim of a process that was killed stays in the store, in seconds. Others wait
+#: for it no longer than its lease; the rest is for a creator that takes longer than that.
+CLAIM_TTL = 86_400.0
+
+#: How many claims that could not be ended are remembered.
+MOST_ABANDONED = 1000
+
+
+class Abandoned:
+    """The claims of this process that it could not end, as the store failed.
+
+    The store has them still, once it is back; nobody here should wait for their values.
+    """
+
+    def __init__(self) -> None:
+        self._claims: deque[bytes] = deque(maxlen=MOST_ABANDONED)
+
+    def __contains__(self, claim: bytes) -> bool:
+        return claim in self._claims
+
+    @contextmanager
+    def on_failure(self, claim: bytes) -> Iterator[None]:
+        """Take note of the claim if what is done with it fails."""
+        try:
+            yield
+        except StoreError:
+            self._claims.append(claim)
+            raise
+
+
+class StoreClaim:
+    """A claim that lies in the value's own place.
+
+    So those who wait see it by the load that also shows the value; and as the value is
+    swapped for it, one that was invalidated meanwhile, on whatever host, is not kept.
+
+    :param entry: the claim as it was stored, with the old value, if there is one.
+    :param abandoned: where to note it if it cannot be ended.
+    :param expire: how long the new value is fresh, in seconds.
+    :param spare: how long a value is kept after that, in seconds.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        name: str,
+        entry: StoredEntry,
+        abandoned: Abandoned,
+        expire: float,
+        spare: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._name = name
+        self._entry = entry
+        self._abandoned = abandoned
+        self._expire = expire
+        self._spare = spare
+        self._clock = clock
+
+    def keep(self, kept: bytes) -> bool:
+        """Put the value in the claim's place, unless the key was invalidated meanwhile."""
+        with self._abandoned.on_failure(self._entry.claim):
+            return self._deliver(kept)
+
+    def release(self) -> None:
+        """Put back the old value, or nothing, unless the claim was taken over."""
+        with self._abandoned.on_failure(self._entry.claim):
+            token = self._token()
+            if token is not None:
+                self._put_back(token)
+
+    def _deliver(self, kept: bytes) -> bool:
+        fresh_until = self._clock() + self._expire
+        data = StoredEntry(new_write_id(), NO_ID, self._entry.marks, fresh_until, 0.0, kept).pack()
+        ttl = self._ttl(self._expire)
+        if self._store.write_id_is_token and self._swap(self._entry.write_id, data, ttl):
+            return True
+        # Whoever has taken the claim over, as its lease was over, has left its name.
+        found = self._store.load(self._name)
+        return (
+            found is not None
+            and _claim_of(found[0]) == self._entry.claim
+            and self._swap(found[1], data, ttl)
+        )
+
+    def _put_back(self, token: Any) -> None:
+        old, left = self._entry, self._entry.fresh_until - self._clock()
+        if old.kept and left + self._spare > 0:
+            back = old._replace(write_id=new_write_id(), claim=NO_ID, claimed_until=0.0)
+            self._swap(token, back.pack(), self._ttl(left))
+        else:
+            self._store.delete(self._name, token)
+
+    def _token(self) -> Any:
+        if self._store.write_id_is_token:
+            return self._entry.write_id
+        found = self._store.load(self._name)
+        ours = found is not None and found[0][:WRITE_ID_SIZE] == self._entry.write_id
+        return found[1] if found is not None and ours else None
+
+    def _swap(self, token: Any, data: bytes, ttl: float | None) -> bool:
+        return self._store.swap(self._name, token, data, ttl)
+
+    def _ttl(self, fresh_for: float) -> float | None:
+        ttl = fresh_for + self._spare
+        return None if ttl == math.inf else ttl
+
+
+def _claim_of(data: bytes) -> bytes | None:
+    try:
+        return read_entry(data).claim
+    except CorruptData:
+        return None
