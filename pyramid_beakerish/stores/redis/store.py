@@ -57,6 +57,8 @@ class RedisStore(Store):
         store = RedisStore("redis://:password@localhost:6379/0", {"socket_timeout": 2})
     """
 
+    write_id_is_token = True
+
     def __init__(
         self, url: Any, options: Mapping[str, Any] = NO_OPTIONS, *, key_prefix: str = ""
     ) -> None:
