@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def backend_options(values: Mapping[str, Any], table: dict[str, Option]) -> dict[str, Any]:
     """Give those of the given options that the table knows and a backend reads."""
     known = ((name, find_option(table, name)) for name in values)
-    return {name: values[name] for name, option in known if option and option.obeyed_by == "both"}
+    read = ("both", "beaker")
+    return {name: values[name] for name, option in known if option and option.obeyed_by in read}
 
 
 def own_data_dir(values: Mapping[str, Any]) -> str | None:

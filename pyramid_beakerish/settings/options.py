@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 #: Beaker's types that open a SQL database by a URL.
 DATABASES = ("ext:database", "database")
+#: Beaker's types that take an engine and a table as objects.
+SQLALCHEMY = ("ext:sqla", "sqla")
+#: The types of this package's own store of SQL databases.
+SQL_TYPES = ("sql", *DATABASES, *SQLALCHEMY)
 MEMCACHED = ("ext:memcached", "memcached")
 
 
@@ -43,9 +47,9 @@ class StoreSettings:
     url: str | Any | None = option(
         convert.text_or_object,
         None,
-        "Where the server or database is, or a client object where the type takes one.",
+        "Where the server or database is, or a client or engine where the type takes one.",
         secret=True,
-        needed_by=("ext:redis", "ext:mongodb", *MEMCACHED, *DATABASES),
+        needed_by=("ext:redis", "ext:mongodb", *MEMCACHED, "sql", *DATABASES),
         instead=dict.fromkeys(DATABASES, ("sa.url",)),
     )
     data_dir: str | None = option(
@@ -61,6 +65,13 @@ class StoreSettings:
         False,
         "Whether each write waits for the disk, so that a power cut loses nothing.",
         types=("file",),
+        obeyed_by="beakerish",
+    )
+    create_table: bool = option(
+        convert.boolean,
+        True,
+        "Whether the table of a SQL store is made when the application starts.",
+        types=SQL_TYPES,
         obeyed_by="beakerish",
     )
     max_entries: int = option(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from beaker import crypto
 
 from .beaker_only import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS
-from .options import DATABASES, RegionSettings, SessionSettings
+from .databases import database_mistakes
+from .options import DATABASES, SQL_TYPES, RegionSettings, SessionSettings
 from .sentences import listed
 from .store_types import has_own_store, missing_library
 
@@ -31,6 +32,8 @@ def missing_requirements(settings: StoreSettings) -> list[str]:
     """
     if "namespace_class" in getattr(settings, "given", ()):
         return []
+    if settings.type in SQL_TYPES and not _is_beakers(settings):
+        return database_mistakes(settings, _prefix(settings))
     problems = list(_missing_options(settings))
     problems.extend(_missing_client(settings))
     if isinstance(settings, SessionSettings) and settings.format == "beaker":

@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from pyramid_beakerish.errors import SettingsError
+from pyramid_beakerish.settings.options import SQL_TYPES
 
 from .base import Store as Store
 
@@ -23,6 +24,7 @@ ENTRY_POINTS = "pyramid_beakerish.stores"
 OWN_STORES = {
     "file": "pyramid_beakerish.stores.file:FileStore",
     "memory": "pyramid_beakerish.stores.memory:MemoryStore",
+    **dict.fromkeys(SQL_TYPES, "pyramid_beakerish.stores.sql:SqlStore"),
 }
 
 
