@@ -10,7 +10,7 @@ import pytest
 
 from pyramid_beakerish.errors import SettingsError
 from pyramid_beakerish.settings import StoreSettings
-from pyramid_beakerish.stores import known_types, open_store
+from pyramid_beakerish.stores import OWN_STORES, known_types, open_store
 from pyramid_beakerish.stores.file import FileStore
 from pyramid_beakerish.stores.memory import MemoryStore
 from pyramid_beakerish.testing import FrozenClock
@@ -77,14 +77,14 @@ def test_unknown_type():
     with pytest.raises(SettingsError) as caught:
         open_store(StoreSettings(type="paper"))
     assert caught.value.problems == (
-        "type = paper is not the name of a store; these are: file, memory",
+        f"type = paper is not the name of a store; these are: {', '.join(sorted(OWN_STORES))}",
     )
 
 
 def test_an_installed_store(installed):
     """A store of another package is found by its entry point."""
     installed("shelf", "pyramid_beakerish.stores.memory:MemoryStore")
-    assert known_types() == {"file", "memory", "shelf"}
+    assert known_types() == {*OWN_STORES, "shelf"}
     assert isinstance(open_store(StoreSettings(type="shelf")), MemoryStore)
 
 

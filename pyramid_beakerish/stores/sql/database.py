@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from ..forks import renew_after_fork
-from .errors import translated, was_rolled_back
+from .errors import may_be_repeated, translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -84,32 +84,31 @@ class Database:
             for index in self._table.indexes:
                 index.create(connection, checkfirst=True)
 
-        self._run(work, others_may_win=True)
+        self._run(work)
 
     def close(self) -> None:
         """Close the connections; new ones are made where the database is used again."""
         self._engine.dispose()
 
-    def _run(
-        self, work: Callable[[Connection], R], *, others_may_win: bool = False
-    ) -> tuple[R, bool]:
+    def _run(self, work: Callable[[Connection], R]) -> tuple[R, bool]:
         """Give what the work gives, and whether an earlier answer to it was lost."""
         if self._pid != os.getpid():  # uWSGI forks without a word to Python
             self.forked()
-        begun, lost = time.monotonic(), False
-        for attempt in range(1, ATTEMPTS + 1):
+        begun, attempts, lost = time.monotonic(), 0, False
+        while True:
+            attempts += 1
             try:
                 with self._engine.connect() as connection:
                     return work(connection), lost
             except DBAPIError as error:
                 late = time.monotonic() - begun > PATIENCE
-                stale = error.connection_invalidated and not lost and not late
-                if attempt == ATTEMPTS or not (stale or others_may_win or was_rolled_back(error)):
+                stale = error.connection_invalidated and not (lost or late)
+                conflict = may_be_repeated(error) and attempts < ATTEMPTS
+                if not (stale or conflict):
                     raise translated(error, self._table.fullname) from None
                 lost = lost or stale
             except SQLAlchemyError as error:
                 raise translated(error, self._table.fullname) from None
-        raise AssertionError("the last attempt returns or raises")
 
 
 def _changed(connection: Connection, statement: Executable, parameters: dict[str, Any]) -> int:

@@ -33,7 +33,8 @@ BOUNDS: dict[str, dict[str, Any]] = {
             "sql_mode = 'STRICT_ALL_TABLES'"
         ),
     },
-    "pysqlite": {"timeout": CONNECT},
+    # Not the wait for a server, but for the writers before this one.
+    "pysqlite": {"timeout": 5.0},
 }
 
 
@@ -54,6 +55,8 @@ def open_engine(settings: StoreSettings) -> tuple[Engine, bool]:
         engine = engine_from_config(
             options, "sa.", isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True
         )
+    except ImportError as error:
+        raise SettingsError([f"url needs a driver that cannot be imported: {error}"]) from None
     except TypeError as error:
         raise SettingsError([f"the engine options under sa.* cannot be obeyed: {error}"]) from None
     if engine.driver == "psycopg":
