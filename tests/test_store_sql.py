@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.pool import NullPool
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from pyramid_beakerish.errors import SettingsError, StoreError, StoreUnavailable
+from pyramid_beakerish.stores.sql.table import make_table
 from pyramid_beakerish.testing import FrozenClock, SessionSuite, StoreSuite
 from pyramid_beakerish.testing.stores import in_threads, stamped
 from tests import servers
@@ -160,12 +163,14 @@ def url(request, tmp_path):
 
 
 @pytest.fixture
-def store(url, clock):
-    store = sql_store(url, clock)
-    store.prepare()
-    store._database.write([store._table.delete()])
-    yield store
-    store.close()
+def store(url, clock, tmp_path):
+    """A store on each database, with an empty table."""
+    with quick_sqlite(tmp_path) as engine:
+        store = sql_store(engine if url.startswith("sqlite") else url, clock)
+        store.prepare()
+        store._database.write([store._table.delete()])
+        yield store
+        store.close()
 
 
 @pytest.fixture
@@ -282,6 +287,17 @@ class TestTable:
         store.set("l", stamped(), None)
         assert list(store.keys("k")) == [f"k{number:04d}" for number in range(1100)]
         assert len(list(store.keys("k0"))) == 1000
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_documented(self, kind):
+        """The statements that the docs show are those that make the table."""
+        dialect = create_engine(servers.running(kind).url).dialect
+        table = make_table(None, None)
+        (index,) = table.indexes
+        page = (Path(__file__).parent.parent / "docs" / "stores_sql.rst").read_text()
+        shown = " ".join(page.split())
+        for made in (CreateTable(table), CreateIndex(index)):
+            assert " ".join(str(made.compile(dialect=dialect)).split()) + ";" in shown
 
 
 class TestSweeping:
@@ -400,12 +416,13 @@ class TestEngine:
         assert isinstance(store._database._engine.pool, NullPool)
         store.close()
 
-    def test_unknown_option(self, clock):
-        """An option that SQLAlchemy does not know is a mistake in the settings."""
+    @pytest.mark.parametrize("option", [{"sa__colour": "red"}, {"sa__pool_size": "red"}])
+    def test_unknown_option(self, clock, option):
+        """An option that SQLAlchemy does not know or take is a mistake in the settings."""
         with pytest.raises(
-            SettingsError, match=r"^the engine options under sa.\* cannot be obeyed.*colour"
+            SettingsError, match=r"^the engine options under sa.\* cannot be obeyed: "
         ):
-            sql_store("sqlite:////x.db", clock, sa__colour="red")
+            sql_store("sqlite:////x.db", clock, **option)
 
     def test_query_of_the_url(self, clock):
         """What the query of a URL says goes before our own bounds."""

@@ -137,7 +137,7 @@ def test_no_count_is_lost(store):
 def test_table_is_made_by_many(kind, clock, tmp_path):
     """When 8 processes start at once, all have their table, and none fails."""
     url = f"sqlite:///{tmp_path}/entries.db" if kind is None else servers.running(kind).url
-    for _ in range(3):
+    for _ in range(2):
         with administrator(url) as execute:
             execute("DROP TABLE IF EXISTS made_entries")
         together = time.monotonic() + 0.05

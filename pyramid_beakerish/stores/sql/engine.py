@@ -57,7 +57,7 @@ def open_engine(settings: StoreSettings) -> tuple[Engine, bool]:
         )
     except ImportError as error:
         raise SettingsError([f"url needs a driver that cannot be imported: {error}"]) from None
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise SettingsError([f"the engine options under sa.* cannot be obeyed: {error}"]) from None
     if engine.driver == "psycopg":
         event.listen(engine, "do_connect", _connect_bounded)
