@@ -12,7 +12,7 @@ from pyramid.exceptions import ConfigurationExecutionError
 from pyramid.httpexceptions import HTTPFound
 from pyramid.response import Response
 
-from pyramid_beakerish.errors import SerializationError, SessionStateError
+from pyramid_beakerish.errors import SerializationError, SessionStateError, StoreError
 from pyramid_beakerish.settings.options import SESSION_OPTIONS
 from pyramid_beakerish.stores.memory import MemoryStore
 from pyramid_beakerish.testing import FrozenClock
@@ -66,6 +66,14 @@ def test_data_dir(site, tmp_path):
     again = site(type=None, data_dir=str(tmp_path / "data"))
     assert again.stranger().keep(visitor.cookies).contents() == {"a": 1}
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["beakerish"]
+
+
+def test_create_table(site, tmp_path):
+    """The table of a database is made at the start, unless somebody else is to make it."""
+    database = {"type": "sql", "url": f"sqlite:///{tmp_path}/sessions.db"}
+    with pytest.raises(StoreError, match="the table beakerish_entries is not there"):
+        site(**database, create_table="false").stranger().put(a=1)
+    assert site(**database).stranger().put(a=1).contents() == {"a": 1}
 
 
 def test_lock_dir(site, tmp_path):

@@ -222,7 +222,10 @@ FILES = {"cache.regions": "a", "cache.type": "file", "cache.data_dir": "/x"}
     [
         (
             {"cache.regions": "a", "cache.a.table_name": "t"},
-            "cache.a.table_name has no effect: only type = ext:database or database reads it.",
+            (
+                "cache.a.table_name has no effect: "
+                "only type = sql, ext:database, database, ext:sqla or sqla reads it."
+            ),
         ),
         (
             {"cache.regions": "a", "cache.fsync": "true"},

@@ -196,6 +196,9 @@ def test_no_repr_shows_a_value():
     assert SECRET not in repr(read_settings(SIGNED))
 
 
+SQL_TYPES = "sql, ext:database, database, ext:sqla or sqla"
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -209,9 +212,10 @@ def test_no_repr_shows_a_value():
         ({"fsync": "true"}, "only session.type = file or sqlite reads it"),
         (
             {"table_name": "t"},
-            "only session.type = ext:database or database reads it",
+            f"only session.type = {SQL_TYPES} reads it",
         ),
-        ({"sa.pool_size": "5"}, "only session.type = ext:database or database reads it"),
+        ({"sa.pool_size": "5"}, f"only session.type = {SQL_TYPES} reads it"),
+        ({"create_table": "no"}, f"only session.type = {SQL_TYPES} reads it"),
         (
             {"lifetime": "1d", "format": "beaker"},
             "Beaker keeps the sessions and has no such option",
@@ -355,7 +359,8 @@ def test_store_object_under_beaker():
 
 TYPES = (
     "use cookie, database, dbm, ext:database, ext:memcached, ext:mongodb, ext:redis, "
-    "ext:rediscluster, ext:sqla, file, memcached, memory, redis, signed_cookie, sqla or sqlite."
+    "ext:rediscluster, ext:sqla, file, memcached, memory, redis, signed_cookie, sql, sqla "
+    "or sqlite."
 )
 
 
@@ -444,18 +449,18 @@ def test_stores_of_other_packages(install):
         ({"type": "redis", "redis.startup_nodes": "localhost"}, []),
         ({"type": "ext:rediscluster"}, ["session.type = ext:rediscluster needs session.urls."]),
         (
-            {"type": "ext:sqla"},
+            {"type": "ext:sqla", "format": "beaker"},
             [
                 "session.type = ext:sqla needs session.bind.",
                 "session.type = ext:sqla needs session.table.",
             ],
         ),
         (
-            {"type": "ext:database"},
+            {"type": "ext:database", "format": "beaker"},
             ["session.type = ext:database needs session.url, or session.sa.url."],
         ),
-        ({"type": "ext:database", "sa.url": "sqlite://"}, []),
-        ({"type": "ext:database", "sa_opts": {"sa.url": "sqlite://"}}, []),
+        ({"type": "ext:database", "format": "beaker", "sa.url": "sqlite://"}, []),
+        ({"type": "ext:database", "format": "beaker", "sa_opts": {"sa.url": "sqlite://"}}, []),
         ({"type": "ext:mongodb", "url": object()}, []),
         ({"type": "dbm", "dbm_dir": "/x", "lock_dir": "/y"}, []),
         ({"type": "memory"}, []),

@@ -14,10 +14,16 @@ from beaker.session import Session
 from . import convert
 from .convert import Converter
 from .option import Option
-from .options import DATABASES, MEMCACHED, REDIS, REGION_OPTIONS, SESSION_OPTIONS
+from .options import (
+    MEMCACHED,
+    REDIS,
+    REGION_OPTIONS,
+    SESSION_OPTIONS,
+    SQL_TYPES,
+    SQLALCHEMY,
+)
 from .pyramid_only import SIGNED_COOKIE_OPTIONS
 
-SQLALCHEMY = ("ext:sqla", "sqla")
 CRYPTO_TYPES = ("default", "cryptography", "pycryptodome", "pycrypto")
 
 
@@ -174,27 +180,28 @@ BACKEND: dict[str, Option] = {
     "table_name": Option(
         convert=convert.text,
         default="beaker_cache",
-        help="The table that holds the data.",
-        types=DATABASES,
+        default_text="beakerish; beaker_cache for Beaker's own",
+        help="The table that holds the data: here it is <table_name>_entries, beside Beaker's.",
+        types=SQL_TYPES,
     ),
     "schema_name": Option(
         convert=convert.text,
         default=None,
         help="The database schema that holds the table.",
-        types=DATABASES,
+        types=SQL_TYPES,
     ),
     "sa_opts": Option(
         convert=convert.engine_options,
         default=None,
         help="A dictionary of engine options, as under sa.*",
-        types=DATABASES,
+        types=SQL_TYPES,
         secret=True,
     ),
     "sa.*": Option(
         convert=convert.anything,
         default=None,
         help="An option of SQLAlchemy's engine_from_config, such as sa.pool_size.",
-        types=DATABASES,
+        types=SQL_TYPES,
         secret=True,
     ),
     "redis.*": Option(
@@ -210,7 +217,7 @@ BACKEND: dict[str, Option] = {
         convert=convert.anything,
         default=None,
         help="The SQLAlchemy engine to use.",
-        types=SQLALCHEMY,
+        types=("sql", *SQLALCHEMY),
         needed_by=SQLALCHEMY,
     ),
     "table": Option(
@@ -219,6 +226,8 @@ BACKEND: dict[str, Option] = {
         help="The SQLAlchemy table to use.",
         types=SQLALCHEMY,
         needed_by=SQLALCHEMY,
+        obeyed_by="beaker",
+        inert="entries are in a table of their own",
     ),
 }
 

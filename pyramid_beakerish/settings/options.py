@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 DATABASES = ("ext:database", "database")
 #: Our own stores that keep files.
 FOLDERS = ("dbm", "file", "sqlite")
+#: Beaker's types that take an engine and a table as objects.
+SQLALCHEMY = ("ext:sqla", "sqla")
+#: The types of this package's own store of SQL databases.
+SQL_TYPES = ("sql", *DATABASES, *SQLALCHEMY)
 MEMCACHED = ("ext:memcached", "memcached")
 REDIS = ("ext:redis", "redis")
 #: What leads to a server as a URL does.
@@ -49,11 +53,14 @@ class StoreSettings:
     url: str | Any | None = option(
         convert.text_or_object,
         None,
-        "Where the server, database or file is, or a client object where the type takes one.",
+        "Where the server, database or file is, or a client or engine where the type takes one.",
         secret=True,
         needed_by=(*REDIS, "ext:mongodb", *MEMCACHED, *DATABASES, "sqlite"),
         instead=dict.fromkeys(DATABASES, ("sa.url",)),
-        alternatives={**dict.fromkeys(REDIS, REDIS_SERVERS), "sqlite": ("data_dir",)},
+        alternatives={
+            **dict.fromkeys(REDIS, REDIS_SERVERS),
+            "sqlite": ("data_dir",),
+        },
     )
     data_dir: str | None = option(
         convert.text,
@@ -71,6 +78,13 @@ class StoreSettings:
         False,
         "Whether each write waits for the disk, so that a power cut loses nothing.",
         types=("file", "sqlite"),
+        obeyed_by="beakerish",
+    )
+    create_table: bool = option(
+        convert.boolean,
+        True,
+        "Whether the table of a SQL store is made when the application starts.",
+        types=SQL_TYPES,
         obeyed_by="beakerish",
     )
     max_entries: int = option(

@@ -10,7 +10,7 @@ from beaker import crypto
 from pyramid_beakerish.errors import SettingsError
 
 from .beaker_only import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS
-from .options import DATABASES, MEMCACHED, RegionSettings, SessionSettings
+from .options import MEMCACHED, SQL_TYPES, RegionSettings, SessionSettings
 from .previous import GROUP
 from .sentences import listed
 from .store_types import has_own_store, missing_extra, missing_library, runs_on_beaker
@@ -62,6 +62,8 @@ def _is_earlier(settings: StoreSettings) -> bool:
 
 
 def _missing_options(settings: StoreSettings) -> Iterator[str]:
+    if settings.type in SQL_TYPES and not _is_beakers(settings):
+        return  # ours needs other options than Beaker's of that name, and tells so itself
     options = ALL_REGION_OPTIONS if isinstance(settings, RegionSettings) else ALL_SESSION_OPTIONS
     for name, option in options.items():
         if settings.type not in option.needed_by or _value(settings, name) is not None:
@@ -95,7 +97,7 @@ def _value(settings: StoreSettings, name: str) -> Any:
     """Give what was given for an option, wherever it is kept."""
     if name in settings.backend:
         return settings.backend[name]
-    engine = settings.backend.get("sa_opts", {}) if settings.type in DATABASES else {}
+    engine = settings.backend.get("sa_opts", {}) if settings.type in SQL_TYPES else {}
     given = getattr(settings, "given", {})
     return getattr(settings, name, None) or given.get(name) or engine.get(name)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 
-from .options import MEMCACHED, REDIS
+from .options import MEMCACHED, REDIS, SQL_TYPES
 from .pyramid_only import SIGNED_COOKIE
 
 #: Beaker's types, each with the client libraries of which it needs one.
@@ -33,6 +33,7 @@ WITHOUT_SERVICE = frozenset({"ext:google", "google"})
 OWN_LIBRARIES: dict[str, tuple[str, str]] = {
     **dict.fromkeys(MEMCACHED, ("pymemcache", "memcached")),
     **dict.fromkeys(REDIS, ("redis", "redis")),
+    **dict.fromkeys(SQL_TYPES, ("sqlalchemy", "sql")),
 }
 #: Served by Pyramid itself.
 PYRAMID_TYPES = frozenset({SIGNED_COOKIE})

@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from pyramid_beakerish.errors import SettingsError
+from pyramid_beakerish.settings.options import SQL_TYPES
 
 from .base import Store as Store
 
@@ -31,6 +32,7 @@ OWN_STORES = {
     "memory": "pyramid_beakerish.stores.memory:MemoryStore",
     "sqlite": "pyramid_beakerish.stores.sqlite:SqliteStore",
     "redis": "pyramid_beakerish.stores.redis:RedisStore",
+    **dict.fromkeys(SQL_TYPES, "pyramid_beakerish.stores.sql:SqlStore"),
 }
 
 #: Where packages register back ends with Beaker, and the store that runs on any of them.

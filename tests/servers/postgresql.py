@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
+import time
+from contextlib import suppress
 
-from .process import HOST, Server, program
+from .process import HOST, PATIENCE, Server, program
 
 
 class PostgreSQLServer(Server):
@@ -35,6 +38,45 @@ class PostgreSQLServer(Server):
         asked = [program("pg_isready"), "-q", "-h", HOST, "-p", str(self.port)]
         return subprocess.run(asked, check=False).returncode == 0
 
+    # Each connection has a process of its own, which leads a process group of its own.
+
+    def stop(self) -> None:
+        """Stop the server as pg_ctl does, without waiting until clients have left."""
+        self._end(signal.SIGINT)
+
+    def kill(self) -> None:
+        """Kill the server and the processes of its connections."""
+        children = self._children()
+        super().kill()
+        self._signal(children, signal.SIGKILL)
+        deadline = time.monotonic() + PATIENCE
+        # A new server refuses the data of an old one that has not quite gone.
+        while any(map(is_alive, children)) and time.monotonic() < deadline:
+            time.sleep(0.005)
+
+    def pause(self) -> None:
+        """Have the server keep its connections and answer nothing."""
+        self._signal([self.pid, *self._children()], signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Have a paused server go on."""
+        self._signal([self.pid, *self._children()], signal.SIGCONT)
+
+    def _children(self) -> list[int]:
+        if self._process is None:
+            return []
+        listed = subprocess.run(
+            ["ps", "-A", "-o", "pid=,ppid="], check=True, capture_output=True, text=True
+        )
+        pairs = [line.split() for line in listed.stdout.splitlines()]
+        return [int(pid) for pid, parent in pairs if int(parent) == self.pid]
+
+    @staticmethod
+    def _signal(pids: list[int], number: int) -> None:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
     @property
     def url(self) -> str:
         """Where clients find it."""
@@ -45,6 +87,12 @@ class PostgreSQLServer(Server):
         subprocess.run(
             as_postgres([*command]), check=True, stdin=subprocess.DEVNULL, capture_output=True
         )
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether there is a process of that number, not merely what is left of one."""
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
+    return state.stdout.strip()[:1] not in ("", "Z")
 
 
 def as_postgres(command: list[str]) -> list[str]:

@@ -1,0 +1,114 @@
+"""Statements and their answers: connections that break, conflicts and forks are met here."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+
+from ..forks import notice_fork, renew_after_fork
+from .errors import may_be_repeated, translated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from sqlalchemy import Connection, Engine, Executable, Table
+
+R = TypeVar("R")
+
+#: Seconds after which a broken connection is no stale one of the pool, but a server in trouble.
+PATIENCE = 0.5
+#: How often a statement is tried that others' statements roll back.
+ATTEMPTS = 10
+
+
+class Written(NamedTuple):
+    """What a write has done: ``rows`` it has changed, as far as is known.
+
+    ``lost`` tells that the answer to a first attempt was lost: what the second has found may
+    be what the first one did.
+    """
+
+    rows: int
+    lost: bool
+
+
+class Database:
+    """Runs statements, each a transaction of its own, on connections of an engine.
+
+    Raises `StoreUnavailable` or `StoreError`, whatever the database or its driver raise.
+    """
+
+    # There is no pre-ping, which costs a round trip for each statement: a connection that turns
+    # out to be stale is replaced, and the statement repeated once.
+
+    def __init__(self, engine: Engine, table: Table) -> None:
+        # Whatever the engine is set to, no statement is part of an application's transaction;
+        # and each tells how many rows it has changed, insertions too.
+        self._engine = engine.execution_options(
+            isolation_level="AUTOCOMMIT", preserve_rowcount=True
+        )
+        self._table = table
+        self._parents: list[Any] = []
+        renew_after_fork(self)
+
+    def forked(self) -> None:
+        """Leave the parent its connections, and begin with an empty pool."""
+        # Kept, as closing them, here or by the garbage collector, would end the parent's.
+        self._parents.append(self._engine.pool)
+        self._engine.dispose(close=False)
+
+    def read(self, statement: Executable, **parameters: Any) -> Sequence[Any]:
+        """Give all rows of a query."""
+        rows, _ = self._run(lambda connection: connection.execute(statement, parameters).all())
+        return rows
+
+    def write(self, statements: Iterable[Executable], **parameters: Any) -> Written:
+        """Execute the statements, until one of them changes rows."""
+
+        def work(connection: Connection) -> int:
+            changes = (_changed(connection, each, parameters) for each in statements)
+            return next(filter(None, changes), 0)
+
+        return Written(*self._run(work))
+
+    def create_table(self) -> None:
+        """Make the table and its index, where they are not there."""
+
+        def work(connection: Connection) -> None:
+            self._table.create(connection, checkfirst=True)
+            for index in self._table.indexes:
+                index.create(connection, checkfirst=True)
+
+        self._run(work)
+
+    def close(self) -> None:
+        """Close the connections; new ones are made where the database is used again."""
+        self._engine.dispose()
+
+    def _run(self, work: Callable[[Connection], R]) -> tuple[R, bool]:
+        """Give what the work gives, and whether an earlier answer to it was lost."""
+        notice_fork()
+        begun, attempts, lost = time.monotonic(), 0, False
+        while True:
+            attempts += 1
+            try:
+                with self._engine.connect() as connection:
+                    return work(connection), lost
+            except DBAPIError as error:
+                late = time.monotonic() - begun > PATIENCE
+                stale = error.connection_invalidated and not (lost or late)
+                conflict = may_be_repeated(error) and attempts < ATTEMPTS
+                if not (stale or conflict):
+                    raise translated(error, self._table.fullname) from None
+                lost = lost or stale
+            except SQLAlchemyError as error:
+                raise translated(error, self._table.fullname) from None
+
+
+def _changed(connection: Connection, statement: Executable, parameters: dict[str, Any]) -> int:
+    try:
+        return connection.execute(statement, parameters).rowcount
+    except IntegrityError:  # the key is there already
+        return 0

@@ -1,0 +1,51 @@
+"""A connection of psycopg that does not wait for ever."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from .engine import ANSWER
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+R = TypeVar("R")
+
+
+class NoAnswerError(psycopg.OperationalError):
+    """The server has not answered in time."""
+
+
+class BoundedConnection(psycopg.Connection[TupleRow]):
+    """Gives up, and closes itself, where the server does not answer.
+
+    The server itself ends a statement that takes too long (statement_timeout). But if it is
+    stopped, or the network swallows what is sent, libpq waits for ever.
+    """
+
+    def wait(self, gen: Generator[Any, Any, R], *args: Any, **kwargs: Any) -> R:
+        """Wait for the end of the generator, which is psycopg's side of a conversation."""
+        try:
+            return super().wait(_bounded(gen), *args, **kwargs)
+        except NoAnswerError:
+            self.close()
+            raise
+
+
+def _bounded(gen: Generator[Any, Any, R]) -> Generator[Any, Any, R]:
+    """Pass on what psycopg waits for; ten times a second it is told that nothing has come."""
+    end = time.monotonic() + ANSWER
+    try:
+        awaited = next(gen)
+        while True:
+            ready = yield awaited
+            if not ready and time.monotonic() > end:
+                raise NoAnswerError(f"no answer within {ANSWER} s")
+            awaited = gen.send(ready)
+    except StopIteration as stop:
+        result: R = stop.value
+        return result
