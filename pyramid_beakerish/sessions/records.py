@@ -139,8 +139,12 @@ class RecordStore:
             [record.created, record.accessed, record.expires, record.own, values]
         )
         if token is NEW:
-            return self.store.create(key, value, None if ttl == inf else ttl)
-        return self.store.swap(key, token, value, None if ttl == inf else ttl)
+            stored = self.store.create(key, value, None if ttl == inf else ttl)
+        else:
+            stored = self.store.swap(key, token, value, None if ttl == inf else ttl)
+        if own and stored and "user" in own:
+            self.users.confirm(key, own)
+        return stored
 
     def create(self, key: str, own: Mapping[str, Any], values: dict[str, bytes]) -> Record:
         """Begin a session; never takes the place of another."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from .events import EndReason, SessionEnded
 from .no_record import NoRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from ..settings import SessionSettings
     from ..stores.base import Store
@@ -34,7 +34,8 @@ log = logging.getLogger(__name__)
 #: Somebody else must have won so often in a row before a request gives up.
 MOST_CONFLICTS = 100
 
-#: A session that changes its id is for a moment under two keys, and one is left by who dies then.
+#: Of a session that has so many keys those that lead to nothing are taken out. A change of its id
+#: leaves one behind, and one more if it is given up half-way.
 KEYS_OF_ONE = 3
 
 
@@ -49,12 +50,11 @@ class UserIndex:
 
     A key is entered before its record is stored and may lead to nothing, as when a request dies in
     between: whose session it is, and whether it is there, the record tells. An entry lives for
-    ``lifetime`` seconds, which no session outlives, ``None`` for ever.
+    ever, as any session may be given a lifetime of its own.
     """
 
-    def __init__(self, store: Store, lifetime: float | None) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._lifetime = lifetime
 
     def keys(self, user: str) -> Keys:
         """Give the keys of the user's sessions by their handles."""
@@ -62,13 +62,15 @@ class UserIndex:
         return {} if entry is None else _read(entry[0])
 
     def enter(self, user: str, handle: str, key: str) -> None:
-        """Enter a key of a session; what is not there any more of the user's others leaves."""
+        """Enter a key of a session, unless it is; what leads to nothing may leave."""
 
         def entered(keys: Keys) -> Keys:
-            if handle not in keys:
+            known = keys.get(handle, [])
+            if key in known:
+                return keys
+            if not 0 < len(known) < KEYS_OF_ONE:
                 keys = self._alive(keys)
-            others = [other for other in keys.get(handle, ()) if other != key]
-            return {**keys, handle: [*others, key][-KEYS_OF_ONE:]}
+            return {**keys, handle: [*keys.get(handle, ()), key]}
 
         self._change(user, entered)
 
@@ -79,19 +81,24 @@ class UserIndex:
 
     def _alive(self, keys: Keys) -> Keys:
         found = self._store.load_many([key for each in keys.values() for key in each])
-        return {handle: each for handle, each in keys.items() if any(key in found for key in each)}
+        alive = {handle: [key for key in each if key in found] for handle, each in keys.items()}
+        return {handle: each for handle, each in alive.items() if each}
 
     def _change(self, user: str, change: Callable[[Keys], Keys]) -> None:
         for _ in range(MOST_CONFLICTS):
             entry = self._store.load(user)
-            value = new_write_id() + pack(change({} if entry is None else _read(entry[0])))
+            before = {} if entry is None else _read(entry[0])
+            after = change(before)
+            if after == before:
+                return
+            value = new_write_id() + pack(after)
             if entry is None:
-                stored = self._store.create(user, value, self._lifetime)
+                stored = self._store.create(user, value, None)
             else:
-                stored = self._store.swap(user, entry[1], value, self._lifetime)
+                stored = self._store.swap(user, entry[1], value, None)
             if stored:
                 return
-        raise StoreUnavailable("the sessions of a user were changed by others again and again")
+        raise _never_left_alone()
 
 
 @dataclass(frozen=True)
@@ -106,9 +113,6 @@ class UserSession:
     last_accessed: float
     about: Mapping[str, Any]
     is_current: bool
-    key: str = field(repr=False, compare=False)
-    record: Record = field(repr=False, compare=False)
-    token: Any = field(repr=False, compare=False)
 
 
 class Users:
@@ -120,7 +124,7 @@ class Users:
         self._records = records
         self._most = settings.max_sessions_per_user
         self._notify = notify
-        self._index = UserIndex(records.store, settings.lifetime)
+        self._index = UserIndex(records.store)
 
     def enter(self, key: str, own: Mapping[str, Any]) -> None:
         """Enter a session that is about to be stored; too many of its user's end before."""
@@ -130,38 +134,61 @@ class Users:
             self.end(user, others[self._most - 1 :], EndReason.TOO_MANY)
         self._index.enter(user, handle, key)
 
+    def confirm(self, key: str, own: Mapping[str, Any]) -> None:
+        """Enter a session again that is stored now, if it was taken out as it was not yet there."""
+        self._index.enter(own["user"], own["handle"], key)
+
     def sessions_of(self, user: str, current: str | None) -> list[UserSession]:
         """Give the sessions of a user, the last used one first; ``current`` is a handle."""
-        keys = self._index.keys(user).items()
-        found = [self._session(handle, each, handle == current) for handle, each in keys]
-        alive = [session for session in found if session is not None]
-        return sorted(alive, key=lambda session: session.last_accessed, reverse=True)
+        for _ in range(MOST_CONFLICTS):
+            keys = self._index.keys(user)
+            found = [self._session(handle, keys[handle], current) for handle in keys]
+            # One that is not there may have got another key after it was looked up.
+            if None not in found or self._index.keys(user) == keys:
+                alive = [session for session in found if session is not None]
+                return sorted(alive, key=lambda session: session.last_accessed, reverse=True)
+        raise _never_left_alone()
 
     def end(self, user: str, sessions: Sequence[UserSession], reason: EndReason) -> None:
-        """End these sessions of a user."""
+        """End these sessions of a user, whatever ids they get meanwhile."""
         for session in sessions:
-            self._records.end(session.key, session.record, session.token)
+            self._end(user, session.handle)
             event = SessionEnded(None, reason)
             log.log(event.level, event.says.format(event))
             self._notify(event)
         if sessions:
             self._index.leave(user, [session.handle for session in sessions])
 
-    def _session(self, handle: str, keys: list[str], is_current: bool) -> UserSession | None:
+    def _end(self, user: str, handle: str) -> None:
+        # Oldest key first: whoever is moving the session to another one fails then. Who has
+        # moved it already had entered the other key before.
+        ended: set[str] = set()
+        for _ in range(MOST_CONFLICTS):
+            keys = [key for key in self._index.keys(user).get(handle, ()) if key not in ended]
+            if not keys:
+                return
+            for place in self._places(handle, keys):
+                self._records.end(*place)
+            ended.update(keys)
+        raise _never_left_alone()
+
+    def _session(self, handle: str, keys: list[str], current: str | None) -> UserSession | None:
         """Give the session, which is under one of the keys if it is there."""
-        for key in reversed(keys):
+        records = [record for _, record, _ in self._places(handle, keys)]
+        if not records:
+            return None
+        # What was left by a change of the id that broke is used no more.
+        record = max(records, key=lambda record: record.accessed)
+        about = record.own["about"]
+        return UserSession(handle, record.created, record.accessed, about, handle == current)
+
+    def _places(self, handle: str, keys: Iterable[str]) -> Iterator[tuple[str, Record, Any]]:
+        """Give where records of the session are."""
+        for key in keys:
             with suppress(NoRecord):
-                place = key, record, _ = self._records.find(key)
-                if record.own.get("handle") == handle:
-                    return UserSession(
-                        handle,
-                        record.created,
-                        record.accessed,
-                        record.own["about"],
-                        is_current,
-                        *place,
-                    )
-        return None
+                place = self._records.find(key)
+                if place[1].own.get("handle") == handle:
+                    yield place
 
 
 class UserSessions(Sequence[UserSession]):
@@ -203,7 +230,10 @@ class UserSessions(Sequence[UserSession]):
 
     def _end(self, ended: Sequence[UserSession]) -> bool:
         others = [one for one in ended if not one.is_current]
-        self._users.end(self._user, others, EndReason.REVOKED)
+        try:
+            self._users.end(self._user, others, EndReason.REVOKED)
+        except StoreUnavailable as error:
+            raise self._visitor._manager.unavailable(error) from error
         if len(others) < len(ended):
             self._visitor.invalidate()
         return bool(ended)
@@ -212,3 +242,7 @@ class UserSessions(Sequence[UserSession]):
 def _read(value: bytes) -> Keys:
     keys: Keys = unpackb(value[WRITE_ID_SIZE:])
     return keys
+
+
+def _never_left_alone() -> StoreUnavailable:
+    return StoreUnavailable("the sessions of a user were changed by others again and again")
