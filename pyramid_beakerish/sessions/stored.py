@@ -288,9 +288,16 @@ class StoredMapping(EncodedMapping):
     # Storing
 
     def _store(self, changed: dict[str, bytes]) -> None:
-        """Store whatever has happened to the session."""
+        """Store whatever has happened to the session, where it is now."""
         if self._ended:
             self._end()
+        try:
+            self._store_here(changed)
+        except Moved as moved:
+            self._follow(moved)
+            self._store(changed)
+
+    def _store_here(self, changed: dict[str, bytes]) -> None:
         record = self._record
         if record is None:
             if changed or self._forced:
@@ -303,6 +310,15 @@ class StoredMapping(EncodedMapping):
             self._update(record, changed)
         elif self._touch_due and self._settings.save_accessed_time:
             self._extend(record)
+
+    def _follow(self, moved: Moved) -> None:
+        """Go on under the id that another request has drawn, and tell the browser once more."""
+        is_changing = self._id is not self._stored_id
+        self._stored_id = successor_id(str(self._stored_id), moved.seed)
+        self._key, self._token, self._renewing = moved.key, None, False
+        self._cookie = self._stored_id, self._own_of_record()
+        if not is_changing:
+            self._id = self._stored_id
 
     def _end(self) -> None:
         while self._ended:
@@ -322,7 +338,7 @@ class StoredMapping(EncodedMapping):
         own, apply = self._own, partial(self._apply, changed)
         update = self._manager.records.update
         self._stored(update(self._key, record, self._token, own, apply), changed)
-        if own:
+        if own or self._cookie is not None:
             self._cookie = self.id, self._own_of_record()
         self._slide()
 
