@@ -220,7 +220,7 @@ class StoredMapping(EncodedMapping):
 
     def _renew_if_due(self, record: Record) -> None:
         since = record.own.get("renewed", record.created)
-        if self._writable and self._manager.clock() - since >= self._settings.renew_id_every:
+        if not self._writes_through and self._manager.clock() - since >= self._settings.renew_id_every:
             self._renewing = self._unusual = self._touch_due = True
 
     def _load_another(self, session_id: str, answer: NoRecord) -> None:
