@@ -85,3 +85,22 @@ def test_an_id_that_was_renewed_a_moment_before_the_move(old_store, make_after, 
     after = make_after()
     assert after.do(see, cookie) == {"a": 1}
     assert after.do(see, renewed) == {}  # there is one session, and it has been adopted
+
+
+def test_a_user_is_known_after_the_move(before, make_after):
+    """What was bound to a user there is listed and ended here."""
+    cookie = before.begin(lambda session: session.bind_user("bob", device="phone"))
+    after = make_after()
+    moved = after.moved(cookie)
+    found = after.do(lambda session: [one.about for one in session.sessions_of("bob")])
+    assert found == [{"device": "phone"}]
+    assert after.do(lambda session: session.sessions_of("bob").end_all())
+    assert after.do(lambda session: session.new, moved)
+    assert after.do(lambda session: session.new, cookie)
+
+
+def test_a_remembered_session_is_adopted(before, make_after, clock):
+    """A session with a longer idle time of its own is adopted after the usual one."""
+    cookie = before.begin(remember)
+    clock.advance(MONTH - 60)
+    assert make_after().do(see, cookie) == {"a": 1}

@@ -23,7 +23,7 @@ from ..records import NEW
 from .derived import DerivedIds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..manager import SessionManager
     from .earlier import Contents, Earlier, EarlierSession
@@ -107,9 +107,9 @@ class Adoption:
             contents = session.read()
         except NoRecord:  # perhaps another request has just taken it over
             return self._loaded(session_id)
-        record = self._record(contents)
+        record, own = self._begun(contents)
         values = {name: self._encoded(name, value) for name, value in contents.values.items()}
-        if not records.save(key, record, NEW, {}, values):  # another request was faster
+        if not records.save(key, record, NEW, own, values):  # another request was faster
             return self._loaded(session_id)
         if not self._forget(session):
             # Ended there since it was read: what was read must not outlive it.
@@ -117,13 +117,16 @@ class Adoption:
             raise NoRecord(Refusal.UNKNOWN)
         return Adopted(session_id, key, record, None, False, self._counted(session))
 
-    def _record(self, contents: Contents) -> Record:
-        """Begin a record; raises `NoRecord` if the session is over, there or here."""
+    def _begun(self, contents: Contents) -> tuple[Record, Mapping[str, Any]]:
+        """Begin a record, and give what it is to set otherwise than the settings do.
+
+        Raises `NoRecord` if the session is over, there or here.
+        """
         settings, now = self._manager.settings, self._manager.clock()
         timeouts = self._earlier.timeout, settings.timeout
         idle = contents.idle_limit(now, timeouts, settings.lifetime)
         own = {**contents.own, ADOPTED: now + idle + _SLACK}
-        return Record(contents.created, now, None, own, {})
+        return Record(contents.created, now, None, {}, {}), own
 
     def _encoded(self, name: str, value: object) -> bytes:
         try:
