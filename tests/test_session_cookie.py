@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta, timezone
 from http.cookies import SimpleCookie
 
@@ -109,6 +110,15 @@ def test_find_signed(header, found):
     value = sent(cookie).partition("=")[2]
     header = header.replace("good", value).replace("evil", EVIL)
     assert found_in(cookie, header) == (None if found is None else (GOOD, True))
+
+
+@pytest.mark.parametrize("piece", ["xsid=", "sid=;", " sid=", ";\tsid=x;"])
+def test_a_header_full_of_the_name(piece):
+    """To look through a header takes time in proportion to its length, whatever is in it."""
+    header = piece * (2_000_000 // len(piece))
+    start = time.process_time()
+    assert found_in(cookie_of(), header) is None
+    assert time.process_time() - start < 2  # the square took a minute
 
 
 def test_first_that_verifies():
