@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from dataclasses import replace
-from math import inf
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StoreError, StoreUnavailable
@@ -52,6 +52,9 @@ class Moved(Exception):
         self.seed = seed
 
 
+_NEVER = -inf
+_TEXT = frozenset((str,))
+
 _new = object.__new__
 
 
@@ -92,17 +95,19 @@ class RecordStore:
             record = _new(Record)  # Record(...) is a call more
             fields = self._unpack(entry[0][WRITE_ID_SIZE:])
             record.created, record.accessed, record.expires, record.own, record.values = fields
-            if record.own or type(record.values) is not dict:
+            values = record.values
+            if record.own or type(values) is not dict or not _TEXT.issuperset(map(type, values)):
                 check(record)
             idle, lifetime, interval = self._limits(record.own) if record.own else self._usual
-            unused = now - record.accessed
+            unused, age, expires = now - record.accessed, now - record.created, record.expires
             # Not only ``expires``: limits that were made stricter hold for the sessions that exist.
-            over = unused >= idle or now - record.created >= lifetime
-            over = over or (record.expires is not None and record.expires <= now)
+            # Spelled so that a session that was damaged to last for ever (NaN) is over.
+            alive = _NEVER < unused < idle and _NEVER < age < lifetime
+            alive = alive and (expires is None or expires > now)
         except Exception as error:  # anything at all may be in a damaged store
             raise NoRecord(Refusal.CORRUPT) from error
-        if over:
-            raise NoRecord(Refusal.IDLE if unused >= idle else Refusal.TOO_OLD)
+        if not alive:
+            raise NoRecord(_refusal(unused, age, idle))
         if record.own and "moved_to" in record.own:
             raise Moved(record.own["moved_to"], record.own["seed"])
         return record, entry[1], unused >= interval
@@ -292,6 +297,12 @@ class RecordStore:
             interval = min(interval, timeout / 10)
         idle = inf if timeout is None else timeout + interval
         return idle, inf if lifetime is None else lifetime, interval
+
+
+def _refusal(unused: float, age: float, idle: float) -> Refusal:
+    if not isfinite(unused + age):
+        return Refusal.CORRUPT
+    return Refusal.IDLE if unused >= idle else Refusal.TOO_OLD
 
 
 def _never_left_alone() -> StoreUnavailable:

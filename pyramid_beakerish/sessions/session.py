@@ -13,7 +13,7 @@ from .cookie import sent_values
 from .flash import CSRF_KEY, FlashAndCSRF
 from .ids import csrf_token, store_key
 from .mapping import UNSET
-from .record import NOTHING
+from .record import LONGEST, NOTHING
 from .records import Moved, NoRecord
 from .stored import StoredMapping
 from .users import UserSessions, user_key
@@ -283,8 +283,7 @@ class Session(FlashAndCSRF, StoredMapping):
         return self._own.get(name, stored.get(name, default))
 
 
-#: What a browser and a date can express, in seconds.
-SHORTEST, LONGEST = 1, 36_500 * 24 * 3600
+SHORTEST = 1  # second
 
 _MOMENTS = frozenset(("_accessed_time", "_creation_time"))
 

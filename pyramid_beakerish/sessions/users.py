@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     #: The keys under which each session of a user may be, by the session's handle.
     Keys = dict[str, list[str]]
+
+log = logging.getLogger(__name__)
 
 #: Somebody else must have won so often in a row before a request gives up.
 MOST_CONFLICTS = 100
@@ -148,5 +151,14 @@ class UserSessions(Sequence[UserSession]):
 
 
 def _read(value: bytes) -> Keys:
-    keys: Keys = unpackb(value[WRITE_ID_SIZE:])
+    """Give what is in an index entry; a damaged one is as if it were absent, like a record."""
+    try:
+        keys: Keys = unpackb(value[WRITE_ID_SIZE:])
+        names = [name for handle, each in keys.items() for name in (handle, *each)]
+        whole = all(type(each) is list for each in keys.values()) and {*map(type, names)} <= {str}
+    except Exception:  # anything at all may be in a damaged store
+        whole = False
+    if not whole:
+        log.error("The list of a user's sessions is damaged: those in it cannot be ended by it.")
+        return {}
     return keys
