@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from functools import partial
+from traceback import format_exc
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -15,6 +18,10 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
     Prepared = tuple[SearchStrategy[Any], Callable[[Any], None]]
+
+
+#: Cases of one seed: hypothesis remembers them, and becomes slow if there are many.
+ROUND = 2_000
 
 
 class Target(NamedTuple):
@@ -59,3 +66,16 @@ def attempt(prepared, count, number):
 
     try_one()
     return tried
+
+
+def rounds(name, count, number, deadline):
+    """Try so many cases of a target; give how many were tried, and the failure if there is one."""
+    logging.disable()
+    prepared, tried = TARGETS[name].prepare(), 0
+    try:
+        while tried < count and time.time() < deadline:
+            tried += attempt(prepared, min(ROUND, count - tried), number)
+            number += 1
+    except BaseException:  # hypothesis raises groups, too
+        return tried, f"FAILED, seed {number}: {format_exc()}"
+    return tried, None
