@@ -113,9 +113,13 @@ class StoredMapping(EncodedMapping):
         return None
 
     @property
-    def is_removed(self) -> bool:
-        """Whether the response has the browser forget the session, and gives it no other."""
-        return self._cookie is None and self._remove_cookie is not None
+    def site_data(self) -> tuple[str, ...]:
+        """What else the browser is to forget, if the session that it came with has ended."""
+        if self._remove_cookie is None:
+            return ()
+        asked = self._settings.clear_site_data
+        # With a new session, as for a message after logout, its cookie must stay.
+        return asked if self._cookie is None else tuple(one for one in asked if one != "cookies")
 
     def abandon(self, failure: Exception | None = None) -> None:
         """Store nothing of this request: it failed, or will be tried again.
