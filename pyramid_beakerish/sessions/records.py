@@ -16,7 +16,7 @@ from .record import Record, check, frame_for
 from .users import UserIndex, UserSession
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ..serializers import Serializer
     from ..settings import SessionSettings
@@ -225,16 +225,28 @@ class RecordStore:
         found = list(self._sessions_of(user, current))
         return sorted(found, key=lambda session: session.last_accessed, reverse=True)
 
-    def end_sessions(self, user: str, sessions: Iterable[UserSession], reason: EndReason) -> None:
-        """End these sessions of a user."""
-        ended = list(sessions)
-        for session in ended:
-            self.end(session.key)
+    def end_sessions(self, user: str, sessions: Sequence[UserSession], reason: EndReason) -> None:
+        """End these sessions of a user, whatever ids they are given meanwhile."""
+        ended = [session.handle for session in sessions]
+        if not ended:
+            return
+        self._end_all(user, sessions)
+        for _ in ended:
             event = SessionEnded(None, reason)
             log.log(event.level, event.says.format(event))
             self._notify(event)
-        if ended:
-            self._users.leave(user, [session.handle for session in ended])
+        self._users.leave(user, ended)
+
+    def _end_all(self, user: str, sessions: Sequence[UserSession]) -> None:
+        """End them; again those whose id changes meanwhile: the new key is in the index before."""
+        handles = {session.handle for session in sessions}
+        for _ in range(MOST_CONFLICTS):
+            for session in sessions:
+                self.end(session.key)
+            sessions = [one for one in self._sessions_of(user, None) if one.handle in handles]
+            if not sessions:
+                return
+        raise _never_left_alone()
 
     def _sessions_of(self, user: str, current: str | None) -> Iterator[UserSession]:
         for handle, keys in self._users.keys(user).items():

@@ -122,6 +122,7 @@ class UserSessions(Sequence[UserSession]):
         self._records = records
         self._user = user
         self._visitor = visitor
+        self._unavailable = visitor._manager.unavailable
         self._sessions = records.sessions_of(user, visitor.handle)
 
     def __getitem__(self, index: Any) -> Any:
@@ -144,7 +145,10 @@ class UserSessions(Sequence[UserSession]):
 
     def _end(self, ended: Sequence[UserSession]) -> bool:
         others = [one for one in ended if not one.is_current]
-        self._records.end_sessions(self._user, others, EndReason.REVOKED)
+        try:
+            self._records.end_sessions(self._user, others, EndReason.REVOKED)
+        except StoreUnavailable as error:
+            raise self._unavailable(error) from error
         if len(others) < len(ended):
             self._visitor.invalidate()
         return bool(ended)

@@ -108,6 +108,19 @@ class UsersSuite(SessionSuiteBase):
         desk.use(lambda session: session.sessions_of().end_others())
         assert phone.use(lambda session: session.new)
 
+    def test_new_id_between_list_and_end(self) -> None:
+        """A session that is given a new id while it is being ended does not escape."""
+        phone, desk = self.log_in(self.bob), self.log_in(self.bob)
+
+        def work(session: Any) -> None:
+            listed = session.sessions_of()
+            phone.use(lambda own: own.regenerate_id())
+            listed.end_others()
+
+        desk.use(work)
+        assert phone.use(lambda session: session.new)
+        self.assert_records(1)
+
     def test_renewed_id(self) -> None:
         """A session whose id is renewed by itself stays in the list, and can be ended."""
         site = self.make_site(renew_id_every=900)
@@ -190,3 +203,16 @@ class UsersSuite(SessionSuiteBase):
 
         mine.use(work)
         assert mine.response.status_code == 503
+
+    def test_store_down_at_the_end(self) -> None:
+        """Sessions that cannot be ended are a 503, and not taken for ended."""
+        other, mine = self.log_in(self.bob), self.log_in(self.bob)
+
+        def work(session: Any) -> None:
+            with self.store.failing("delete"):
+                session.sessions_of().end_others()
+
+        mine.use(work)
+        assert mine.response.status_code == 503
+        assert not other.use(lambda session: session.new)
+        assert mine.use(lambda session: len(session.sessions_of())) == 2
