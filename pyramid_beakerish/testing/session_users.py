@@ -161,6 +161,24 @@ class UsersSuite(SessionSuiteBase):
             {"device": "new"}
         ]
 
+    def test_login_on_a_planted_id(self) -> None:
+        """A session gets a new id when it becomes a user's, so that a planted one sees nothing."""
+        planted = self.visitor(a=1)
+        victim = planted.twin()
+        victim.use(lambda session: session.bind_user(self.bob))
+        assert planted.use(lambda session: session.new)
+        assert victim.contents() == {"a": 1}
+        before = victim.cookies
+        victim.use(lambda session: session.bind_user(self.bob, device="desk"))
+        assert victim.cookies == before
+
+    def test_login_that_keeps_the_id(self) -> None:
+        """Where ids are not to change by themselves, they do not change at a login."""
+        visitor = self.make_site(rotate_on="none").stranger().put(a=1)
+        before = visitor.cookies
+        visitor.use(lambda session: session.bind_user(self.bob))
+        assert visitor.cookies == before
+
     def test_another_user_in_one_session(self) -> None:
         """A session belongs to whom it was bound to last."""
         mine = self.log_in(self.bob)
