@@ -219,7 +219,8 @@ class Session(FlashAndCSRF, StoredMapping):
         ``about``: what the list is to show, such as a device or a place.
 
         A session that was not the user's before gets a new id, as at any login, unless
-        ``session.rotate_on`` is ``none``. Where the settings limit the sessions of one user, the least recently used ones end.
+        ``session.rotate_on`` is ``none``. Where the settings limit the sessions of one user, the
+        least recently used ones end.
         Raises `TypeError` for something else than text, numbers and ``None``.
 
         Example::
