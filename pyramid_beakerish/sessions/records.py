@@ -77,7 +77,7 @@ class RecordStore:
         self.store = store
         self._clock = clock
         self._notify = notify
-        self._users = UserIndex(store, settings.lifetime)
+        self._users = UserIndex(store)
         self._pack, self._unpack = frame_for(serializer)
         self._settings = settings
         self._usual = self._limits({})
@@ -121,8 +121,22 @@ class RecordStore:
         """
         if own:
             record.own = {**record.own, **own}
-            if "user" in own:  # before the record is there, so that it can always be ended
-                self._enter_user(key, own)
+            if "user" in own:
+                return self._save_listed(key, record, token, own, values)
+        return self._save(key, record, token, values)
+
+    def _save_listed(
+        self, key: str, record: Record, token: Any, own: Mapping[str, Any], values: dict[str, bytes]
+    ) -> bool:
+        """Save a session that its user can end, whenever that is."""
+        self._end_surplus(own)
+        self._users.enter(own["user"], own["handle"], key)
+        stored = self._save(key, record, token, values)
+        if stored:
+            self._users.enter(own["user"], own["handle"], key)
+        return stored
+
+    def _save(self, key: str, record: Record, token: Any, values: dict[str, bytes]) -> bool:
         idle, lifetime, interval = self._limits(record.own) if record.own else self._usual
         now = self._clock()
         # ``accessed`` moves only when an extension is due: the cookie is sent again whenever
@@ -261,12 +275,11 @@ class RecordStore:
                     yield UserSession(handle, *moments, own["about"], handle == current, key_now)
                     break
 
-    def _enter_user(self, key: str, own: Mapping[str, Any]) -> None:
-        user, handle, most = own["user"], own["handle"], self._settings.max_sessions_per_user
+    def _end_surplus(self, own: Mapping[str, Any]) -> None:
+        user, most = own["user"], self._settings.max_sessions_per_user
         if most is not None:
-            others = [s for s in self.sessions_of(user, handle) if not s.is_current]
+            others = [s for s in self.sessions_of(user, own["handle"]) if not s.is_current]
             self.end_sessions(user, others[most - 1 :], EndReason.TOO_MANY)
-        self._users.enter(user, handle, key)
 
     # Helpers of several of them
 

@@ -18,7 +18,7 @@ from .events import EndReason
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from ..stores.base import Store
+    from ..stores.base import Entry, Store
     from .records import RecordStore
     from .session import Session
 
@@ -30,7 +30,8 @@ log = logging.getLogger(__name__)
 #: Somebody else must have won so often in a row before a request gives up.
 MOST_CONFLICTS = 100
 
-#: A session that changes its id is for a moment under two keys, and one is left by who dies then.
+#: A session that changes its id is for a moment under two keys, and one is left by who dies then:
+#: so many are kept without a look at what is there.
 KEYS_OF_ONE = 3
 
 
@@ -44,13 +45,13 @@ class UserIndex:
     """An entry for each user, which names the keys of the user's sessions.
 
     A key is entered before its record is stored and may lead to nothing, as when a request dies in
-    between: whose session it is, and whether it is there, the record tells. An entry lives for
-    ``lifetime`` seconds, which no session outlives, ``None`` for ever.
+    between: whose session it is, and whether it is there, the record tells. It is entered once more
+    when the record is there, as others may have taken it for gone meanwhile. An entry has no end of
+    its own, as a session may be given any lifetime; it goes with the last session that is ended.
     """
 
-    def __init__(self, store: Store, lifetime: float | None) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._lifetime = lifetime
 
     def keys(self, user: str) -> Keys:
         """Give the keys of the user's sessions by their handles."""
@@ -61,10 +62,10 @@ class UserIndex:
         """Enter a key of a session; what is not there any more of the user's others leaves."""
 
         def entered(keys: Keys) -> Keys:
-            if handle not in keys:
+            if handle not in keys or len(keys[handle]) >= KEYS_OF_ONE:
                 keys = self._alive(keys)
             others = [other for other in keys.get(handle, ()) if other != key]
-            return {**keys, handle: [*others, key][-KEYS_OF_ONE:]}
+            return {**keys, handle: [*others, key]}
 
         self._change(user, entered)
 
@@ -75,19 +76,25 @@ class UserIndex:
 
     def _alive(self, keys: Keys) -> Keys:
         found = self._store.load_many([key for each in keys.values() for key in each])
-        return {handle: each for handle, each in keys.items() if any(key in found for key in each)}
+        alive = {handle: [key for key in each if key in found] for handle, each in keys.items()}
+        return {handle: each for handle, each in alive.items() if each}
 
     def _change(self, user: str, change: Callable[[Keys], Keys]) -> None:
         for _ in range(MOST_CONFLICTS):
             entry = self._store.load(user)
-            value = new_write_id() + pack(change({} if entry is None else _read(entry[0])))
-            if entry is None:
-                stored = self._store.create(user, value, self._lifetime)
-            else:
-                stored = self._store.swap(user, entry[1], value, self._lifetime)
-            if stored:
+            keys = {} if entry is None else _read(entry[0])
+            changed = change(keys)
+            if changed == keys or self._put(user, entry, changed):
                 return
         raise StoreUnavailable("the sessions of a user were changed by others again and again")
+
+    def _put(self, user: str, entry: Entry | None, keys: Keys) -> bool:
+        value = new_write_id() + pack(keys)
+        if entry is None:
+            return self._store.create(user, value, None)
+        if not keys:
+            return self._store.delete(user, entry[1])
+        return self._store.swap(user, entry[1], value, None)
 
 
 @dataclass(frozen=True)

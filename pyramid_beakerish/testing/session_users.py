@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from .site import Browser, Site
 
 
+DAY = 24 * 3600
+
+
 class UsersSuite(SessionSuiteBase):
     """A user sees his sessions, and an ended one fails at its next request."""
 
@@ -120,6 +123,17 @@ class UsersSuite(SessionSuiteBase):
         desk.use(work)
         assert phone.use(lambda session: session.new)
         self.assert_records(1)
+
+    def test_session_with_a_lifetime_of_its_own(self) -> None:
+        """A session that was told to live longer than others is in the list as long as it lives."""
+        site = self.make_site(lifetime=3600)
+        phone = self.log_in(self.bob, site)
+        phone.use(lambda session: session.set_lifetime(timeout=30 * DAY, lifetime=30 * DAY))
+        self.clock.advance(DAY)
+        desk = self.log_in(self.bob, site)
+        assert desk.use(lambda session: len(session.sessions_of())) == 2
+        desk.use(lambda session: session.sessions_of().end_others())
+        assert phone.use(lambda session: session.new)
 
     def test_renewed_id(self) -> None:
         """A session whose id is renewed by itself stays in the list, and can be ended."""
