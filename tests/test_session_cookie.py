@@ -172,6 +172,14 @@ def test_secrets():
     assert found_in(old, sent(cookie_of())) is None
 
 
+def test_signature_belongs_to_the_name():
+    """A cookie of one application is none of another's, though they share secret and store."""
+    forum, shop = cookie_of("a secret of both"), cookie_of("a secret of both", key="shop")
+    value = sent(forum).partition("=")[2]
+    assert found_in(forum, f"sid={value}") == (GOOD, True)
+    assert shop.find(f"shop={value}") is None
+
+
 def test_signature_belongs_to_the_id():
     """A signature is of no use for another id."""
     cookie = cookie_of("a secret of the tests")
