@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from pyramid_beakerish.errors import StoreUnavailable
+from pyramid_beakerish.sessions.ids import store_key
 from pyramid_beakerish.stores.memory import MemoryStore
 from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.site import Site
+from tests.fuzz.records import spelled
 
 
 class Interrupted(MemoryStore):
@@ -85,3 +87,60 @@ def test_the_list_of_nobody(site, store):
     site.stranger().put(a=1).use(lambda session: session.sessions_of("bob").end_all())
     assert list(store.keys("")) == list(store.keys("session:"))
     assert len(list(store.keys("session:"))) == 1
+
+
+def test_a_change_meanwhile(site):
+    """Who logs in again while another request changes the session keeps both."""
+    mine = log_in(site)
+    twin = mine.twin()
+
+    def work(session):
+        session.bind_user("bob", device="desk")
+        twin.put(a=1)
+
+    mine.use(work)
+    assert mine.contents() == {"a": 1}
+    assert mine.use(lambda session: session.sessions_of()[0].about) == {"device": "desk"}
+
+
+@pytest.mark.parametrize("failures", [1, 1000])
+def test_a_list_that_others_change(site, store, monkeypatch, failures):
+    """A list that others change at the same moment is changed again, and not for ever."""
+    log_in(site)
+    swap, left = store.swap, iter(range(failures))
+
+    def beaten(key, *arguments):
+        if key.startswith("user:") and next(left, None) is not None:
+            return False
+        return swap(key, *arguments)
+
+    monkeypatch.setattr(store, "swap", beaten)
+    mine = log_in(site)
+    assert mine.response.status_code == (200 if failures == 1 else 503)
+    assert listed(site.stranger()) == (2 if failures == 1 else 1)
+
+
+@pytest.mark.parametrize("act", ["regenerate_id", "invalidate"])
+def test_others_who_always_win(site, store, monkeypatch, act):
+    """Who can neither move nor end a session gives up after a while, and is told so."""
+    mine = log_in(site)
+    delete = store.delete
+
+    def beaten(key, token=None):
+        return token is None and delete(key)
+
+    monkeypatch.setattr(store, "delete", beaten)
+    mine.use(lambda session: getattr(session, act)())
+    assert mine.response.status_code == 503
+    assert mine.use(lambda session: session.handle)
+
+
+def test_a_way_that_leads_nowhere(site, store):
+    """A damaged record that leads to itself is no session of the list's."""
+    phone, desk = log_in(site), log_in(site)
+    key = store_key(phone.use(lambda session: session.id))
+    way = {"moved_to": key, "seed": "00" * 32}
+    now = FrozenClock().now
+    store.set(key, spelled("msgpack", (now, now, None, way), {}), None)
+    assert listed(desk) == 1
+    assert phone.use(lambda session: session.new)
