@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..serializers import Serializer
 
 
+TEXT = frozenset((str,))
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -106,7 +107,6 @@ _OWN: dict[str, Callable[[Any], bool]] = {
     "moved_to": _is_text,
     "seed": _is_seed,
 }
-_COMPLETE = ({"user", "handle", "about"}, {"moved_to", "seed"})
 
 
 def check(record: Record) -> None:
@@ -115,9 +115,15 @@ def check(record: Record) -> None:
     The moments are left to whoever compares them.
     """
     own, values = record.own, record.values
-    whole = type(values) is dict and all(map(_is_text, values))
-    whole = whole and all(_OWN[name](own[name]) for name in own)
-    if not (whole and all(len(names & own.keys()) in (0, len(names)) for names in _COMPLETE)):
+    if type(values) is not dict or not TEXT.issuperset(map(type, values)):
+        raise TypeError
+    for name, value in own.items():
+        if not _OWN[name](value):
+            raise TypeError
+    of_user = "user" in own
+    if of_user is not ("handle" in own) or of_user is not ("about" in own):
+        raise TypeError
+    if ("moved_to" in own) is not ("seed" in own):
         raise TypeError
 
 

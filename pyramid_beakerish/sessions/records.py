@@ -12,7 +12,7 @@ from ..errors import StoreError, StoreUnavailable
 from ..stores.base import WRITE_ID_SIZE, new_write_id
 from .events import EndReason, Refusal, SessionEnded
 from .ids import SEED_BYTES, store_key, successor_id
-from .record import Record, check, frame_for
+from .record import TEXT, Record, check, frame_for
 from .users import UserIndex, UserSession
 
 if TYPE_CHECKING:
@@ -53,7 +53,6 @@ class Moved(Exception):
 
 
 _NEVER = -inf
-_TEXT = frozenset((str,))
 
 _new = object.__new__
 
@@ -96,7 +95,7 @@ class RecordStore:
             fields = self._unpack(entry[0][WRITE_ID_SIZE:])
             record.created, record.accessed, record.expires, record.own, record.values = fields
             values = record.values
-            if record.own or type(values) is not dict or not _TEXT.issuperset(map(type, values)):
+            if record.own or type(values) is not dict or not TEXT.issuperset(map(type, values)):
                 check(record)
             idle, lifetime, interval = self._limits(record.own) if record.own else self._usual
             unused, age, expires = now - record.accessed, now - record.created, record.expires
