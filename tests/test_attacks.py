@@ -5,11 +5,14 @@ Those that Beaker's faults had shown before are in test_faults_sessions_*.py.
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import pickle
 
 import pytest
+from beaker.session import SignedCookie
 
-from tests.rivals import KEY, Boobytrap
+from tests.rivals import KEY, SECRET, Boobytrap, PyramidBeaker
 from tests.servers import own
 from tests.servers.memcached import MemcachedServer
 
@@ -134,6 +137,20 @@ def test_a_name_for_which_no_browser_keeps_a_cookie(site):
     site.set(key="k" * 4096)
     with site.beaker_fails(pytest.fail.Exception), pytest.raises(Exception, match=r"session\.key"):
         site.visitor(user="u")
+
+
+# This package's own sessions of this type are not in the cookie in Beaker's form.
+@pytest.mark.parametrize("package", [PyramidBeaker])
+@pytest.mark.parametrize("store", ["cookie"])
+def test_a_pickle_in_the_cookie(site):
+    """Who knows the key that signs cookies can send sessions, and have nothing executed."""
+    planted = base64.b64encode(pickle.dumps(Boobytrap())).decode()
+    _, signed = SignedCookie(SECRET).value_encode(planted)
+    Boobytrap.sprung = False
+    with contextlib.suppress(TypeError):  # what was planted is no dictionary
+        site.visitor(f"{KEY}={signed}").get("user")
+    with site.beaker_fails():
+        assert not Boobytrap.sprung
 
 
 @pytest.mark.parametrize("store", ["file"])

@@ -8,7 +8,7 @@ import pytest
 
 from tests.fuzz.targets import TARGETS, attempt
 
-CASES = 60  # for a share of one
+CASES = 40  # for a share of one
 
 
 @pytest.mark.parametrize("name", TARGETS)
