@@ -194,11 +194,13 @@ class UsersSuite(SessionSuiteBase):
         assert visitor.cookies == before
 
     def test_another_user_in_one_session(self) -> None:
-        """A session belongs to whom it was bound to last."""
-        mine = self.log_in(self.bob)
-        mine.use(lambda session: session.bind_user(self.eve))
-        assert mine.use(lambda session: len(session.sessions_of())) == 1
-        assert mine.use(lambda session: len(session.sessions_of(self.bob))) == 0
+        """A session belongs to whom it was bound to last, under a new id or the same."""
+        for site in (self.site, self.make_site(rotate_on="none")):
+            mine = self.log_in(self.bob, site)
+            mine.use(lambda session: session.bind_user(self.eve))
+            assert mine.use(lambda session: len(session.sessions_of(self.bob))) == 0
+            mine.use(lambda session: session.sessions_of().end_all())
+            assert mine.use(lambda session: session.new)
 
     def test_userids_are_told_apart(self) -> None:
         """The number 7 and the text "7" are two users, and the store holds neither."""
