@@ -10,7 +10,6 @@ from pyramid_beakerish.stores.memory import MemoryStore
 from pyramid_beakerish.testing import FrozenClock
 from tests.beaker_records import SECRET
 from tests.previous_help import Here, here
-from tests.rivals import KEY, Visitor
 
 EVERY, MONTH = 900, 30 * 24 * 3600
 

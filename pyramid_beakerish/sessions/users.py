@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +18,10 @@ from .events import EndReason, SessionEnded
 from .no_record import NoRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from ..settings import SessionSettings
-    from ..stores.base import Store
+    from ..stores.base import Entry, Store
     from .record import Record
     from .records import RecordStore
     from .session import Session
@@ -34,8 +34,8 @@ log = logging.getLogger(__name__)
 #: Somebody else must have won so often in a row before a request gives up.
 MOST_CONFLICTS = 100
 
-#: Of a session that has so many keys those that lead to nothing are taken out. A change of its id
-#: leaves one behind, and one more if it is given up half-way.
+#: A session that changes its id is for a moment under two keys, and one is left by who dies then:
+#: so many are kept without a look at what is there.
 KEYS_OF_ONE = 3
 
 
@@ -49,8 +49,9 @@ class UserIndex:
     """An entry for each user, which names the keys of the user's sessions.
 
     A key is entered before its record is stored and may lead to nothing, as when a request dies in
-    between: whose session it is, and whether it is there, the record tells. An entry lives for
-    ever, as any session may be given a lifetime of its own.
+    between: whose session it is, and whether it is there, the record tells. It is entered once more
+    when the record is there, as others may have taken it for gone meanwhile. An entry has no end of
+    its own, as a session may be given any lifetime; it goes with the last session that is ended.
     """
 
     def __init__(self, store: Store) -> None:
@@ -62,15 +63,13 @@ class UserIndex:
         return {} if entry is None else _read(entry[0])
 
     def enter(self, user: str, handle: str, key: str) -> None:
-        """Enter a key of a session, unless it is; what leads to nothing may leave."""
+        """Enter a key of a session; what is not there any more of the user's others leaves."""
 
         def entered(keys: Keys) -> Keys:
-            known = keys.get(handle, [])
-            if key in known:
-                return keys
-            if not 0 < len(known) < KEYS_OF_ONE:
+            if handle not in keys or len(keys[handle]) >= KEYS_OF_ONE:
                 keys = self._alive(keys)
-            return {**keys, handle: [*keys.get(handle, ()), key]}
+            others = [other for other in keys.get(handle, ()) if other != key]
+            return {**keys, handle: [*others, key]}
 
         self._change(user, entered)
 
@@ -87,18 +86,19 @@ class UserIndex:
     def _change(self, user: str, change: Callable[[Keys], Keys]) -> None:
         for _ in range(MOST_CONFLICTS):
             entry = self._store.load(user)
-            before = {} if entry is None else _read(entry[0])
-            after = change(before)
-            if after == before:
-                return
-            value = new_write_id() + pack(after)
-            if entry is None:
-                stored = self._store.create(user, value, None)
-            else:
-                stored = self._store.swap(user, entry[1], value, None)
-            if stored:
+            keys = {} if entry is None else _read(entry[0])
+            changed = change(keys)
+            if changed == keys or self._put(user, entry, changed):
                 return
         raise _never_left_alone()
+
+    def _put(self, user: str, entry: Entry | None, keys: Keys) -> bool:
+        value = new_write_id() + pack(keys)
+        if entry is None:
+            return self._store.create(user, value, None)
+        if not keys:
+            return self._store.delete(user, entry[1])
+        return self._store.swap(user, entry[1], value, None)
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,9 @@ class UserSession:
     last_accessed: float
     about: Mapping[str, Any]
     is_current: bool
+    key: str = field(repr=False, compare=False)
+    record: Record = field(repr=False, compare=False)
+    token: Any = field(repr=False, compare=False)
 
 
 class Users:
@@ -134,61 +137,55 @@ class Users:
             self.end(user, others[self._most - 1 :], EndReason.TOO_MANY)
         self._index.enter(user, handle, key)
 
-    def confirm(self, key: str, own: Mapping[str, Any]) -> None:
-        """Enter a session again that is stored now, if it was taken out as it was not yet there."""
-        self._index.enter(own["user"], own["handle"], key)
-
     def sessions_of(self, user: str, current: str | None) -> list[UserSession]:
         """Give the sessions of a user, the last used one first; ``current`` is a handle."""
         for _ in range(MOST_CONFLICTS):
             keys = self._index.keys(user)
-            found = [self._session(handle, keys[handle], current) for handle in keys]
-            # One that is not there may have got another key after it was looked up.
+            found = [self._session(handle, keys[handle], handle == current) for handle in keys]
+            # One that is not there may have got another key since the index was read.
             if None not in found or self._index.keys(user) == keys:
                 alive = [session for session in found if session is not None]
                 return sorted(alive, key=lambda session: session.last_accessed, reverse=True)
         raise _never_left_alone()
 
     def end(self, user: str, sessions: Sequence[UserSession], reason: EndReason) -> None:
-        """End these sessions of a user, whatever ids they get meanwhile."""
-        for session in sessions:
-            self._end(user, session.handle)
+        """End these sessions of a user, whatever ids they are given meanwhile."""
+        handles = [session.handle for session in sessions]
+        if not handles:
+            return
+        self._end_all(user, sessions)
+        for _ in handles:
             event = SessionEnded(None, reason)
             log.log(event.level, event.says.format(event))
             self._notify(event)
-        if sessions:
-            self._index.leave(user, [session.handle for session in sessions])
+        self._index.leave(user, handles)
 
-    def _end(self, user: str, handle: str) -> None:
-        # Oldest key first: whoever is moving the session to another one fails then. Who has
-        # moved it already had entered the other key before.
-        ended: set[str] = set()
+    def _end_all(self, user: str, sessions: Sequence[UserSession]) -> None:
+        """End them; again those whose id changes meanwhile: the new key is in the index before."""
+        handles = {session.handle for session in sessions}
         for _ in range(MOST_CONFLICTS):
-            keys = [key for key in self._index.keys(user).get(handle, ()) if key not in ended]
-            if not keys:
+            for session in sessions:
+                self._records.end(session.key, session.record, session.token)
+            sessions = [one for one in self.sessions_of(user, None) if one.handle in handles]
+            if not sessions:
                 return
-            for place in self._places(handle, keys):
-                self._records.end(*place)
-            ended.update(keys)
         raise _never_left_alone()
 
-    def _session(self, handle: str, keys: list[str], current: str | None) -> UserSession | None:
+    def _session(self, handle: str, keys: list[str], is_current: bool) -> UserSession | None:
         """Give the session, which is under one of the keys if it is there."""
-        records = [record for _, record, _ in self._places(handle, keys)]
-        if not records:
-            return None
-        # What was left by a change of the id that broke is used no more.
-        record = max(records, key=lambda record: record.accessed)
-        about = record.own["about"]
-        return UserSession(handle, record.created, record.accessed, about, handle == current)
-
-    def _places(self, handle: str, keys: Iterable[str]) -> Iterator[tuple[str, Record, Any]]:
-        """Give where records of the session are."""
-        for key in keys:
+        for key in reversed(keys):
             with suppress(NoRecord):
-                place = self._records.find(key)
-                if place[1].own.get("handle") == handle:
-                    yield place
+                place = key, record, _ = self._records.find(key)
+                if record.own.get("handle") == handle:
+                    return UserSession(
+                        handle,
+                        record.created,
+                        record.accessed,
+                        record.own["about"],
+                        is_current,
+                        *place,
+                    )
+        return None
 
 
 class UserSessions(Sequence[UserSession]):
@@ -208,6 +205,7 @@ class UserSessions(Sequence[UserSession]):
         self._users = users
         self._user = user
         self._visitor = visitor
+        self._unavailable = visitor._manager.unavailable
         self._sessions = users.sessions_of(user, visitor.handle)
 
     def __getitem__(self, index: Any) -> Any:
@@ -233,14 +231,23 @@ class UserSessions(Sequence[UserSession]):
         try:
             self._users.end(self._user, others, EndReason.REVOKED)
         except StoreUnavailable as error:
-            raise self._visitor._manager.unavailable(error) from error
+            raise self._unavailable(error) from error
         if len(others) < len(ended):
             self._visitor.invalidate()
         return bool(ended)
 
 
 def _read(value: bytes) -> Keys:
-    keys: Keys = unpackb(value[WRITE_ID_SIZE:])
+    """Give what is in an index entry; a damaged one is as if it were absent, like a record."""
+    try:
+        keys: Keys = unpackb(value[WRITE_ID_SIZE:])
+        names = [name for handle, each in keys.items() for name in (handle, *each)]
+        whole = all(type(each) is list for each in keys.values()) and {*map(type, names)} <= {str}
+    except Exception:  # anything at all may be in a damaged store
+        whole = False
+    if not whole:
+        log.error("The list of a user's sessions is damaged: those in it cannot be ended by it.")
+        return {}
     return keys
 
 
