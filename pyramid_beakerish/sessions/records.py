@@ -158,6 +158,7 @@ class RecordStore:
         stored = self.put(key, record, token, values)
         if stored:
             self.users.enter(key, own)
+            self.users.make_room(own)
         return stored
 
     def create(self, key: str, own: Mapping[str, Any], values: dict[str, bytes]) -> Record:

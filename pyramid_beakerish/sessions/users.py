@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from msgpack import unpackb
@@ -130,12 +131,23 @@ class Users:
         self._index = UserIndex(records.store)
 
     def enter(self, key: str, own: Mapping[str, Any]) -> None:
-        """Enter a session that is about to be stored; too many of its user's end before."""
+        """Enter a session that is about to be stored, or is stored now."""
+        self._index.enter(own["user"], own["handle"], key)
+
+    def make_room(self, own: Mapping[str, Any]) -> None:
+        """End those of its user's sessions that one too many leaves no room for."""
         user, handle = own["user"], own["handle"]
         if self._most is not None:
-            others = [one for one in self.sessions_of(user, handle) if not one.is_current]
-            self.end(user, others[self._most - 1 :], EndReason.TOO_MANY)
-        self._index.enter(user, handle, key)
+            before = self._before(user, handle)
+            self.end(user, before[self._most - 1 :], EndReason.TOO_MANY)
+
+    def _before(self, user: str, handle: str) -> list[UserSession]:
+        """Give the sessions that were entered before this one, unless it has ended."""
+        # Of two logins at once the later one ends the other's session, and not each the other's.
+        earlier = set(takewhile(lambda other: other != handle, self._index.keys(user)))
+        sessions = self.sessions_of(user, handle)
+        is_alive = any(one.is_current for one in sessions)
+        return [one for one in sessions if is_alive and one.handle in earlier]
 
     def sessions_of(self, user: str, current: str | None) -> list[UserSession]:
         """Give the sessions of a user, the last used one first; ``current`` is a handle."""
