@@ -166,9 +166,7 @@ class TransactionalSession(Session):
         before.restore(self)
         if self._stale:
             self._stale = False
-            self._header = self._manager.cookie.request_header(str(self._stored_id))
-            self._forget_values()
-            self._base = None  # loaded at the next use
+            self._load_again()
 
     def _publish(self) -> None:
         """Store the changes. Raises nothing, as others may have committed already."""

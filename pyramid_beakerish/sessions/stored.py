@@ -215,9 +215,19 @@ class StoredMapping(EncodedMapping):
             self._renew_if_due(record)
         return None
 
+    def _load_again(self) -> None:
+        """Have the next use read the record anew, under the id that it was stored with."""
+        self._header = self._manager.cookie.request_header(str(self._stored_id))
+        self._forget_values()
+        self._base = None
+
     def _load_successor(self, session_id: str, moved: Moved) -> None:
         """Go on under the id that another request has drawn, and tell the browser once more."""
-        self._header = self._manager.cookie.request_header(successor_id(session_id, moved.seed))
+        cookie, whole = self._manager.cookie, str(self._header)
+        found = cookie.request_header(successor_id(session_id, moved.seed))
+        others = cookie.without(whole, session_id)
+        self._whole_header = self._whole_header or whole
+        self._header = found if others is None else f"{found}; {others}"
         self._load()
         if self._record is not None:
             self._cookie = self.id, self._record.own

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyramid_beakerish.sessions.events import SessionRotated
 
-from .session_base import SessionSuiteBase
+from .session_base import COOKIE, SessionSuiteBase
 
 if TYPE_CHECKING:
     from .site import Browser, Site, Work
@@ -137,6 +137,18 @@ class RenewalSuite(SessionSuiteBase):
         visitor.use(dict)
         visitor.use(lambda session: session.invalidate())
         assert old.contents() == {}
+
+    def test_ended_session_beside_another(self) -> None:
+        """The old id of a session that has ended does not hide another one's cookie."""
+        site = self.renewing()
+        one, other = site.stranger().put(a=1), site.stranger().put(b=1)
+        self.clock.advance(EVERY)
+        old = one.cookies[COOKIE]
+        one.use(dict)
+        one.use(lambda session: session.invalidate())
+        both = f"{COOKIE}={old}; {COOKIE}={other.cookies[COOKIE]}"
+        found = site.stranger().visit(lambda request: dict(request.session), Cookie=both)
+        assert found == {"b": 1}
 
     def test_login_of_a_request_under_way(self) -> None:
         """A login beside a renewal gives an id that neither of the earlier ones leads to."""
