@@ -13,7 +13,7 @@ from ..stores.base import WRITE_ID_SIZE, new_write_id
 from .events import EndReason, Refusal, SessionEnded
 from .ids import SEED_BYTES, store_key, successor_id
 from .record import Record, check, frame_for
-from .users import UserIndex, UserSession
+from .users import OneOfUser, UserIndex, UserSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -220,7 +220,7 @@ class RecordStore:
         found = list(self._sessions_of(user, current))
         return sorted(found, key=lambda session: session.last_accessed, reverse=True)
 
-    def end_sessions(self, user: str, sessions: Iterable[UserSession], reason: EndReason) -> None:
+    def end_sessions(self, user: str, sessions: Iterable[OneOfUser], reason: EndReason) -> None:
         """End these sessions of a user."""
         ended = list(sessions)
         for session in ended:
@@ -229,7 +229,7 @@ class RecordStore:
             log.log(event.level, event.says.format(event))
             self._notify(event)
         if ended:
-            self._users.leave(user, [session.handle for session in ended])
+            self._users.leave(user, [session.handle for session in ended if session.handle])
 
     def _sessions_of(self, user: str, current: str | None) -> Iterator[UserSession]:
         for handle, keys in self._users.keys(user).items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgpack import unpackb
 
@@ -85,6 +85,16 @@ class UserIndex:
             if stored:
                 return
         raise StoreUnavailable("the sessions of a user were changed by others again and again")
+
+
+class OneOfUser(Protocol):
+    """What it takes to end a session of a user: where it is, and its name in the user's list."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def handle(self) -> str | None: ...
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def session_messages(section: Section, session: SessionSettings) -> Iterator[str
         yield f"Beaker keeps the sessions: {session.beaker_reason}."
     for name in session.given:
         option = find_option(ALL_SESSION_OPTIONS, name)
-        reason = option and _no_effect(option, session)
+        reason = option and no_effect(option, session)
         if reason:
             yield f"{section.key(name)} has no effect: {reason}."
     if not session.require_secret:
@@ -36,7 +36,8 @@ def session_messages(section: Section, session: SessionSettings) -> Iterator[str
     yield from _ignored_secrets(section, session)
 
 
-def _no_effect(option: Option, session: SessionSettings) -> str | None:
+def no_effect(option: Option, session: SessionSettings) -> str | None:
+    """Tell why these sessions have no use for an option that is given, or give ``None``."""
     if option.obeyed_by == "nobody":
         return option.inert
     if session.format == "beakerish" and option.obeyed_by == "beaker":
