@@ -9,7 +9,7 @@ what it shows touches no session and no store.
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,10 +127,13 @@ def _described(session: WatchedSession) -> list[tuple[str, str]]:
     if record is not None:
         moments = {"Begun": record.created, "Last used": record.accessed, "Ends": record.expires}
         rows.extend((name, _moment(moment)) for name, moment in moments.items())
+        age = timedelta(seconds=int(session._manager.clock() - record.created))
+        rows.append(("Age", str(age)))
     for name in ("timeout", "lifetime"):
         rows.append((name.capitalize(), spelt(own.get(name, getattr(settings, name)))))
     rows.append(("Size", f"{sum(session.stored_sizes.values())} bytes"))
-    rows.append(("Cookie sent because", session.cookie_reason or "none was sent"))
+    reason = session.cookie_reason
+    rows.append(("Cookie", f"sent, as {reason}" if reason else "not sent"))
     return rows
 
 

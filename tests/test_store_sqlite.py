@@ -482,5 +482,7 @@ class TestSettings:
     )
     def test_no_file(self, options):
         """Without a file there is no store."""
-        with pytest.raises(SettingsError, match=r"^url names no file|^type = sqlite needs url, or data_dir"):
+        with pytest.raises(
+            SettingsError, match=r"^url names no file|^type = sqlite needs url, or data_dir"
+        ):
             self.opened(**options)

@@ -13,6 +13,7 @@ from webtest import TestApp
 
 from pyramid_beakerish import cache_region
 from pyramid_beakerish.cache.configured import configured
+from pyramid_beakerish.cache.watched import watched_calls
 from pyramid_beakerish.errors import StoreUnavailable
 from pyramid_beakerish.settings import session_settings
 from pyramid_beakerish.stores.memory import MemoryStore
@@ -133,7 +134,8 @@ def test_it_tells_the_sessions_times(on):
         "Timeout": "3600",
         "Lifetime": "7200",
         "Size": on.session()["Size"],
-        "Cookie sent because": "this session's own times, path, domain or user were set",
+        "Age": "0:00:00",
+        "Cookie": "sent, as this session's own times, path, domain or user were set",
     }
 
 
@@ -161,13 +163,13 @@ def login(request):
 def test_it_tells_why_a_cookie_was_sent(on):
     """A new session, a login and a logout each have their reason; a plain read has none."""
     on.visit(lambda request: request.session.update(a=1))
-    assert on.session()["Cookie sent because"] == "the session is new"
+    assert on.session()["Cookie"] == "sent, as the session is new"
     on.visit(lambda request: str(request.session["a"]))
-    assert on.session()["Cookie sent because"] == "none was sent"
+    assert on.session()["Cookie"] == "not sent"
     on.visit(login)
-    assert on.session()["Cookie sent because"] == "the session has a new id, as after a login"
+    assert on.session()["Cookie"] == "sent, as the session has a new id, as after a login"
     on.visit(lambda request: request.session.invalidate())
-    assert on.session()["Cookie sent because"].startswith("the session was ended")
+    assert on.session()["Cookie"].startswith("sent, as the session was ended")
     assert on.rows("Events") == [["SessionEnded: logout"]]
 
 
@@ -178,17 +180,15 @@ def test_it_tells_of_renewal_and_of_sliding():
     toolbar.visit(lambda request: request.session.update(a=1))
     toolbar.site.clock.advance(120)
     toolbar.visit(lambda request: str(request.session["a"]))
-    assert (
-        toolbar.session()["Cookie sent because"] == "the browser's copy lives on with the session"
-    )
+    assert toolbar.session()["Cookie"] == "sent, as the browser's copy lives on with the session"
     before = dict(toolbar.browser.cookies)
     toolbar.site.clock.advance(3600)
     toolbar.visit(lambda request: str(request.session["a"]))
-    assert "renew_id_every" in toolbar.session()["Cookie sent because"]
+    assert "renew_id_every" in toolbar.session()["Cookie"]
     assert toolbar.rows("Events") == [["SessionRotated"]]
     toolbar.browser.set_cookie("beaker.session.id", before["beaker.session.id"])
     toolbar.visit(lambda request: str(request.session["a"]))
-    assert toolbar.session()["Cookie sent because"] == "another request has just renewed the id"
+    assert toolbar.session()["Cookie"] == "sent, as another request has just renewed the id"
 
 
 def test_it_tells_of_a_new_secret():
@@ -199,7 +199,7 @@ def test_it_tells_of_a_new_secret():
     new = Toolbar("beakerish", **settings)
     new.browser.set_cookie("beaker.session.id", old.browser.cookies["beaker.session.id"])
     new.visit(lambda request: str(request.session["a"]))
-    assert "not signed with the newest" in new.session()["Cookie sent because"]
+    assert "not signed with the newest" in new.session()["Cookie"]
 
 
 @cache_region("short")
@@ -238,6 +238,49 @@ def test_a_call_within_a_call_has_a_row_of_its_own(on):
 
     on.visit(lambda request: str((doubled(9), outer(9))))
     assert [row[3] for row in on.rows("Cache calls")] == ["miss", "hit", "miss"]
+
+
+def test_what_is_no_question_works_as_ever(on):
+    """A watched region can be refreshed and invalidated, which are no rows."""
+
+    def change(request):
+        doubled.refresh(4)
+        doubled.invalidate(4)
+        request.cache_regions["short"].invalidate("k")
+        return str(request.cache_regions["short"].peek("k"))
+
+    on.visit(change)
+    assert on.rows("Cache calls") == []
+
+
+def test_two_requests_are_watched_at_once(on):
+    """Each has its own calls, and the regions stay watched until both are over."""
+    plain = on.site.app.registry.pyramid_beakerish_regions
+    first, second = [], []
+    with watched_calls(first):
+        doubled(41)
+        with watched_calls(second):
+            doubled(42)
+        assert configured.regions is not plain
+        doubled(43)
+    assert configured.regions is plain
+    assert (len(first), len(second)) == (2, 1)
+
+
+def test_a_write_that_somebody_else_has_overtaken_is_no_change(on):
+    """A change that is tried again, as another request was faster, is told once."""
+    on.visit(lambda request: request.session.update(a=1))
+
+    def overtaken(request):
+        request.session["b"] = 2
+        (key,) = on.site.store.keys("session:")
+        value, token = on.site.store.load(key)
+        on.site.store.swap(key, token, b"87654321" + value[8:], None)
+        return "done"
+
+    on.visit(overtaken)
+    assert on.keys() == {"a": "", "b": "changed"}
+    assert on.commands().count(("swap", "session")) == 2
 
 
 def test_other_threads_are_not_watched(on):
