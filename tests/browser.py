@@ -77,5 +77,5 @@ def served(app):
 class _Silent(WSGIRequestHandler):
     timeout = PATIENCE
 
-    def log_message(self, format, *args):
+    def log_message(self, *message):
         """Say nothing: the tests tell what went wrong."""

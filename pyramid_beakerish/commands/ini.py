@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     Result = tuple[list[Part], int]
 
 #: What reading a file raises that is not there, is no ini file, or names what is not installed.
-FAILURES = (OSError, LookupError, ImportError, ValueError, PlasterError)
+FAILURES = (OSError, LookupError, ImportError, ValueError, configparser.Error, PlasterError)
 
 HELP = "the ini file that pserve takes; app.ini#name is its section [app:name]"
 
@@ -61,7 +62,7 @@ def load_ini(uri: str) -> Ini:
     try:
         return Ini(uri, get_appsettings(uri), get_settings(uri, "server:main"))
     except FAILURES as error:
-        reason = str(error) if error.args else type(error).__name__
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise CommandError(f"{uri} cannot be read: {reason}", code=2) from error
 
 
