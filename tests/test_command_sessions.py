@@ -355,3 +355,10 @@ def test_a_reader_that_has_enough_is_no_error(app):
     process = subprocess.run(command, stdout=write_end, stderr=subprocess.PIPE, timeout=30)
     os.close(write_end)
     assert (process.returncode, process.stderr) == (0, b"")
+
+
+def test_a_session_without_end_says_never(tmp_path, run):
+    """Where nothing ends a session, its end is shown as such."""
+    app = Application(tmp_path, "session.type = file", f"session.data_dir = {tmp_path}")
+    app.visitor(a=1).use(lambda session: session.set_lifetime(timeout=None))
+    assert run.json("sessions", "list", app.ini)["sessions"][0]["ends"] == "never"
