@@ -13,6 +13,9 @@ pytest_plugins = ["pytester"]
 
 SECRET = "a secret that only these tests know, long enough"
 
+#: Plugins of ours that a project need not have; they take time.
+WITHOUT = ("-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+
 #: The conftest.py of a project: its application, and a visitor.
 CONFTEST = """
 import pytest
@@ -50,7 +53,7 @@ def project(pytester):
 
     def run(text, **outcomes):
         pytester.makepyfile(text)
-        result = pytester.runpytest_inprocess("-p", "no:randomly", "-p", "no:cacheprovider")
+        result = pytester.runpytest_inprocess(*WITHOUT)
         result.assert_outcomes(**outcomes)
         return result
 
@@ -145,7 +148,7 @@ def test_caches_that_are_not_there_yet_are_told(project, monkeypatch):
 
 def test_the_fixtures_are_listed_with_their_help(pytester):
     """``pytest --fixtures`` shows what there is."""
-    result = pytester.runpytest_inprocess("--fixtures", "-p", "no:cacheprovider")
+    result = pytester.runpytest_inprocess("--fixtures", *WITHOUT)
     names = ["session", "clock", "caches_off", "caches_empty"]
     for name in names:
         result.stdout.fnmatch_lines([f"*beakerish_{name}*"])

@@ -60,7 +60,10 @@ class Administration:
 
     Example::
 
-        with_carts = [s for s in Administration(manager).sessions() if "cart" in s.sizes]
+        from pyramid_beakerish.sessions.manager import SessionManager
+
+        sessions = Administration(SessionManager(settings)).sessions()
+        with_carts = [session for session in sessions if "cart" in session.sizes]
     """
 
     def __init__(self, manager: SessionManager) -> None:

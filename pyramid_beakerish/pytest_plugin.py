@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .clock import FrozenClock
+    from .testing.clock import FrozenClock
 
 # Whatever is not pytest's is imported by whoever asks for it: pytest loads this module for every
 # project in whose environment the package is.
@@ -22,7 +22,7 @@ def beakerish_clock() -> FrozenClock:
 
     It is the application's if that is made with the setting ``beakerish.clock``.
     """
-    from .clock import FrozenClock
+    from .testing.clock import FrozenClock
 
     return FrozenClock(time.time())
 
@@ -30,7 +30,7 @@ def beakerish_clock() -> FrozenClock:
 @pytest.fixture
 def beakerish_session() -> Callable[..., Any]:
     """The function `session_of`: reads and fills the session of a WebTest visitor."""
-    from .webtest_session import session_of
+    from .testing.webtest_session import session_of
 
     return session_of
 
@@ -63,7 +63,7 @@ def beakerish_caches_empty() -> Iterator[None]:
 
 
 def _regions() -> list[Any]:
-    from pyramid_beakerish.cache.configured import configured
+    from .cache.configured import configured
 
     if configured.regions is None:
         pytest.fail("No cache regions are configured yet: ask for the application first.")
