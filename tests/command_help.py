@@ -92,16 +92,16 @@ def piped(*arguments, **options):
     )
 
 
-def in_terminal(*arguments, typed="", columns=120):
+def in_terminal(*arguments, typed="", columns=120, **options):
     """Run the command in a terminal; give its exit code and all that the terminal was sent."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    environ = {**os.environ, "TERM": "xterm-256color"}
+    environ = {**os.environ, "TERM": "xterm-256color", "PYTHONPATH": os.getcwd()}
     for name in ("NO_COLOR", "COLUMNS", "LINES"):
         environ.pop(name, None)
     process = subprocess.Popen(
         [*COMMAND, *arguments],
-        stdin=theirs, stdout=theirs, stderr=theirs, env=environ, start_new_session=True,
+        stdin=theirs, stdout=theirs, stderr=theirs, env=environ, start_new_session=True, **options,
     )  # fmt: skip
     os.close(theirs)
     try:

@@ -64,8 +64,9 @@ def test_every_setting_has_its_value_and_where_it_is_from(check):
     assert found["cache.expire"] == ("90s", "ini")
     assert found["cache.b.expire"] == ("1h", "ini")
     assert found["cache.a.key_length"] == ("250", "default")
-    row = next(row for row in report["settings"] if row["setting"] == "session.key")
-    assert (row["default"], row["meaning"]) == ("beaker.session.id", "The name of the cookie.")
+    rows = {row["setting"]: row for row in report["settings"]}
+    assert rows["beaker.session.timeout"]["instead of"] == "14d"
+    assert rows["session.key"]["meaning"] == "The name of the cookie."
 
 
 def test_secrets_are_masked(check, run):

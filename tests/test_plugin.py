@@ -8,10 +8,13 @@ from pyramid.response import Response
 from webtest import TestApp
 
 from pyramid_beakerish.testing import FrozenClock, session_of
+from tests.test_docs import ROOT, blocks
 
 pytest_plugins = ["pytester"]
 
 SECRET = "a secret that only these tests know, long enough"
+
+PAGE = ROOT / "docs" / "testing.rst"
 
 #: Plugins of ours that a project need not have; they take time.
 WITHOUT = ("-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:hypothesispytest")
@@ -144,6 +147,14 @@ def test_caches_that_are_not_there_yet_are_told(project, monkeypatch):
     monkeypatch.setattr("pyramid_beakerish.cache.configured.configured.regions", None)
     result = project("def test_early(beakerish_caches_off): pass", errors=1)
     result.stdout.fnmatch_lines(["*No cache regions are configured yet*"])
+
+
+def test_the_examples_of_the_page_on_testing_pass(pytester):
+    """What docs/testing.rst shows is a conftest.py, and tests that pass with it."""
+    conftest, *tests = blocks(PAGE, "python")
+    pytester.makeconftest(conftest)
+    pytester.makepyfile("import pytest\n" + "\n".join(tests))
+    pytester.runpytest_inprocess(*WITHOUT).assert_outcomes(passed=5)
 
 
 def test_the_fixtures_are_listed_with_their_help(pytester):

@@ -61,10 +61,11 @@ def run(options: argparse.Namespace) -> Result:
 def settings_table(ini: Ini) -> Table:
     """Give every setting with where its value comes from."""
     rows = [
-        (o.key, o.value, "ini" if o.written else "default", o.default, o.help)
+        (o.key, o.value, "ini" if o.written else "default", o.default if o.written else "", o.help)
         for o in effective_options(ini.settings)
     ]
-    return Table("settings", "Settings", ["setting", "value", "from", "default", "meaning"], rows)
+    columns = ["setting", "value", "from", "instead of", "meaning"]
+    return Table("settings", "Settings", columns, rows, whole=["setting"])
 
 
 def stores_table(stores: Iterable[Examined]) -> Table:
@@ -80,7 +81,8 @@ def differences(read: Settings) -> Iterator[Table]:
         for changed in differing_defaults(read.session)
     ]
     columns = ["setting", "pyramid_beaker", "here", "why"]
-    yield Table("changed_defaults", "Other defaults than pyramid_beaker's", columns, rows)
+    title = "Other defaults than pyramid_beaker's"
+    yield Table("changed_defaults", title, columns, rows, whole=["setting"])
     yield Table("changed_code", "Other behaviour", ["what", "difference"], IN_CODE)
 
 
@@ -124,5 +126,7 @@ def _verdict(mistakes: int, stores: Iterable[Examined]) -> Fact:
     failures = sum(found.failure is not None for found in stores)
     if not (mistakes or failures):
         return Fact("ok", True, "All is well.", "green")
-    sentence = f"Mistakes: {mistakes}. Stores that are of no use: {failures}."
+    without = "Once they are mended, the stores are contacted, too."
+    stores_of_no_use = f"Stores that are of no use: {failures}."
+    sentence = f"Mistakes: {mistakes}. {without}" if mistakes else stores_of_no_use
     return Fact("ok", False, sentence, "bold red")

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class Table:
     """Rows under a title; ``name`` and ``columns`` are what JSON calls them.
 
-    Where there are no rows the sentence ``without`` is shown, if there is one.
+    Where there are no rows the sentence ``without`` is shown, if there is one. What is in the
+    columns ``whole`` is not broken into lines, so that it can be copied.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
     without: str | None = None
+    whole: Sequence[str] = ()
 
     def as_data(self) -> list[dict[str, Any]]:
         """Give the rows as JSON has them."""
@@ -81,7 +83,7 @@ def _styled(part: Part) -> RichTable | Text:
         return Text(part.without, "dim")
     table = RichTable(title=part.title, title_justify="left", title_style="bold")
     for column in part.columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in part.whole)
     for row in part.rows:
         table.add_row(*map(_cell, row))
     return table

@@ -38,6 +38,8 @@ ORDERS: dict[str, Callable[[StoredSession], float]] = {
     "age": lambda session: session.created,
     "size": lambda session: -session.size,
 }
+NONE = "There are no such sessions."
+WHOLE = ("session", "handle")
 COLUMNS = ("session", "created", "last used", "ends", "bytes", "keys", "handle", "about")
 
 
@@ -81,13 +83,13 @@ def list_sessions(sessions: Administration, options: argparse.Namespace, now: fl
     """List the sessions that meet the conditions."""
     found = sorted(chosen(sessions, options, now), key=ORDERS[options.sort])[: options.limit]
     rows = [_row(session) for session in found]
-    return [Table("sessions", "Sessions", COLUMNS, rows, "There are no such sessions.")], 0
+    return [Table("sessions", "Sessions", COLUMNS, rows, NONE, WHOLE)], 0
 
 
 def show_session(sessions: Administration, options: argparse.Namespace, now: float) -> Result:
     """Show what is in one session: the names of its keys, and values only where asked to."""
     session = named(sessions, options)
-    about = Table("session", "Session", COLUMNS, [_row(session)])
+    about = Table("session", "Session", COLUMNS, [_row(session)], whole=WHOLE)
     columns = ["key", "bytes", *(["value"] if options.reveal else [])]
     rows = [
         [key, size, *([_revealed(sessions, session, key)] if options.reveal else [])]

@@ -63,6 +63,10 @@ CHANGED_DEFAULTS = (
 
 #: What an application may notice whatever its settings say; the docs tell more of each.
 IN_CODE = (
+    (
+        "stored sessions",
+        "Those that Beaker wrote are read with session.format = beaker alone.",
+    ),
     ("session.delete()", "Is the same as invalidate(): the record goes, not only what is in it."),
     ("session.keys()", "Has the application's keys alone, not _creation_time and its like."),
     ("session.lock()", "Excludes all who call it, and raises LockTimeout after ten seconds."),
