@@ -89,7 +89,7 @@ def _beaker_reason(section: Section, values: dict[str, Any]) -> str | None:
     """Tell why only Beaker can keep these sessions, or give ``None``."""
     # What only Beaker can store is Beaker's whatever else is said; its class is no type.
     kind = None if "namespace_class" in values else values["type"]
-    if kind == SIGNED_COOKIE:
+    if kind in (SIGNED_COOKIE, "cookie"):
         return None
     if isinstance(kind, str) and not has_own_store(kind):
         return f"{section.key('type')} = {kind} has no store of pyramid_beakerish yet"
