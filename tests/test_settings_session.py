@@ -429,8 +429,10 @@ def test_stores_of_other_packages(install):
         (
             {"type": "cookie"},
             [
-                "session.type = cookie needs session.validate_key, session.secret or "
-                "session.encrypt_key."
+                (
+                    "session.type = cookie needs session.validate_key, session.secret or "
+                    "session.encrypt_key."
+                )
             ],
         ),
         (
