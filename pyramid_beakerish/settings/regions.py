@@ -12,7 +12,7 @@ from .option import GivenOptions
 from .options import REGION_OPTIONS, RegionSettings
 from .section import Section
 from .sentences import listed
-from .store_types import PYRAMID_TYPES, has_own_store, passes_on
+from .store_types import PYRAMID_TYPES, passes_on
 from .types_read import drop_wrong_type
 from .unknown import unknown_defaults, unknown_options
 
@@ -28,13 +28,12 @@ REGION_NAME = re.compile(r"[\w-]+(?:\.[\w-]+)*")
 def build_regions(cache: Section, report: Report) -> dict[str, RegionSettings]:
     """Give the settings of each listed region; mistakes and messages go to the report."""
     names = _region_names(cache, report)
-    defaults, own = _divide(cache, names)
+    defaults, own = divide(cache, names)
     values = _values(defaults, report)
     given = {name: {**values, **_values(own[name], report)} for name in names}
     passed_on = _passed_on(defaults, own, given, report)
     regions = {name: _region(name, given[name], passed_on[name]) for name in names}
     for name, region in regions.items():
-        report.messages.extend(_about_type(own[name], region))
         report.messages.extend(_without_effect(own[name], [region]))
     report.messages.extend(_without_effect(defaults, list(regions.values())))
     return regions
@@ -56,7 +55,7 @@ def _only(section: Section, names: Container[str]) -> dict[str, Written]:
     return {name: entry for name, entry in section.written.items() if name in names}
 
 
-def _divide(cache: Section, names: list[str]) -> tuple[Section, dict[str, Section]]:
+def divide(cache: Section, names: list[str]) -> tuple[Section, dict[str, Section]]:
     """Give what holds for every region, and what was written for each."""
     own = {name: Section(f"{cache.prefix}{name}.", ALL_REGION_OPTIONS, {}) for name in names}
     defaults = Section(cache.prefix, ALL_REGION_OPTIONS, {})
@@ -102,24 +101,17 @@ def _type(given: dict[str, Any]) -> Any:
     return given.get("type", REGION_OPTIONS["type"].default)
 
 
-def _about_type(section: Section, region: RegionSettings) -> Iterator[str]:
-    if isinstance(region.type, str) and not has_own_store(region.type):
-        yield (
-            f"{section.key('type')} = {region.type} has no store of pyramid_beakerish yet: "
-            "only Beaker's own decorators can use this region."
-        )
-
-
 def _without_effect(section: Section, regions: list[RegionSettings]) -> Iterator[str]:
     """Tell what was written for these regions and is obeyed by none of them."""
     for name in section.written:
         option = find_option(section.options, name)
-        reason = option and _no_effect(name, option, regions)
+        reason = option and no_effect(name, option, regions)
         if reason:
             yield f"{section.key(name)} has no effect: {reason}."
 
 
-def _no_effect(name: str, option: Option, regions: list[RegionSettings]) -> str | None:
+def no_effect(name: str, option: Option, regions: list[RegionSettings]) -> str | None:
+    """Tell why these regions have no use for an option that is given, or give ``None``."""
     if not regions:
         return "cache.regions lists no region"
     if option.obeyed_by == "nobody":

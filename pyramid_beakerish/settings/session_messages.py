@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 #: https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html
 SHORTEST_SECRET = 32
 SECRETS = ("secret", "encrypt_key", "validate_key")
+#: What is about sessions that the server has.
+NEED_A_STORE = frozenset({"max_sessions_per_user", "on_store_error", "rotation_grace"})
 #: Who keeps the sessions that are not this package's.
 KEEPERS = {"beaker": "Beaker", "pyramid": "Pyramid"}
 NEW_SECRET = "python -c 'import secrets; print(secrets.token_urlsafe(32))' makes one."  # noqa: S105
@@ -32,7 +34,7 @@ def session_messages(section: Section, session: SessionSettings) -> Iterator[str
     # pyramid_beaker does not list the latter among what was given.
     for name in (*session.given, *["constant_csrf_token"] * bool(session.constant_csrf_token)):
         option = find_option(ALL_SESSION_OPTIONS, name)
-        reason = option and (_not_pyramids(name, session) or _no_effect(option, session))
+        reason = option and no_effect(name, option, session)
         if reason:
             yield f"{section.key(name)} has no effect: {reason}."
     if not session.require_secret:
@@ -40,22 +42,21 @@ def session_messages(section: Section, session: SessionSettings) -> Iterator[str
     yield from _ignored_secrets(section, session)
 
 
-def _not_pyramids(name: str, session: SessionSettings) -> str | None:
-    if session.format != "pyramid" or name in SHARED or name in SIGNED_COOKIE_OPTIONS:
-        return None
-    return "Pyramid keeps the sessions and has no such option"
-
-
-def _no_effect(option: Option, session: SessionSettings) -> str | None:
+def no_effect(name: str, option: Option, session: SessionSettings) -> str | None:
+    """Tell why these sessions have no use for an option that is given, or give ``None``."""
+    if session.format == "pyramid" and name not in SHARED and name not in SIGNED_COOKIE_OPTIONS:
+        return "Pyramid keeps the sessions and has no such option"
     if option.obeyed_by == "nobody":
         return option.inert
     if session.format == "beakerish" and option.obeyed_by == "beaker":
         return option.inert
     if session.format == "beaker" and option.obeyed_by == "beakerish":
         return "Beaker keeps the sessions and has no such option"
+    if session.format == "beakerish" and session.type == "cookie" and name in NEED_A_STORE:
+        return "a session in a cookie is in no store"
     types = option.types or (session.format == "beakerish" and option.own_types)
     if types and session.type not in types and not _of_ones_own(session):
-        return f"only session.type = {listed(types)} reads it"
+        return option.inert or f"only session.type = {listed(types)} reads it"
     return None
 
 
