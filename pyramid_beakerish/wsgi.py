@@ -17,6 +17,7 @@ from .errors import BeakerishError, SessionStateError, SettingsError
 from .headers import add_vary, keep_private
 from .lingering import LingeringStore
 from .sessions.beaker_format import BeakerSession
+from .sessions.client_side import ClientSideManager, ClientSideSession
 from .sessions.manager import SessionManager
 from .sessions.session import Session
 from .settings import missing_requirements, read_session_settings
@@ -135,13 +136,16 @@ class SessionMiddleware:
             raise
 
     def _make_manager(self, clock: Callable[[], float]) -> SessionManager:
-        return SessionManager(self._settings, clock)
+        kind = ClientSideManager if self._settings.type == "cookie" else SessionManager
+        return kind(self._settings, clock)
 
     def _session(self, environ: Environ) -> Any:
         header = environ.get("HTTP_COOKIE") if self._settings.use_cookies else None
         if self._settings.format == "beaker":
             https = environ.get("wsgi.url_scheme") == "https"
             return BeakerSession(self._settings, header, https=https)
+        if isinstance(self._manager, ClientSideManager):
+            return ClientSideSession(self._manager, header)
         return EnvironSession(self._manager, header)
 
     def _write_headers(
@@ -164,6 +168,8 @@ class StateMiddleware(SessionMiddleware):
     """
 
     def _make_manager(self, clock: Callable[[], float]) -> SessionManager:
+        if self._settings.type == "cookie":
+            return super()._make_manager(clock)
         store = LingeringStore.from_settings(self._settings, clock)
         return SessionManager(replace(self._settings, type=store), clock)
 
@@ -234,7 +240,9 @@ class WSGISession:
     def __init__(self, environ: Environ, key: str = "session.key", transaction: Any = None) -> None:
         session = environ[key]
         if not isinstance(session, EnvironSession):
-            raise SessionStateError("Sessions that Beaker keeps cannot be saved block by block.")
+            raise SessionStateError(
+                "A session in a cookie, or of Beaker's, cannot be saved block by block."
+            )
         self._session = session
         self._transaction = transaction
 

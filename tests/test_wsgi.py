@@ -193,9 +193,16 @@ def test_messages_and_mistakes(store, caplog):
         SessionMiddleware(Application(), type="signed_cookie", secret=SECRET)
 
 
-def test_sessions_in_beakers_own_format():
-    """Beaker's own sessions are served too, but not block by block."""
-    visitor = Visitor(SessionMiddleware, type="cookie", validate_key=SECRET, data_serializer="json")
+@pytest.mark.parametrize("format_name", ["beaker", "beakerish"])
+def test_sessions_in_cookies(format_name):
+    """Sessions in cookies, Beaker's or ours, are served too, but not block by block."""
+    visitor = Visitor(
+        SessionMiddleware,
+        type="cookie",
+        validate_key=SECRET,
+        data_serializer="json",
+        format=format_name,
+    )
     visitor.use(fill)
     assert visitor.contents() == "{'a': [1]}"
     with pytest.raises(SessionStateError, match="block by block"):
@@ -314,8 +321,9 @@ def test_nothing_is_told_after_twice_the_timeout(visitor, clock, store):
 
 
 def test_a_session_without_an_end_and_beakers_are_told_nothing(store):
-    """Sessions that never end, and those that Beaker keeps, are served all the same."""
-    for options in ({"type": store, "timeout": None}, {"type": "cookie", "validate_key": SECRET}):
+    """Sessions that never end, in cookies, or of Beaker's are served all the same."""
+    cookie = {"type": "cookie", "validate_key": SECRET}
+    for options in ({"type": store, "timeout": None}, cookie, {**cookie, "format": "beaker"}):
         visitor = Visitor(session_wrapper, **options, data_serializer="json")
         visitor.use(fill)
         assert visitor.contents() == "{'a': [1]}"

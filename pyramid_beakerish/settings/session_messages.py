@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 SHORTEST_SECRET = 32
 SECRETS = ("secret", "encrypt_key", "validate_key")
 #: What is about sessions that the server has.
-NEED_A_STORE = frozenset({"max_sessions_per_user", "on_store_error", "rotation_grace"})
+NEED_A_STORE = frozenset(
+    {
+        *("max_sessions_per_user", "on_store_error", "rotation_grace"),
+        *("transactional", "after_transaction"),
+    }
+)
 #: Who keeps the sessions that are not this package's.
 KEEPERS = {"beaker": "Beaker", "pyramid": "Pyramid"}
 NEW_SECRET = "python -c 'import secrets; print(secrets.token_urlsafe(32))' makes one."  # noqa: S105
