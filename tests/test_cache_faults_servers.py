@@ -20,16 +20,15 @@ from beaker.util import SyncDict
 from redis import Redis
 
 from pyramid_beakerish.stores import OWN_STORES
+from pyramid_beakerish.testing.together import Background, in_threads
 from tests.cache_help import (
     PATIENCE,
-    Background,
     Beakers,
     Child,
     Clock,
     FailingStore,
     Held,
     Ours,
-    in_threads,
     make_regions,
     until,
 )
@@ -211,10 +210,10 @@ def row_76_redis(library):
     renewal = Background(load)
     try:
         assert creator[0].begun.wait(PATIENCE)
-        assert Background(load).got(0.2) == "old"
+        assert Background(load).result(0.2) == "old"
     finally:
         creator[0].go.set()
-        assert renewal.got() == "new"
+        assert renewal.result() == "new"
 
 
 def row_84_memcached(library):

@@ -10,22 +10,17 @@ import pytest
 
 from pyramid_beakerish.stores import forks
 from pyramid_beakerish.stores.base import new_write_id
+from pyramid_beakerish.testing.together import start_child, wait_for
 
 
 def in_child(fork, work):
     """Give what ``work`` gives in a child, as bytes."""
     reading, writing = os.pipe()
-    child = fork()
-    if child == 0:
-        try:
-            os.write(writing, work())
-        finally:
-            os._exit(0)
+    child = start_child(lambda: os.write(writing, work()), fork)
     os.close(writing)
     with open(reading, "rb") as answer:
-        given = answer.read()
-    os.waitpid(child, 0)
-    return given
+        assert wait_for(child) == 0
+        return answer.read()
 
 
 # The C library's own, of which Python is not told.

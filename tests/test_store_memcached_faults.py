@@ -11,7 +11,8 @@ import pytest
 from pyramid_beakerish.errors import StoreUnavailable
 from pyramid_beakerish.stores.memcached import MemcachedStore, name_of
 from pyramid_beakerish.testing import FrozenClock
-from pyramid_beakerish.testing.stores import in_threads, stamped
+from pyramid_beakerish.testing.stores import stamped
+from pyramid_beakerish.testing.together import in_threads
 from tests.servers import own, running
 from tests.servers.memcached import MemcachedServer
 from tests.servers.process import HOST

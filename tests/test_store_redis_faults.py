@@ -11,7 +11,8 @@ import pytest
 
 from pyramid_beakerish.errors import StoreUnavailable
 from pyramid_beakerish.stores.redis import RedisStore
-from pyramid_beakerish.testing.stores import in_threads, stamped
+from pyramid_beakerish.testing.stores import stamped
+from pyramid_beakerish.testing.together import in_threads
 from tests.redis_help import empty
 from tests.servers import own, running
 from tests.servers.process import HOST

@@ -15,7 +15,8 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from pyramid_beakerish.errors import SettingsError, StoreError, StoreUnavailable
 from pyramid_beakerish.stores.sql.table import make_table
 from pyramid_beakerish.testing import FrozenClock, SessionSuite, StoreSuite
-from pyramid_beakerish.testing.stores import in_threads, stamped
+from pyramid_beakerish.testing.stores import stamped
+from pyramid_beakerish.testing.together import in_threads
 from tests import servers
 from tests.sql_help import (
     KINDS,

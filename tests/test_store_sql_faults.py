@@ -13,7 +13,8 @@ from sqlalchemy.exc import OperationalError
 
 from pyramid_beakerish.errors import StoreError, StoreUnavailable
 from pyramid_beakerish.testing import FrozenClock
-from pyramid_beakerish.testing.stores import count_up, in_threads, stamped
+from pyramid_beakerish.testing.stores import count_up, stamped
+from pyramid_beakerish.testing.together import Background, in_threads
 from tests import servers
 from tests.servers.link import Link
 from tests.sql_help import KINDS, FastMariaDB, FastPostgreSQL, administrator, sql_store, with_port
@@ -248,11 +249,12 @@ class TestConnections:
             while not end.wait(0.05):
                 kill_connections(server)
 
-        killer = threading.Thread(target=kill, daemon=True)
-        killer.start()
-        told = sum(in_threads(4, lambda _: self.count(store, 50)))
-        end.set()
-        killer.join(30)
+        killer = Background(kill)
+        try:
+            told = sum(in_threads(4, lambda _: self.count(store, 50)))
+        finally:
+            end.set()
+        killer.result()
         counted = int(store.load("count")[0][8:])
         assert told <= counted <= 200
 

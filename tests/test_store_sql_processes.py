@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
 import time
 
 import pytest
 from sqlalchemy import create_engine
 
 from pyramid_beakerish.testing import FrozenClock
-from pyramid_beakerish.testing.stores import count_up, exit_with, in_threads, stamped
+from pyramid_beakerish.testing.stores import count_up, stamped
+from pyramid_beakerish.testing.together import in_threads, start_child, wait_for
 from tests import servers
 from tests.sql_help import KINDS, administrator, emptied, quick_sqlite, sql_store
-
-PATIENCE = 60.0
 
 
 @pytest.fixture
@@ -45,28 +43,9 @@ def store(kind, clock, tmp_path):
     store.close()
 
 
-def start_child(work, fork=os.fork):
-    """Call the function in a child process; give its id."""
-    child = fork()
-    if child == 0:
-        exit_with(work)
-    return child
-
-
 def statuses(children):
-    """Wait for the children, and give how they ended; who does not end is killed."""
-    deadline = time.monotonic() + PATIENCE
-    ends = {}
-    while len(ends) < len(children) and time.monotonic() < deadline:
-        for child in set(children) - ends.keys():
-            ended, status = os.waitpid(child, os.WNOHANG)
-            if ended:
-                ends[child] = os.waitstatus_to_exitcode(status)
-        time.sleep(0.005)
-    for child in set(children) - ends.keys():
-        os.kill(child, signal.SIGKILL)
-        ends[child] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return [ends[child] for child in children]
+    """Give how the children ended."""
+    return [wait_for(child) for child in children]
 
 
 def raw_fork():

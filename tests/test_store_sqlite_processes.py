@@ -8,7 +8,6 @@ import random
 import select
 import signal
 import sqlite3
-import threading
 
 import pytest
 
@@ -17,8 +16,9 @@ from pyramid_beakerish.stores.base import new_write_id
 from pyramid_beakerish.stores.sqlite import SqliteStore
 from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.stores import count_up, stamped
+from pyramid_beakerish.testing.together import Background, start_child, wait_for
 from tests.file_help import fill, open_files
-from tests.process_help import kill_after, start_child, wait_for
+from tests.process_help import kill_after
 
 #: Seconds for which a test waits for somebody at most.
 LONG = 20
@@ -202,16 +202,11 @@ class TestForks:
     def test_while_other_threads_write(self, store):
         """A child made while another thread writes can write too, and so can that thread."""
         store.set("count", stamped(b"0"), None)
-        writers = [
-            threading.Thread(target=count_up, args=(store, "count", 100), daemon=True)
-            for _ in range(3)
-        ]
-        for writer in writers:
-            writer.start()
+        writers = [Background(count_up, store, "count", 100) for _ in range(3)]
         children = [start_child(lambda: count_up(store, "count", 20)) for _ in range(5)]
         assert [wait_for(child) for child in children] == [0] * 5
         for writer in writers:
-            writer.join(LONG)
+            writer.result()
         assert store.load("count")[0][8:] == b"400"
 
     def test_while_a_thread_waits(self, path, raw, clock):
@@ -227,14 +222,13 @@ class TestForks:
             except StoreUnavailable:
                 ended.append("write")
 
-        writer = threading.Thread(target=write, daemon=True)
-        writer.start()
+        writer = Background(write)
         while store._connections._idle:  # until the thread's call is under way
-            assert writer.is_alive()
+            assert not writer.ends(0)
         child = start_child(lambda: store.load("k"))
         ended.append("fork")
         assert wait_for(child) == 0
-        writer.join(LONG)
+        writer.result()
         assert ended == ["write", "fork"]
         store.close()
 
