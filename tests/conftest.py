@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import faulthandler
+import sys
+
 import beaker.cache
 import pytest
 from beaker.container import FileNamespaceManager, MemoryNamespaceManager
@@ -12,6 +15,9 @@ from beaker.util import SyncDict
 from pyramid_beakerish.cache import configured
 from tests import servers
 from tests.rivals import Beakerish, PyramidBeaker
+
+#: Seconds that Python may take to end after the tests.
+LONGEST_END = 60
 
 
 def pytest_addoption(parser):
@@ -33,9 +39,12 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(line)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_unconfigure():
     servers.stop_all()
     servers.remove_folders()
+    # A thread that never ends would keep Python from its end: then all are shown, and it ends.
+    faulthandler.dump_traceback_later(LONGEST_END, exit=True, file=sys.__stderr__)
 
 
 @pytest.fixture(params=[Beakerish, PyramidBeaker], ids=lambda kind: kind.package)

@@ -16,7 +16,7 @@ from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.stores import count_up, stamped
 from pyramid_beakerish.testing.together import Background, in_threads
 from tests import servers
-from tests.servers.link import Link
+from tests.servers.proxy import Proxy
 from tests.sql_help import KINDS, FastMariaDB, FastPostgreSQL, administrator, sql_store, with_port
 
 #: Seconds that a request waits at most for a server that does not answer.
@@ -51,12 +51,12 @@ def store(server, clock):
 
 @contextmanager
 def linked(server, clock):
-    """Give a store whose connection can be cut, and the link that cuts it."""
-    with Link(server.port) as link:
-        store = sql_store(with_port(server.url, link.port), clock)
+    """Give a store whose connection can be cut, and the proxy that cuts it."""
+    with Proxy(server.port) as proxy:
+        store = sql_store(with_port(server.url, proxy.port), clock)
         try:
             assert store.load("nothing") is None  # the connection is made
-            yield store, link
+            yield store, proxy
         finally:
             store.close()
 
@@ -209,9 +209,9 @@ class TestConnections:
     def test_reset(self, server, store, clock, method, cut):
         """A reset before or in an answer is made good for: what was to be done is done, once."""
         store_entry(store)
-        with linked(server, clock) as (other, link):
+        with linked(server, clock) as (other, proxy):
             other.old = store.old
-            getattr(link, cut)()
+            getattr(proxy, cut)()
             if (method, cut) == ("delete", "cut_in_answer"):
                 with pytest.raises(StoreUnavailable, match="nothing tells"):
                     other.delete("k", store.old[1])
@@ -223,9 +223,9 @@ class TestConnections:
     def test_lost_answer_and_another_write(self, server, store, clock, method):
         """Where nothing tells whether a write was done, since another followed, it is an error."""
         store_entry(store)
-        with linked(server, clock) as (other, link):
+        with linked(server, clock) as (other, proxy):
             other.old = store.old
-            link.cut_in_answer(
+            proxy.cut_in_answer(
                 lambda: store.set("new" if method == "create" else "k", stamped(), None)
             )
             with pytest.raises(StoreUnavailable, match="nothing tells whether the write was done"):
@@ -234,8 +234,8 @@ class TestConnections:
     def test_two_resets(self, server, store, clock):
         """A connection that breaks twice is a server that is down."""
         store_entry(store)
-        with linked(server, clock) as (other, link):
-            link.cut_in_answer(link.cut_before_request)
+        with linked(server, clock) as (other, proxy):
+            proxy.cut_in_answer(proxy.cut_before_request)
             with pytest.raises(StoreUnavailable):
                 other.load("k")
             assert other.load("k") == store.old
