@@ -19,6 +19,7 @@ help:
 	@echo "make lint    check style and types"
 	@echo "make docs    build the documentation in docs/_build/html"
 	@echo "make torture break stores while clients use them, a few minutes"
+	@echo "make fuzz    a million damaged cookies, records and values, some minutes"
 	@echo "make bench   measure sessions and regions beside pyramid_beaker"
 	@echo "make clean   remove what these have made, and the demonstration's sessions"
 
@@ -41,6 +42,9 @@ docs: $(VENV)/docs.done
 
 torture: $(VENV)/test.done
 	$(BIN)/python -m tests.torture
+
+fuzz: $(VENV)/test.done
+	$(BIN)/python -m tests.fuzz
 
 bench: $(VENV)/test.done
 	$(BIN)/python -m benchmarks.core
@@ -70,5 +74,5 @@ $(VENV)/docs.done: $(VENV)/made.done
 	$(INSTALL) '.[docs]'
 	touch $@
 
-.PHONY: help demo test lint docs torture bench clean
+.PHONY: help demo test lint docs torture fuzz bench clean
 .NOTPARALLEL:
