@@ -13,6 +13,7 @@ from beaker.synchronization import _synchronizers
 from beaker.util import SyncDict
 
 from pyramid_beakerish.cache import configured
+from pyramid_beakerish.testing import FrozenClock
 from tests import servers
 from tests.rivals import Beakerish, PyramidBeaker
 
@@ -45,6 +46,12 @@ def pytest_unconfigure():
     servers.remove_folders()
     # A thread that never ends would keep Python from its end: then all are shown, and it ends.
     faulthandler.dump_traceback_later(LONGEST_END, exit=True, file=sys.__stderr__)
+
+
+@pytest.fixture
+def clock():
+    """Time that passes when told."""
+    return FrozenClock()
 
 
 @pytest.fixture(params=[Beakerish, PyramidBeaker], ids=lambda kind: kind.package)

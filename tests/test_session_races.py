@@ -9,7 +9,6 @@ import pytest
 
 from pyramid_beakerish.settings import StoreSettings
 from pyramid_beakerish.stores import open_store
-from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.site import Site
 from pyramid_beakerish.testing.together import in_threads, start_child, wait_for
 
@@ -24,11 +23,6 @@ def _impatient_threads():
     sys.setswitchinterval(1e-5)
     yield
     sys.setswitchinterval(interval)
-
-
-@pytest.fixture
-def clock():
-    return FrozenClock()
 
 
 @pytest.fixture

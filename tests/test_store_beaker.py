@@ -64,11 +64,6 @@ class TestSessionsInCloset(SessionSuite):
         return {"session.type": "closet", "session.closet": str(folder)}
 
 
-@pytest.fixture
-def clock():
-    return FrozenClock()
-
-
 def make_store(manager, clock=None, **how):
     """Make a store of the manager, whose options are the path of a closet."""
     return BeakerStore(manager, {"closet": tempfile.mkdtemp()}, clock or FrozenClock(), **how)

@@ -17,7 +17,7 @@ from pyramid_beakerish.stores import open_store
 from pyramid_beakerish.stores.beaker.dbm import DbmStore
 from pyramid_beakerish.stores.file_sweep import REST
 from pyramid_beakerish.stores.locks import FileLock
-from pyramid_beakerish.testing import FrozenClock, SessionSuite, StoreSuite
+from pyramid_beakerish.testing import SessionSuite, StoreSuite
 from pyramid_beakerish.testing.stores import count_up, stamped
 from pyramid_beakerish.testing.together import Background, start_child, wait_for
 from tests.file_help import files, fill
@@ -42,11 +42,6 @@ class TestBestDbm(StoreSuite):
 class TestSessionsInDbm(SessionSuite):
     def settings(self, folder):
         return {"session.type": "dbm", "session.data_dir": str(folder)}
-
-
-@pytest.fixture
-def clock():
-    return FrozenClock()
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ import pytest
 from pyramid_beakerish.errors import StoreUnavailable
 from pyramid_beakerish.stores.file import FileStore
 from pyramid_beakerish.stores.locks import FileLock
-from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.stores import count_up, stamped
 from pyramid_beakerish.testing.together import (
     PATIENCE,
@@ -27,11 +26,6 @@ from pyramid_beakerish.testing.together import (
 )
 from tests.file_help import HOUR, entries, files, fill
 from tests.process_help import kill_after
-
-
-@pytest.fixture
-def clock():
-    return FrozenClock()
 
 
 @pytest.fixture
@@ -122,7 +116,7 @@ class TestProcesses:
         seen = reads = 0
         deadline = time.monotonic() + PATIENCE
         try:
-            while min(seen, reads) < 200:
+            while min(seen, reads) < 100:
                 contents = store.load("k")[0][8:]
                 assert contents == contents[:8] * size
                 count = int.from_bytes(contents[:8], "big")

@@ -7,15 +7,9 @@ import os
 import pytest
 
 from pyramid_beakerish.stores.file import FileStore
-from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.stores import stamped
 from pyramid_beakerish.testing.together import in_threads
 from tests.file_help import HOUR, entries, fill
-
-
-@pytest.fixture
-def clock():
-    return FrozenClock()
 
 
 @pytest.fixture

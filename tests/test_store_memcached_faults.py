@@ -10,7 +10,6 @@ import pytest
 
 from pyramid_beakerish.errors import StoreUnavailable
 from pyramid_beakerish.stores.memcached import MemcachedStore, name_of
-from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.stores import stamped
 from pyramid_beakerish.testing.together import in_threads
 from tests.servers import own, running
@@ -45,11 +44,6 @@ def within(seconds):
     began = time.monotonic()
     yield
     assert time.monotonic() - began < seconds
-
-
-@pytest.fixture
-def clock():
-    return FrozenClock()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sys
 import threading
@@ -12,6 +11,7 @@ import pytest
 from pyramid_beakerish.stores.memcached import MemcachedStore
 from pyramid_beakerish.testing.stores import stamped
 from pyramid_beakerish.testing.together import Background, in_threads, start_child, wait_for
+from tests.process_help import each_fork
 from tests.servers import running
 from tests.servers.memcached import MemcachedServer
 
@@ -34,15 +34,10 @@ def check_own(store, owner, times):
         assert store.load(key)[0] == value
 
 
-def raw_fork():
-    """Fork as a server in C does, of which Python's hooks learn nothing."""
-    return ctypes.PyDLL(None).fork()
-
-
-def children(store, how):
+def children(store, fork):
     """Have processes check at the same time, and this one with them; give their exit statuses."""
     pids = [
-        start_child(lambda name=f"child {number}": check_own(store, name, ANSWERS), how)
+        start_child(lambda name=f"child {number}": check_own(store, name, ANSWERS), fork)
         for number in range(PROCESSES - 1)
     ]
     check_own(store, "parent", ANSWERS)
@@ -50,13 +45,13 @@ def children(store, how):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.parametrize("how", [os.fork, raw_fork])
+@each_fork
 @pytest.mark.parametrize("used", [False, True])
-def test_fork(store, how, used):
+def test_fork(store, fork, used):
     """Of 10,000 answers to five processes none is wrong, whenever the store was first used."""
     if used:
         in_threads(4, lambda number: check_own(store, f"thread {number}", 10))
-    assert children(store, how) == [0] * (PROCESSES - 1)
+    assert children(store, fork) == [0] * (PROCESSES - 1)
 
 
 def test_a_fork_while_threads_use_the_store(store):

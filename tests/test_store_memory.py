@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 
-import pytest
 from hypothesis import settings
 
 from pyramid_beakerish.stores.memory import MemoryStore
-from pyramid_beakerish.testing import FrozenClock, StoreSuite
+from pyramid_beakerish.testing import StoreSuite
 from pyramid_beakerish.testing.stores import stamped
 from pyramid_beakerish.testing.together import PATIENCE, Background, in_threads, succeeds_in_child
 from tests.store_machine import StoreMachine
@@ -32,11 +31,6 @@ class MemoryMachine(StoreMachine):
 
 TestAnySequence = MemoryMachine.TestCase
 TestAnySequence.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
-
-
-@pytest.fixture
-def clock():
-    return FrozenClock()
 
 
 def fill(store, prefix, count, ttl=None):

@@ -61,10 +61,11 @@ def read_own_once(store, number):
 
 #: uWSGI, whose master has loaded the application, forks like this: Python is not told.
 FORKS_UNTOLD = """
-import ctypes, sys
+import sys
 from pyramid_beakerish.stores.base import new_write_id
 from pyramid_beakerish.stores.redis import RedisStore
 from pyramid_beakerish.testing.together import start_child, wait_for
+from tests.process_help import fork_in_c
 from tests.test_store_redis_processes import read_own, read_own_once
 
 store = RedisStore(sys.argv[1])
@@ -75,8 +76,7 @@ def work(number):
     store.set(f"id:{number}", new_write_id(), 60)
     read_own(store, number)
 
-fork = ctypes.PyDLL(None).fork
-children = [start_child(lambda number=number: work(number), fork) for number in range(3)]
+children = [start_child(lambda number=number: work(number), fork_in_c) for number in range(3)]
 work(3)
 assert [wait_for(child) for child in children] == [0, 0, 0]
 ids = [int.from_bytes(store.load(f"id:{number}")[0], "big") for number in range(4)]

@@ -14,7 +14,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from pyramid_beakerish.errors import SettingsError, StoreError, StoreUnavailable
 from pyramid_beakerish.stores.sql.table import make_table
-from pyramid_beakerish.testing import FrozenClock, SessionSuite, StoreSuite
+from pyramid_beakerish.testing import SessionSuite, StoreSuite
 from pyramid_beakerish.testing.stores import stamped
 from pyramid_beakerish.testing.together import in_threads
 from tests import servers
@@ -148,11 +148,6 @@ class TestSessionsOnSQLite(SessionSuite):
     def teardown_method(self):
         self.opened.__exit__(None, None, None)
         super().teardown_method()
-
-
-@pytest.fixture
-def clock():
-    return FrozenClock()
 
 
 @pytest.fixture(params=[*KINDS, None], ids=["PostgreSQL", "MariaDB", "SQLite"])

@@ -12,7 +12,6 @@ from sqlalchemy import create_engine, event, make_url
 from sqlalchemy.exc import OperationalError
 
 from pyramid_beakerish.errors import StoreError, StoreUnavailable
-from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.stores import count_up, stamped
 from pyramid_beakerish.testing.together import Background, in_threads
 from tests import servers
@@ -32,11 +31,6 @@ def server(request):
     """A server that the tests of this module may ill-treat, if they leave it running."""
     with servers.own(request.param) as server:
         yield server
-
-
-@pytest.fixture
-def clock():
-    return FrozenClock()
 
 
 @pytest.fixture

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import time
 
 import pytest
 from sqlalchemy import create_engine
 
-from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.stores import count_up, stamped
 from pyramid_beakerish.testing.together import in_threads, start_child, wait_for
 from tests import servers
+from tests.process_help import each_fork
 from tests.sql_help import KINDS, administrator, emptied, quick_sqlite, sql_store
-
-
-@pytest.fixture
-def clock():
-    return FrozenClock()
 
 
 @pytest.fixture(params=[*KINDS, None], ids=["PostgreSQL", "MariaDB", "SQLite"])
@@ -48,11 +42,6 @@ def statuses(children):
     return [wait_for(child) for child in children]
 
 
-def raw_fork():
-    """Fork without a word to Python, as a server written in C does."""
-    return ctypes.PyDLL(None).fork()
-
-
 def check_answers(store, name, times):
     """Write and read entries, and take each answer for what it must be."""
     own = [f"{name}:{number}" for number in range(4)]
@@ -64,7 +53,7 @@ def check_answers(store, name, times):
         assert store.load(key) == (values[key], values[key][:8])
 
 
-@pytest.mark.parametrize("fork", [os.fork, raw_fork], ids=["fork", "raw-fork"])
+@each_fork
 @pytest.mark.parametrize("used", [True, False], ids=["used", "unused"])
 def test_fork(store, used, fork):
     """After a fork, whether before or after first use, 300 answers of each process are right."""

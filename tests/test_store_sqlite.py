@@ -45,11 +45,6 @@ TestAnySequence.settings = settings(max_examples=20, stateful_step_count=30, dea
 
 
 @pytest.fixture
-def clock():
-    return FrozenClock()
-
-
-@pytest.fixture
 def path(tmp_path):
     return tmp_path / "entries.db"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import random
 import select
@@ -14,33 +13,19 @@ import pytest
 from pyramid_beakerish.errors import StoreUnavailable
 from pyramid_beakerish.stores.base import new_write_id
 from pyramid_beakerish.stores.sqlite import SqliteStore
-from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.stores import count_up, stamped
 from pyramid_beakerish.testing.together import Background, start_child, wait_for
 from tests.file_help import fill, open_files
-from tests.process_help import kill_after
+from tests.process_help import each_fork, kill_after
 
 #: Seconds for which a test waits for somebody at most.
 LONG = 20
-
-
-def fork_in_c():
-    """Fork as uWSGI does: Python is not told."""
-    return ctypes.PyDLL(None).fork()
-
-
-forks = pytest.mark.parametrize("fork", [os.fork, fork_in_c], ids=["os.fork", "fork in C"])
 
 
 def read_line(pipe):
     """Read what the other side writes, but not for ever."""
     assert select.select([pipe], [], [], LONG)[0], "nothing came"
     return os.read(pipe, 1)
-
-
-@pytest.fixture
-def clock():
-    return FrozenClock()
 
 
 @pytest.fixture
@@ -134,7 +119,7 @@ class TestProcesses:
 
 
 class TestForks:
-    @forks
+    @each_fork
     def test_before_the_first_use(self, store, fork):
         """A store that was made before a fork serves both sides."""
         store.prepare()
@@ -143,7 +128,7 @@ class TestForks:
         assert wait_for(child) == 0
         assert len(list(store.keys(""))) == 10
 
-    @forks
+    @each_fork
     def test_after_the_first_use(self, store, fork):
         """A store that was used before a fork serves parent and children, which are many."""
         store.set("count", stamped(b"0"), None)
@@ -163,7 +148,7 @@ class TestForks:
         assert wait_for(start_child(look)) == 0
         assert store.load("k")
 
-    @forks
+    @each_fork
     def test_write_ids(self, store, fork):
         """Children that use a store number their writes each in a way of their own."""
         told, tells = os.pipe()
@@ -177,7 +162,7 @@ class TestForks:
         ids = os.read(told, 100)
         assert len({ids[:8], ids[8:16], ids[16:24], new_write_id()}) == 4
 
-    @forks
+    @each_fork
     def test_the_parent_leaves_first(self, store, path, clock, fork):
         """A child's lock is its own: the file stays in use when the parent closes it."""
         store.set("before", stamped(), None)
