@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from contextlib import contextmanager, suppress
 
 import pytest
@@ -17,6 +16,7 @@ from pyramid_beakerish.testing.together import Background, in_threads
 from tests import servers
 from tests.servers.proxy import Proxy
 from tests.sql_help import KINDS, FastMariaDB, FastPostgreSQL, administrator, sql_store, with_port
+from tests.timing import within
 
 #: Seconds that a request waits at most for a server that does not answer.
 LONGEST_WAIT = 2.5
@@ -53,14 +53,6 @@ def linked(server, clock):
             yield store, proxy
         finally:
             store.close()
-
-
-@contextmanager
-def seconds_at_most(seconds):
-    """Fail if the block takes longer."""
-    begun = time.monotonic()
-    yield
-    assert time.monotonic() - begun < seconds
 
 
 def do(store, method):
@@ -113,7 +105,7 @@ class TestDown:
         store_entry(store)
         getattr(server, end)()
         try:
-            with seconds_at_most(LONGEST_WAIT):
+            with within(LONGEST_WAIT):
                 for method in ("load", "load_many", "create", "swap", "set", "delete"):
                     with pytest.raises(StoreUnavailable):
                         do(store, method)
@@ -140,10 +132,10 @@ class TestDown:
         store_entry(store)
         server.pause()
         try:
-            with seconds_at_most(LONGEST_WAIT), pytest.raises(StoreUnavailable):
+            with within(LONGEST_WAIT), pytest.raises(StoreUnavailable):
                 store.load("k")
             # There is no connection now: this one waits for a new one.
-            with seconds_at_most(LONGEST_WAIT), pytest.raises(StoreUnavailable):
+            with within(LONGEST_WAIT), pytest.raises(StoreUnavailable):
                 store.swap("k", store.old[1], stamped(), None)
         finally:
             server.resume()
@@ -159,7 +151,7 @@ class TestDown:
         engine = create_engine(server.url)
         with engine.connect() as connection:
             connection.exec_driver_sql(lock[type(server)])
-            with seconds_at_most(LONGEST_WAIT), pytest.raises(StoreUnavailable):
+            with within(LONGEST_WAIT), pytest.raises(StoreUnavailable):
                 store.load("k")
             connection.invalidate()  # which ends the lock
         engine.dispose()
@@ -335,7 +327,7 @@ class TestConflicts:
                 execute(statement)
             try:
                 with (
-                    seconds_at_most(LONGEST_WAIT),
+                    within(LONGEST_WAIT),
                     pytest.raises(StoreUnavailable, match=r"40001|1213"),
                 ):
                     do(store, "swap")
