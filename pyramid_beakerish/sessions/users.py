@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgpack import unpackb
 
@@ -101,6 +101,22 @@ class UserIndex:
         return self._store.swap(user, entry[1], value, None)
 
 
+class OneOfUser(Protocol):
+    """What it takes to end a session of a user: its name in the user's list, and where it is."""
+
+    @property
+    def handle(self) -> str | None: ...
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def record(self) -> Record: ...
+
+    @property
+    def token(self) -> Any: ...
+
+
 @dataclass(frozen=True)
 class UserSession:
     """One session of a user; moments are seconds since the epoch.
@@ -144,9 +160,9 @@ class Users:
         alive = [session for session in found if session is not None]
         return sorted(alive, key=lambda session: session.last_accessed, reverse=True)
 
-    def end(self, user: str, sessions: Sequence[UserSession], reason: EndReason) -> None:
+    def end(self, user: str, sessions: Sequence[OneOfUser], reason: EndReason) -> None:
         """End these sessions of a user, whatever ids they are given meanwhile."""
-        handles = [session.handle for session in sessions]
+        handles = [session.handle for session in sessions if session.handle]
         if not handles:
             return
         self._end_all(user, sessions)
@@ -156,7 +172,7 @@ class Users:
             self._notify(event)
         self._index.leave(user, handles)
 
-    def _end_all(self, user: str, sessions: Sequence[UserSession]) -> None:
+    def _end_all(self, user: str, sessions: Sequence[OneOfUser]) -> None:
         """End them; again those whose id changes meanwhile: the new key is in the index before."""
         handles = {session.handle for session in sessions}
         for _ in range(MOST_CONFLICTS):
