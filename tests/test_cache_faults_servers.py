@@ -116,7 +116,7 @@ class BeakersThere(Beakers):
 
     def wait_until_expired(self, name):
         with Redis.from_url(self.server.url) as client:
-            until(lambda: not client.keys(f"*{name}*"))
+            until(lambda: not client.keys(f"beaker_cache:*{name}*"))
 
 
 def row_71_redis(library):
