@@ -63,11 +63,6 @@ class NoKeys(MemoryStore):
         return None
 
 
-def promises():
-    """Name the tests of the suite."""
-    return [name for name in dir(SessionSuite) if name.startswith("test_")]
-
-
 def is_kept(store_class, promise):
     """Run one test of the suite on the store; tell whether it passes."""
 
