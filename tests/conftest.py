@@ -11,6 +11,7 @@ from beaker.container import FileNamespaceManager, MemoryNamespaceManager
 from beaker.ext.sqla import SqlaNamespaceManager
 from beaker.synchronization import _synchronizers
 from beaker.util import SyncDict
+from hypothesis import HealthCheck, settings
 
 from pyramid_beakerish.cache import configured
 from pyramid_beakerish.testing import FrozenClock
@@ -19,6 +20,10 @@ from tests.rivals import Beakerish, PyramidBeaker
 
 #: Seconds that Python may take to end after the tests.
 LONGEST_END = 60
+
+# How long an example takes depends on who else uses the machine: the test's own time is bounded.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 
 def pytest_addoption(parser):

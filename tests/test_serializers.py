@@ -36,7 +36,7 @@ both = pytest.mark.parametrize("serializer", [MSGPACK, JSON], ids=lambda it: it.
 every = pytest.mark.parametrize("serializer", [MSGPACK, JSON, PICKLE], ids=lambda it: it.name)
 
 
-few = settings(max_examples=100, deadline=None)
+few = settings(max_examples=100)
 
 
 class BadZone(tzinfo):

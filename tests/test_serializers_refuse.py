@@ -168,7 +168,7 @@ class TestRefusal:
 
 class TestForeignBytes:
     @every
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(data=st.binary(max_size=40))
     def test_random(self, serializer, data):
         """Random bytes are a value or corrupt, nothing else."""
@@ -176,7 +176,7 @@ class TestForeignBytes:
             serializer.loads(data)
 
     @every
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     @given(value=values, data=st.data())
     def test_damaged(self, serializer, value, data):
         """A stored value with a byte changed, put in or cut off is a value or corrupt."""

@@ -6,7 +6,7 @@ import json
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgpack import packb
 
@@ -29,7 +29,6 @@ VALUES = st.recursive(
 
 
 @FORMATS
-@settings(deadline=None)
 @given(contents=st.dictionaries(KEYS, VALUES, min_size=1, max_size=4))
 def test_any_contents(name, contents):
     """Any keys and values come back, line ends and tabs among them."""

@@ -37,7 +37,7 @@ class FileMachine(StoreMachine):
 
 
 TestAnySequence = FileMachine.TestCase
-TestAnySequence.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestAnySequence.settings = settings(max_examples=40, stateful_step_count=30)
 
 
 @pytest.fixture

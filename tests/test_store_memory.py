@@ -30,7 +30,7 @@ class MemoryMachine(StoreMachine):
 
 
 TestAnySequence = MemoryMachine.TestCase
-TestAnySequence.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestAnySequence.settings = settings(max_examples=60, stateful_step_count=30)
 
 
 def fill(store, prefix, count, ttl=None):

@@ -115,8 +115,8 @@ class MariaDBMachine(ServerMachine):
 TestAnySequence = SQLiteMachine.TestCase
 TestAnySequenceOnPostgreSQL = PostgreSQLMachine.TestCase
 TestAnySequenceOnMariaDB = MariaDBMachine.TestCase
-TestAnySequence.settings = settings(max_examples=20, stateful_step_count=20, deadline=None)
-few = settings(max_examples=5, stateful_step_count=20, deadline=None)
+TestAnySequence.settings = settings(max_examples=20, stateful_step_count=20)
+few = settings(max_examples=5, stateful_step_count=20)
 TestAnySequenceOnPostgreSQL.settings = TestAnySequenceOnMariaDB.settings = few
 
 

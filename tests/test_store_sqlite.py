@@ -41,7 +41,7 @@ class SqliteMachine(StoreMachine):
 
 
 TestAnySequence = SqliteMachine.TestCase
-TestAnySequence.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
+TestAnySequence.settings = settings(max_examples=20, stateful_step_count=30)
 
 
 @pytest.fixture
