@@ -1,4 +1,4 @@
-"""A mapping that is loaded from a record and stored in one: the life of a session."""
+"""A mapping that is stored in a record: what becomes of a session when it is saved."""
 
 from __future__ import annotations
 
@@ -15,64 +15,22 @@ from .events import (
     SessionEnded,
     SessionRotated,
 )
+from .found import FoundMapping
 from .ids import store_key, successor_id
-from .mapping import NO_KEYS, EncodedMapping
+from .mapping import NO_KEYS
 from .no_record import Moved, NoRecord
 from .record import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..settings import SessionSettings
-    from ..stores.lease import Lease
-    from .manager import SessionManager
-    from .previous import Adopted
     from .record import Record
 
 log = logging.getLogger(__name__)
 
 
-class StoredMapping(EncodedMapping):
-    """Finds its record by a Cookie header, at first touch; stores what has changed, once asked.
-
-    ``header`` is the Cookie header of the request, ``None`` for a visitor without one.
-    """
-
-    _own: Mapping[str, Any] = NOTHING  # what is set otherwise than the settings do
-    # The id, the key, the record and the token of each that this request has ended.
-    _ended: tuple[tuple[str, str, Record, Any], ...] = ()
-    _whole_header: str | None = None  # where others of its cookies have been tried
-    _forced = False
-    _renewing = False
-
-    def __init__(self, manager: SessionManager, header: str | None) -> None:
-        EncodedMapping.__init__(self, manager.serializer, manager.rotate_on)
-        self._manager = manager
-        self._settings: SessionSettings = manager.settings
-        self._header = header
-        self._record: Record | None = None  # the record that is stored
-        self._token: Any = None  # to change it with, until something has been stored
-        self._id: str | None = None
-        self._stored_id: str | None = None  # of the record; another than ``_id`` when rotating
-        self._key = ""  # where the record is stored
-        self._parked: tuple[Any, ...] | None = None
-        self._failure: Exception | None = None
-        self._unavailable: StoreUnavailable | None = None  # why there is no session, if anonymous
-        self._lease: Lease | None = None
-        self._used = False
-        self._touch_due = False  # whether a use must extend the idle time
-        self._detached = False  # from the store: nothing of this request is stored any more
-        # What the browser has to be told: the id and attributes of what is really stored.
-        self._cookie: tuple[str, Mapping[str, Any]] | None = None
-        self._remove_cookie: Mapping[str, Any] | None = None  # with these attributes
-
-    @property
-    def id(self) -> str:
-        """The id that the visitor's cookie carries; a new session draws it when asked."""
-        self._touch()
-        if self._id is None:
-            self._id = self._manager.new_id()
-        return self._id
+class StoredMapping(FoundMapping):
+    """Stores what has changed, once asked, and tells which cookie the browser needs then."""
 
     def persist(self) -> None:
         """Store what has changed, now.
@@ -149,28 +107,6 @@ class StoredMapping(EncodedMapping):
             except StoreUnavailable:
                 log.warning("A session's lock could not be released; it ends by itself.")
 
-    def park(self) -> None:
-        """Forget that the session was used; the next use finds it loaded.
-
-        Whoever only looks on, like the debug toolbar, does not count as the application.
-        """
-        if self._base is None or self._dirty or self._changed():
-            return
-        self._parked = self._base, self._values, self._suspects, self._touch_due
-        self._base, self._values, self._suspects = None, {}, {}
-        self._touch_due = self._writable = self._used = False
-
-    def unpark(self) -> None:
-        """Take note that nobody but an onlooker has used the session: that extends nothing."""
-        if self._parked is not None:
-            self._take_back()
-            self._touch_due = False
-
-    def _take_back(self) -> None:
-        self._base, self._values, self._suspects, self._touch_due = self._parked or ()
-        self._parked = None
-        self._writable = self._failure is None and not self._writes_through
-
     def _cookie_header(self, https: bool) -> str | None:
         cookie = self._manager.cookie
         if not self._settings.use_cookies:
@@ -179,102 +115,6 @@ class StoredMapping(EncodedMapping):
             session_id, own = self._cookie
             return cookie.header(session_id, own, https=https)
         return cookie.removal_header(self._remove_cookie or NOTHING, https=https)
-
-    # Loading
-
-    def _touch(self) -> None:
-        if self._base is None:
-            self._load()
-
-    def _load(self) -> None:
-        self._used = True
-        if self._parked is not None:
-            return self._take_back()
-        manager = self._manager
-        trusted = manager.cookie.find(self._header) if self._header else None
-        if trusted is None:
-            return self._find_nothing()
-        session_id, key, is_current = trusted
-        try:
-            record, self._token, due = manager.records.load(key)
-        except NoRecord as answer:
-            return self._load_another(
-                session_id, NoRecord(answer.refusal, session_id, answer.record)
-            )
-        except Moved as moved:
-            return self._load_successor(session_id, moved)
-        except StoreUnavailable as error:
-            return self._fail(error)
-        self._id = self._stored_id = session_id
-        self._key, self._record, self._base = key, record, record.values
-        self._writable = self._failure is None and not self._writes_through
-        self._touch_due = due
-        if not is_current:
-            self._cookie = session_id, record.own
-        if manager.renew_id_every is not None:
-            self._renew_if_due(record)
-        return None
-
-    def _load_successor(self, session_id: str, moved: Moved) -> None:
-        """Go on under the id that another request has drawn, and tell the browser once more."""
-        self._header = self._manager.cookie.request_header(successor_id(session_id, moved.seed))
-        self._load()
-        if self._record is not None:
-            self._cookie = self.id, self._record.own
-
-    def _renew_if_due(self, record: Record) -> None:
-        since = record.own.get("renewed", record.created)
-        if self._writable and self._manager.clock() - since >= self._settings.renew_id_every:
-            self._renewing = self._unusual = self._touch_due = True
-
-    def _load_another(self, session_id: str, answer: NoRecord) -> None:
-        """Look behind a cookie that opens nothing: one of another path or domain may be alive."""
-        others = self._manager.cookie.without(str(self._header), session_id)
-        if others is None:
-            return self._find_nothing(answer)
-        self._whole_header, self._header = self._whole_header or self._header, others
-        self._load()
-        # Last, as a subscriber may use the session.
-        self._manager.refuse(answer.refusal, session_id)
-        return None
-
-    def _find_nothing(self, answer: NoRecord | None = None) -> None:
-        """Go on with a session of the earlier configuration, or begin one."""
-        manager, adopted = self._manager, None
-        try:
-            adopted = manager.adopt(self._whole_header or self._header)
-        except NoRecord as earlier:
-            answer = earlier
-        except StoreUnavailable as error:
-            return self._fail(error)
-        if adopted is not None:
-            return self._go_on_with(adopted)
-        self._begin()
-        if answer is not None:
-            manager.refuse(answer.refusal, answer.session_id)
-        elif self._header:
-            manager.refuse(manager.cookie.refusal(self._header))
-        return None
-
-    def _go_on_with(self, adopted: Adopted) -> None:
-        self._begin()
-        self._id = self._stored_id = adopted.session_id
-        self._key, self._record, self._token = adopted.key, adopted.record, adopted.token
-        self._base, self._cookie = adopted.record.values, (adopted.session_id, adopted.record.own)
-        self._touch_due = adopted.touch_due
-        if adopted.event is not None:
-            self._manager.notify(adopted.event)
-
-    def _begin(self) -> None:
-        self._id = self._stored_id = self._record = self._token = None
-        self._base = NOTHING
-        self._writable = self._failure is None and not self._writes_through
-
-    def _start_over(self) -> None:
-        self._forget_values()
-        self._own = NOTHING
-        self._forced = self._dirty = self._touch_due = self._renewing = False
-        self._begin()
 
     # Writing
 
@@ -292,9 +132,16 @@ class StoredMapping(EncodedMapping):
     # Storing
 
     def _store(self, changed: dict[str, bytes]) -> None:
-        """Store whatever has happened to the session."""
+        """Store whatever has happened to the session, where it is now."""
         if self._ended:
             self._end()
+        try:
+            self._store_here(changed)
+        except Moved as moved:
+            self._follow(moved)
+            self._store(changed)
+
+    def _store_here(self, changed: dict[str, bytes]) -> None:
         record = self._record
         if record is None:
             if changed or self._forced:
@@ -307,6 +154,16 @@ class StoredMapping(EncodedMapping):
             self._update(record, changed)
         elif self._touch_due and self._settings.save_accessed_time:
             self._extend(record)
+
+    def _follow(self, moved: Moved) -> None:
+        """Go on under the id that another request has drawn, and tell the browser once more."""
+        is_changing = self._id is not self._stored_id
+        self._stored_id = successor_id(str(self._stored_id), moved.seed)
+        # Not by the way's own word: one that was damaged could lead round in circles.
+        self._key, self._token, self._renewing = store_key(self._stored_id), None, False
+        self._cookie = self._stored_id, self._own_of_record()
+        if not is_changing:
+            self._id = self._stored_id
 
     def _end(self) -> None:
         while self._ended:
@@ -326,7 +183,7 @@ class StoredMapping(EncodedMapping):
         own, apply = self._own, partial(self._apply, changed)
         update = self._manager.records.update
         self._stored(update(self._key, record, self._token, own, apply), changed)
-        if own:
+        if own or self._cookie is not None:
             self._cookie = self.id, self._own_of_record()
         self._slide()
 
