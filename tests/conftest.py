@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from pyramid_beakerish.cache import configured
 from pyramid_beakerish.testing import FrozenClock
 from tests import servers
-from tests.rivals import Beakerish, PyramidBeaker
+from tests.rivals import Beakerish, Boobytrap, PyramidBeaker
 
 #: Seconds that Python may take to end after the tests.
 LONGEST_END = 60
@@ -51,6 +51,12 @@ def pytest_unconfigure():
     servers.remove_folders()
     # A thread that never ends would keep Python from its end: then all are shown, and it ends.
     faulthandler.dump_traceback_later(LONGEST_END, exit=True, file=sys.__stderr__)
+
+
+@pytest.fixture(autouse=True)
+def _trap_is_set():
+    """Let no test see that an earlier one has loaded a planted pickle."""
+    Boobytrap.sprung = False
 
 
 @pytest.fixture
