@@ -8,8 +8,6 @@ import select
 import signal
 import threading
 import time
-import warnings
-from concurrent.futures import ThreadPoolExecutor
 
 import beaker.cache
 
@@ -20,7 +18,7 @@ from pyramid_beakerish.errors import StoreUnavailable
 from pyramid_beakerish.settings import RegionSettings
 from pyramid_beakerish.stores import OWN_STORES
 from pyramid_beakerish.stores.memory import MemoryStore
-from pyramid_beakerish.testing.stores import exit_with
+from pyramid_beakerish.testing.together import Background, start_child, wait_for
 from tests.servers import running
 from tests.servers.memcached import MemcachedServer
 from tests.servers.redis import RedisServer
@@ -195,46 +193,19 @@ def until(condition):
         time.sleep(0.001)
 
 
-class Background:
-    """A thread that makes a call, and what it gets."""
-
-    def __init__(self, call):
-        self._call = call
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self):
-        try:
-            self._got = self._call()
-        except Exception as error:
-            self._got = error
-
-    def got(self, patience=PATIENCE):
-        self._thread.join(patience)
-        assert not self._thread.is_alive()
-        return self._got
+def outcome(call, *arguments):
+    """Make the call; give what it gives or raises."""
+    try:
+        return call(*arguments)
+    except Exception as error:
+        return error
 
 
 class Asking(Background):
-    """A thread that asks a region for a key, and what it gets."""
+    """A thread that asks a region for a key; its result is what it gets, or what is raised."""
 
     def __init__(self, region, creator):
-        super().__init__(lambda: region.get_or_create("key", creator))
-
-
-def in_threads(count, call):
-    """Make the call in so many threads at once; give each one's result or exception."""
-    start = threading.Barrier(count)
-
-    def run(number):
-        start.wait()
-        try:
-            return call(number)
-        except Exception as error:
-            return error
-
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(run, range(count)))
+        super().__init__(outcome, region.get_or_create, "key", creator)
 
 
 class Child:
@@ -242,12 +213,7 @@ class Child:
 
     def __init__(self, work):
         self._read, write = os.pipe()
-        with warnings.catch_warnings():
-            # Python 3.12 warns of forks while there are other threads: those of earlier tests.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            self.pid = os.fork()
-        if not self.pid:
-            exit_with(lambda: work(lambda text: os.write(write, text.encode())))
+        self.pid = start_child(lambda: work(lambda text: os.write(write, text.encode())))
         os.close(write)
 
     def says(self, patience=PATIENCE):
@@ -260,5 +226,5 @@ class Child:
         select.select([self._read], [], [], 0.5)
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
+        wait_for(self.pid)
         os.close(self._read)

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import faulthandler
+import sys
+
 import beaker.cache
 import pytest
 from beaker.container import FileNamespaceManager, MemoryNamespaceManager
 from beaker.ext.sqla import SqlaNamespaceManager
 from beaker.synchronization import _synchronizers
 from beaker.util import SyncDict
+from hypothesis import HealthCheck, settings
 
 from pyramid_beakerish.cache import configured
+from pyramid_beakerish.testing import FrozenClock
 from tests import servers
-from tests.rivals import Beakerish, PyramidBeaker
+from tests.rivals import Beakerish, Boobytrap, PyramidBeaker
+
+#: Seconds that Python may take to end after the tests.
+LONGEST_END = 60
+
+# How long an example takes depends on who else uses the machine: the test's own time is bounded.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 
 def pytest_addoption(parser):
@@ -33,9 +45,24 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(line)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_unconfigure():
     servers.stop_all()
     servers.remove_folders()
+    # A thread that never ends would keep Python from its end: then all are shown, and it ends.
+    faulthandler.dump_traceback_later(LONGEST_END, exit=True, file=sys.__stderr__)
+
+
+@pytest.fixture(autouse=True)
+def _trap_is_set():
+    """Let no test see that an earlier one has loaded a planted pickle."""
+    Boobytrap.sprung = False
+
+
+@pytest.fixture
+def clock():
+    """Time that passes when told."""
+    return FrozenClock()
 
 
 @pytest.fixture(params=[Beakerish, PyramidBeaker], ids=lambda kind: kind.package)

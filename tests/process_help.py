@@ -1,33 +1,23 @@
-"""Children that tests start by a fork, and their end."""
+"""How children of a test begin and end."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import time
-import warnings
 
-from pyramid_beakerish.testing.stores import exit_with
+import pytest
 
-#: Seconds after which a child ends by itself.
-LONGEST_LIFE = 60
+from pyramid_beakerish.testing.together import wait_for
 
 
-def start_child(work, fork=os.fork):
-    """Call the function in a child process; give its id."""
-    with warnings.catch_warnings():
-        # Python 3.12 warns of forks while there are other threads.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = fork()
-    if child == 0:
-        signal.alarm(LONGEST_LIFE)
-        exit_with(work)
-    return child
+def fork_in_c():
+    """Fork as uWSGI and other servers in C do: Python is not told."""
+    return ctypes.PyDLL(None).fork()
 
 
-def wait_for(child):
-    """Give how the child ended."""
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+each_fork = pytest.mark.parametrize("fork", [os.fork, fork_in_c], ids=["os.fork", "fork in C"])
 
 
 def kill_after(child, seconds):

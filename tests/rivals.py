@@ -30,6 +30,7 @@ from webtest import TestApp
 from pyramid_beakerish.errors import StoreUnavailable
 from pyramid_beakerish.sessions.ids import new_id
 from pyramid_beakerish.testing import FrozenClock
+from pyramid_beakerish.testing.together import Background
 from tests.file_help import entries, files
 from tests.scenarios import FragileStore
 
@@ -297,14 +298,13 @@ class Visitor:
                 called.set()
             finish.wait(10)
 
-        thread = threading.Thread(target=lambda: self.thief().request(work_and_wait))
-        thread.start()
+        thread = Background(lambda: self.thief().request(work_and_wait))
         try:
             assert called.wait(10)
             yield
         finally:
             finish.set()
-            thread.join(10)
+            thread.ends()
 
 
 def set_cookie(response):

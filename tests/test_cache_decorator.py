@@ -20,7 +20,8 @@ from pyramid_beakerish.errors import (
     SerializationError,
 )
 from pyramid_beakerish.stores.memory import MemoryStore
-from tests.cache_help import Clock, in_threads, make_regions
+from pyramid_beakerish.testing.together import in_threads
+from tests.cache_help import Clock, make_regions
 
 
 @pytest.fixture

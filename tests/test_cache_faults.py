@@ -16,7 +16,8 @@ import beaker.container
 import pytest
 
 from pyramid_beakerish.errors import CacheUsageError
-from tests.cache_help import Beakers, Clock, Ours, in_threads, make_regions
+from pyramid_beakerish.testing.together import in_threads
+from tests.cache_help import Beakers, Clock, Ours, make_regions, outcome
 
 pytestmark = [
     pytest.mark.usefixtures("own_caches"),
@@ -169,7 +170,7 @@ def row_77_failure_fails_all_at_once(library, tmp_path):
         raise LookupError
 
     calls = []
-    errors = in_threads(20, lambda number: fail())
+    errors = in_threads(20, lambda _: outcome(fail))
     assert all(isinstance(error, LookupError) for error in errors)
     assert len({id(error) for error in errors}) == 20
     assert len(calls) == 1

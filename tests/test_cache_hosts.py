@@ -13,6 +13,7 @@ from pyramid.httpexceptions import HTTPNotFound
 from pyramid_beakerish.cache.slot import NO_CLAIM
 from pyramid_beakerish.errors import StoreError, StoreUnavailable
 from pyramid_beakerish.stores.memory import MemoryStore
+from pyramid_beakerish.testing.together import in_threads
 from tests.cache_help import (
     SHARED,
     Asking,
@@ -20,7 +21,6 @@ from tests.cache_help import (
     FailingStore,
     Held,
     OpaqueStore,
-    in_threads,
     make_regions,
     until,
 )
@@ -67,7 +67,7 @@ class TestOneCreation:
         second = Asking(other, never)
         waits(other)
         creator.go.set()
-        assert first.got() == second.got() == [1]
+        assert first.result() == second.result() == [1]
         assert (other.stats().hits, other.stats().misses) == (1, 0)
 
     def test_threads_of_several_hosts(self, hosts):
@@ -78,7 +78,7 @@ class TestOneCreation:
         assert creator.begun.wait(10)
         until(lambda: sum(region.stats().waits for region in regions) >= 19)
         creator.go.set()
-        assert [each.got() for each in threads] == [1] * 20
+        assert [each.result() for each in threads] == [1] * 20
         assert creator.calls == 1
 
     def test_few_commands(self, clock):
@@ -90,7 +90,7 @@ class TestOneCreation:
         assert creator.begun.wait(10)
         waits(region, 19)
         creator.go.set()
-        assert [each.got() for each in threads] == [1] * 20
+        assert [each.result() for each in threads] == [1] * 20
         assert store.asked <= 25
 
     def test_a_miss_is_three_commands(self, clock):
@@ -121,7 +121,7 @@ class TestOneCreation:
         assert max(pauses) <= 0.05
         assert pauses[0] <= 0.005
         creator.go.set()
-        assert first.got() == "late"
+        assert first.result() == "late"
 
     def test_lost_race_is_a_wait(self, clock):
         """Who looks at the same moment as another, but claims later, waits for him."""
@@ -142,7 +142,7 @@ class TestOneCreation:
         second = Asking(other, never)
         waits(other)
         creator.go.set()
-        assert second.got() == started[0].got() == 1
+        assert second.result() == started[0].result() == 1
 
 
 class TestKilledHolder:
@@ -168,7 +168,7 @@ class TestKilledHolder:
         clock.advance(30)
         assert creator.begun.wait(10)
         creator.go.set()
-        assert [each.got() for each in threads] == ["value"] * 3
+        assert [each.result() for each in threads] == ["value"] * 3
         assert creator.calls == 1
 
     def test_waiting_ends_though_the_clock_stands_still(self, hosts):
@@ -188,10 +188,10 @@ class TestKilledHolder:
         second = Asking(other, slower)
         assert slower.begun.wait(10)
         slow.go.set()
-        assert first.got() == "slow"
+        assert first.result() == "slow"
         assert one.peek("key") == "slow"
         slower.go.set()
-        assert second.got() == "slower"
+        assert second.result() == "slower"
         assert one.peek("key") == "slow"
 
     def test_who_lost_his_claim_gives_nothing_back(self, hosts, clock):
@@ -204,9 +204,9 @@ class TestKilledHolder:
         second = Asking(other, works)
         assert works.begun.wait(10)
         fails.go.set()
-        assert isinstance(first.got(), LookupError)
+        assert isinstance(first.result(), LookupError)
         works.go.set()
-        assert second.got() == "value"
+        assert second.result() == "value"
         assert one.peek("key") == "value"
 
 
@@ -229,7 +229,7 @@ class TestFailingCreator:
         for other in others:
             waits(other)
         fails.go.set()
-        assert [str(each.got()) for each in (first, *threads)] == ["first", "own", "own"]
+        assert [str(each.result()) for each in (first, *threads)] == ["first", "own", "own"]
         assert one.get_or_create("key", lambda: 1) == 1
 
     def test_response_of_two_visitors(self, hosts):
@@ -242,7 +242,7 @@ class TestFailingCreator:
         waits(one)
         waits(other)
         fails.go.set()
-        errors = [each.got() for each in threads]
+        errors = [each.result() for each in threads]
         for number, error in enumerate(errors):
             assert error.detail == "gone"
             error.headers.add("Set-Cookie", f"visitor={number}")
@@ -303,7 +303,7 @@ class TestInvalidation:
         getattr(other.lookup_for("", "")[0], forget)(*args)
         assert other.get_or_create("key", lambda: "new") == "new"
         creator.go.set()
-        assert first.got() == "old"
+        assert first.result() == "old"
         assert one.peek("key") == "new"
 
     def test_of_a_function_that_nobody_called(self, hosts):
@@ -342,7 +342,7 @@ class TestRefresh:
         assert creator.begun.wait(10)
         assert other.refresh("key", lambda: "new") == "new"
         creator.go.set()
-        assert first.got() == "old"
+        assert first.result() == "old"
         assert one.peek("key") == "new"
 
     def test_value_stays_until_then(self, hosts):
@@ -510,7 +510,7 @@ class TestStoreFails:
         second = Asking(other, lambda: "own")
         waits(other)
         store.down = True
-        assert second.got() == "own"
+        assert second.result() == "own"
 
     def test_it_comes_back(self, clock):
         """The first call after a failure finds what was kept before it."""

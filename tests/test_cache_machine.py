@@ -117,7 +117,7 @@ class RegionMachine(RuleBasedStateMachine):
 def machine(kind):
     """Give the tests of one kind."""
     case = type(kind, (RegionMachine,), {"kind": kind}).TestCase
-    case.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+    case.settings = settings(max_examples=25, stateful_step_count=25)
     return case
 
 

@@ -11,6 +11,7 @@ from pyramid_beakerish.cache.decorator import cache_region
 from pyramid_beakerish.cache.region import CacheRegions
 from pyramid_beakerish.errors import SerializationError
 from pyramid_beakerish.stores.memory import MemoryStore
+from pyramid_beakerish.testing.together import in_threads
 from tests.cache_help import (
     KINDS,
     SHARED,
@@ -19,7 +20,6 @@ from tests.cache_help import (
     FailingStore,
     Held,
     Ours,
-    in_threads,
     make_kind,
     make_regions,
     region_settings,
@@ -57,7 +57,7 @@ class TestStale:
         assert creator.begun.wait(10)
         assert in_threads(5, lambda n: region.get_or_create("key", fail)) == ["old"] * 5
         creator.go.set()
-        assert first.got() == region.get_or_create("key", fail) == "new"
+        assert first.result() == region.get_or_create("key", fail) == "new"
         stats = region.stats()
         assert (stats.hits, stats.misses, stats.stale, stats.waits) == (1, 2, 5, 0)
 
@@ -71,7 +71,7 @@ class TestStale:
         assert creator.begun.wait(10)
         until(lambda: region.stats().waits == 2)
         creator.go.set()
-        assert [each.got() for each in threads] == ["new"] * 3
+        assert [each.result() for each in threads] == ["new"] * 3
 
     def test_is_not_fresh(self, make, clock):
         """The old one is not what peek shows, and is renewed by the first who asks."""
@@ -91,7 +91,7 @@ class TestStale:
         assert creator.begun.wait(10)
         assert region.get_or_create("key", fail) == "old"
         creator.go.set()
-        assert isinstance(first.got(), LookupError)
+        assert isinstance(first.result(), LookupError)
         assert region.get_or_create("key", lambda: "new") == "new"
 
     @pytest.mark.parametrize("kind", SHARED)
@@ -108,7 +108,7 @@ class TestStale:
         assert other.get_or_create("key", fail) == "old"
         assert (other.stats().stale, other.stats().waits) == (1, 0)
         creator.go.set()
-        assert first.got() == other.get_or_create("key", fail) == "new"
+        assert first.result() == other.get_or_create("key", fail) == "new"
 
     def test_what_was_invalidated_is_not_handed_out(self, make, clock):
         """Neither a key nor a region that was invalidated has an old result."""
@@ -179,7 +179,7 @@ class TestStaleOnError:
         assert creator.begun.wait(10)
         until(lambda: region.stats().waits == 4)
         creator.go.set()
-        assert [each.got() for each in threads] == ["old"] * 5
+        assert [each.result() for each in threads] == ["old"] * 5
         assert creator.calls == 1
 
     def test_value_that_cannot_be_kept_is_an_error(self, clock):
@@ -367,7 +367,7 @@ class TestCopy:
         assert creator.begun.wait(10)
         until(lambda: region.stats().waits == 2)
         creator.go.set()
-        assert len({id(each.got()) for each in threads}) == 3
+        assert len({id(each.result()) for each in threads}) == 3
 
     def test_value_that_cannot_be_copied(self, clock):
         """The error names the type and the remedy."""

@@ -8,14 +8,15 @@ import threading
 import pytest
 from pyramid.httpexceptions import HTTPNotFound
 
+from pyramid_beakerish.testing.together import Background, in_threads, succeeds_in_child
 from tests.cache_help import (
     KINDS,
     Clock,
     FailingStore,
     Held,
-    in_threads,
     make_kind,
     make_regions,
+    outcome,
     until,
 )
 
@@ -28,10 +29,8 @@ def region(request, tmp_path):
 
 def together(region, creator, count=20):
     """Let so many threads ask for one key at once; give what each one got."""
-    threading.Thread(
-        target=lambda: (creator.begun.wait(10), all_wait(region, count - 1), creator.go.set())
-    ).start()
-    return in_threads(count, lambda number: region.get_or_create("key", creator))
+    Background(lambda: (creator.begun.wait(10), all_wait(region, count - 1), creator.go.set()))
+    return in_threads(count, lambda _: outcome(region.get_or_create, "key", creator))
 
 
 def all_wait(region, count):
@@ -99,25 +98,14 @@ class ReturnsAnother(Exception):
 def test_who_cannot_share_a_failure_creates_himself(region, error):
     """Where the exception cannot be copied, or was not meant for others, each calls himself."""
     creator = Held(error)
-    leader = threading.Thread(target=swallow, args=(region, creator))
-    leader.start()
-    creator.begun.wait(10)
-    got = []
-    waiter = threading.Thread(target=lambda: got.append(region.get_or_create("key", lambda: 7)))
-    waiter.start()
+    leader = Background(region.get_or_create, "key", creator)
+    assert creator.begun.wait(10)
+    waiter = Background(region.get_or_create, "key", lambda: 7)
     all_wait(region, 1)
     creator.go.set()
-    leader.join(10)
-    waiter.join(10)
-    assert got == [7]
-
-
-def swallow(region, creator):
-    """Create, whatever is raised."""
-    try:
-        region.get_or_create("key", creator)
-    except BaseException:
-        return
+    assert waiter.result() == 7
+    with pytest.raises(type(error)):
+        leader.result()
 
 
 def test_recursion_is_a_plain_call(region):
@@ -145,13 +133,12 @@ def test_two_creators_that_need_each_other(region):
 def test_invalidation_is_not_waited_for(region):
     """Who asks after an invalidation does not get what was begun before it."""
     creator = Held("old")
-    leader = threading.Thread(target=region.get_or_create, args=("key", creator))
-    leader.start()
-    creator.begun.wait(10)
+    leader = Background(region.get_or_create, "key", creator)
+    assert creator.begun.wait(10)
     region.invalidate("key")
     assert region.get_or_create("key", lambda: "new") == "new"
     creator.go.set()
-    leader.join(10)
+    leader.result()
     assert region.peek("key") == "new"
 
 
@@ -219,18 +206,19 @@ def test_counts_of_threads_are_exact():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_fork_during_a_creation():
     """A child does not wait for a thread that only its parent has."""
     region = make_regions(Clock(), r="memory")["r"]
     creator = Held("parent")
-    leader = threading.Thread(target=region.get_or_create, args=("key", creator))
-    leader.start()
-    creator.begun.wait(10)
-    child = os.fork()
-    if not child:
-        os._exit(0 if region.get_or_create("key", lambda: "child") == "child" else 1)
-    creator.go.set()
-    leader.join(10)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    leader = Background(region.get_or_create, "key", creator)
+    assert creator.begun.wait(10)
+
+    def ask():
+        assert region.get_or_create("key", lambda: "child") == "child"
+
+    try:
+        assert succeeds_in_child(ask)
+    finally:
+        creator.go.set()
+    leader.result()
     assert region.peek("key") == "parent"

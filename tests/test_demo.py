@@ -17,6 +17,8 @@ from markupsafe import escape
 from pyramid.paster import get_app
 from webtest import TestApp
 
+from tests.servers.process import dies_with_us, wait_or_kill
+
 EXAMPLE = Path(__file__).parent.parent / "example.ini"
 START_DEADLINE = 30
 SEED_KEYS = [
@@ -267,15 +269,17 @@ def test_example_names_every_setting_of_the_seed():
 @contextlib.contextmanager
 def served(ini):
     """Run ``pserve example.ini`` and tell its address; end it when that is done with."""
-    command = [sys.executable, "-m", "pyramid.scripts.pserve", str(ini)]
+    command = dies_with_us([sys.executable, "-m", "pyramid.scripts.pserve", str(ini)])
     with subprocess.Popen(command, cwd=ini.parent, stderr=subprocess.PIPE, text=True) as server:
         too_late = threading.Timer(START_DEADLINE, server.kill)
+        too_late.daemon = True
         too_late.start()
         try:
             yield address_of(server)
         finally:
             too_late.cancel()
             server.terminate()
+            wait_or_kill(server)
 
 
 def address_of(server):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.process import HOST, accepts_connections, dies_with_us, free_port
+from tests.servers.process import HOST, accepts_connections, dies_with_us, free_port, wait_or_kill
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 PATIENCE = 30  # seconds
@@ -71,11 +71,7 @@ def started(folder, command, browser):
         yield
     finally:
         process.terminate()
-        try:
-            process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(PATIENCE)
+        wait_or_kill(process)
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ import threading
 
 import pytest
 
+from pyramid_beakerish.testing.together import Background, in_threads
+
 
 def test_row_12_both_of_two_writes_are_kept(site):
     """Of two requests at once that write different keys neither loses anything."""
@@ -81,11 +83,7 @@ def test_row_15_lock_keeps_others_out(site):
             both_inside.wait()
         session.unlock()
 
-    threads = [threading.Thread(target=visitor.thief().do, args=[enter]) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
+    in_threads(2, lambda _: visitor.thief().do(enter))
     with site.beaker_fails():
         assert both_inside.broken
 
@@ -103,15 +101,10 @@ def test_row_15_a_forgotten_unlock_hangs_nobody(site):
 
     with site.beaker_fails(AssertionError):
         visitor.do(lock)
-        answers = []
-        thread = threading.Thread(target=lambda: answers.append(visitor.thief().get("old")))
-        thread.start()
-        thread.join(0.3)
-        hangs = thread.is_alive()
-        if hangs:
+        late = Background(lambda: visitor.thief().get("old"))
+        if hangs := not late.ends(0.3):
             kept[0].unlock()
-            thread.join(10)
-        assert (answers, hangs) == ([1], False)
+        assert (late.result(), hangs) == (1, False)
 
 
 def test_row_16_a_read_writes_nothing(site):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -19,6 +20,7 @@ FEATURES = {
 }
 
 
+@functools.cache
 def _names_in(path):
     return {node.name for node in ast.parse(path.read_text()).body if hasattr(node, "name")}
 

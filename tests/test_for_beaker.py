@@ -19,9 +19,8 @@ from pyramid_beakerish.cache.configured import configured
 from pyramid_beakerish.errors import SerializationError, SettingsError, StoreError
 from pyramid_beakerish.stores import OWN_STORES, for_beaker
 from pyramid_beakerish.stores.for_beaker import StoreNamespaceManager
-from pyramid_beakerish.testing.stores import in_threads
+from pyramid_beakerish.testing.together import in_threads, start_child, wait_for
 from tests import closet
-from tests.children import start_child, wait_for
 from tests.closet import BoxNamespaceManager, Shelf, ShelfNamespaceManager
 from tests.file_help import files
 

@@ -81,7 +81,7 @@ def test_listed(protocol):
     data = pickle.dumps([Point(1)], protocol)
     name = f"{__name__}:Point"
     assert ForeignPickles([name]).loads(data) == [Point(1)]
-    with pytest.raises(CorruptData, match=f"add the line {name} to session.pickle_classes"):
+    with pytest.raises(CorruptData, match=f"add the line {name} to pickle_classes"):
         ForeignPickles().loads(data)
 
 

@@ -19,6 +19,7 @@ from webtest import TestApp
 from pyramid_beakerish import StoreUnavailable
 from pyramid_beakerish.sessions.previous.raw_local import FileRaw
 from pyramid_beakerish.testing import FrozenClock
+from pyramid_beakerish.testing.together import in_threads
 from tests import beaker_peer
 from tests.beaker_peer import KEY, PLAIN, fill, see
 from tests.beaker_records import SECRET, Place, Way
@@ -105,18 +106,7 @@ def test_ten_requests_at_once_end_in_one_session(old, place, tmp_path):
     """A page that loads ten things at once with the old cookie ends up with one session."""
     folder = {"session.type": "file", "session.data_dir": str(tmp_path / "ours")}
     application = here({**folder, **place.previous()})
-    barrier, met = threading.Barrier(10), []
-
-    def one():
-        barrier.wait(10)
-        met.append((application.moved(old), application.do(user, old)))
-
-    threads = [threading.Thread(target=one, daemon=True) for _ in range(10)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert len(met) == 10
+    met = in_threads(10, lambda _: (application.moved(old), application.do(user, old)))
     assert {name for _, name in met} == {PLAIN["user"]}
     ((cookie, _),) = set(met)
     assert len(application.adopted) == 1

@@ -174,7 +174,9 @@ def test_what_cannot_be_opened(tmp_path, caplog):
     url = "postgresql+nothing://test@127.0.0.1/x"
     with pytest.raises(ConfigurationExecutionError, match=r"session\.previous cannot be opened"):
         here({"session.previous.format": "beaker", **database(url, tmp_path)})
-    unnamed, _ = session_settings(type="ext:database", url=url, data_dir=str(tmp_path))
+    unnamed, _ = session_settings(
+        type="ext:database", format="beaker", url=url, data_dir=str(tmp_path)
+    )
     (session,) = open_earlier(after(unnamed), lambda: 1000.0).find(f"{KEY}={ID}")
     with pytest.raises(NoRecord):
         session.read()
@@ -440,7 +442,7 @@ def test_classes_that_are_not_listed(tmp_path):
     place = Place(Way("file"), tmp_path)
     settings = {**place.settings, "session.format": "beaker"}
     shared = Here(settings)
-    line = "add the line tests.beaker_peer:Basket to session.pickle_classes"
+    line = "add the line tests.beaker_peer:Basket to pickle_classes"
     with pytest.raises(TypeError, match=line):
         shared.begin(beaker_peer.basket)
     listed = Here({**settings, "session.pickle_classes": "tests.beaker_peer:Basket"})

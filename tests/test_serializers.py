@@ -18,6 +18,7 @@ from translationstring import TranslationString
 
 from pyramid_beakerish.errors import CorruptData, SerializationError
 from pyramid_beakerish.serializers import plain, serializer_for
+from pyramid_beakerish.testing.together import Background
 from tests.strategies import canonical, hashables, values
 
 MSGPACK = serializer_for("msgpack")
@@ -35,7 +36,7 @@ both = pytest.mark.parametrize("serializer", [MSGPACK, JSON], ids=lambda it: it.
 every = pytest.mark.parametrize("serializer", [MSGPACK, JSON, PICKLE], ids=lambda it: it.name)
 
 
-few = settings(max_examples=100, deadline=None)
+few = settings(max_examples=100)
 
 
 class BadZone(tzinfo):
@@ -199,17 +200,12 @@ class TestEncoding:
     def test_small_stack(self, serializer):
         """The deepest value can be stored by a thread with a small stack, and read."""
         deep = nested(plain.DEEPEST, in_a_tuple)
-        outcome = []
         size = threading.stack_size(512 * 1024)
         try:
-            thread = threading.Thread(
-                target=lambda: outcome.append(serializer.loads(serializer.dumps(deep)) == deep)
-            )
-            thread.start()
+            thread = Background(lambda: serializer.loads(serializer.dumps(deep)))
         finally:
             threading.stack_size(size)
-        thread.join()
-        assert outcome == [True]
+        assert thread.result() == deep
 
 
 class TestJson:

@@ -6,7 +6,6 @@ import collections
 import enum
 import io
 import sys
-import threading
 import uuid
 from contextlib import suppress
 from datetime import datetime, time, timedelta, timezone, tzinfo
@@ -21,6 +20,7 @@ from translationstring import TranslationString
 
 from pyramid_beakerish.errors import CorruptData, SerializationError
 from pyramid_beakerish.serializers import serializer_for
+from pyramid_beakerish.testing.together import in_threads
 from tests.strategies import values
 
 MSGPACK = serializer_for("msgpack")
@@ -168,7 +168,7 @@ class TestRefusal:
 
 class TestForeignBytes:
     @every
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(data=st.binary(max_size=40))
     def test_random(self, serializer, data):
         """Random bytes are a value or corrupt, nothing else."""
@@ -176,7 +176,7 @@ class TestForeignBytes:
             serializer.loads(data)
 
     @every
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     @given(value=values, data=st.data())
     def test_damaged(self, serializer, value, data):
         """A stored value with a byte changed, put in or cut off is a value or corrupt."""
@@ -280,7 +280,6 @@ class TestForeignBytes:
 class TestSharedPackers:
     def test_threads(self):
         """Threads that pack at once, failures among them, each get their own value."""
-        wrong = []
 
         def work(number):
             value = {"who": number, "many": [number] * 50, "big": (number, 2**70)}
@@ -290,17 +289,11 @@ class TestSharedPackers:
                     with pytest.raises(SerializationError):
                         MSGPACK.dumps(refused)
                 for item in (value, value["many"], number):
-                    if MSGPACK.loads(MSGPACK.dumps(item)) != item:
-                        wrong.append(number)
+                    assert MSGPACK.loads(MSGPACK.dumps(item)) == item
 
         interval = sys.getswitchinterval()
         sys.setswitchinterval(1e-6)
         try:
-            threads = [threading.Thread(target=work, args=[number]) for number in range(4)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            in_threads(4, work)
         finally:
             sys.setswitchinterval(interval)
-        assert wrong == []

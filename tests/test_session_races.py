@@ -9,9 +9,8 @@ import pytest
 
 from pyramid_beakerish.settings import StoreSettings
 from pyramid_beakerish.stores import open_store
-from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.site import Site
-from pyramid_beakerish.testing.stores import exit_with, in_threads
+from pyramid_beakerish.testing.together import in_threads, start_child, wait_for
 
 THREADS, WRITES = 8, 25
 PROCESSES, WRITES_OF_EACH = 4, 25
@@ -24,11 +23,6 @@ def _impatient_threads():
     sys.setswitchinterval(1e-5)
     yield
     sys.setswitchinterval(interval)
-
-
-@pytest.fixture
-def clock():
-    return FrozenClock()
 
 
 @pytest.fixture
@@ -76,15 +70,8 @@ def read(browser, times):
 
 def in_processes(number, work):
     """Call ``work(0)``, ``work(1)`` ... in child processes, at the same time."""
-    children = []
-    for one in range(number):
-        child = os.fork()
-        if child == 0:
-            exit_with(lambda one=one: work(one))
-        children.append(child)
-    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [
-        0
-    ] * number
+    children = [start_child(lambda one=one: work(one)) for one in range(number)]
+    assert [wait_for(child) for child in children] == [0] * number
 
 
 def test_threads_lose_no_write(site):
@@ -166,7 +153,6 @@ def test_logins_at_once(site):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no child processes to fork")
-@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 class TestProcesses:
     def test_no_write_is_lost(self, make_shared_site):
         """Of 100 writes of distinct keys by 4 processes all are kept."""

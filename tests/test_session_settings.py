@@ -15,7 +15,6 @@ from pyramid.response import Response
 from pyramid_beakerish.errors import SerializationError, SessionStateError, StoreError
 from pyramid_beakerish.settings.options import SESSION_OPTIONS
 from pyramid_beakerish.stores.memory import MemoryStore
-from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.site import SECRET, Site, WatchedStore
 
 NAME = "beaker.session.id"
@@ -23,11 +22,6 @@ HOUR = 3600
 
 #: Read by no store of this package, or tested beside Beaker, or beside pyramid_tm.
 TESTED_ELSEWHERE = {"url", "format", "previous", "transactional", "after_transaction"}
-
-
-@pytest.fixture
-def clock():
-    return FrozenClock()
 
 
 @pytest.fixture

@@ -153,11 +153,12 @@ def test_missing_sqlalchemy(monkeypatch):
     ]
 
 
-def test_missing_driver_of_others():
-    """A driver that we do not know is missed when the store is made."""
-    driver = r"^session\.url needs a driver .*No module named 'pg8000'"
-    with pytest.raises(SettingsError, match=driver):
-        session(type="sql", url="postgresql+pg8000://host/x")
+@pytest.mark.parametrize("driver", ["pg8000", "nothing"])
+def test_missing_driver_of_others(driver):
+    """A driver that we do not know is missed when the store is made, also if nobody knows it."""
+    complaint = rf"^session\.url needs a driver that cannot be imported: .*{driver}"
+    with pytest.raises(SettingsError, match=complaint):
+        session(type="sql", url=f"postgresql+{driver}://host/x")
 
 
 def test_region():

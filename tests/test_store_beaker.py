@@ -21,9 +21,9 @@ from pyramid_beakerish.stores import known_types, open_store, runs_on_beaker
 from pyramid_beakerish.stores.beaker.store import BeakerStore
 from pyramid_beakerish.testing import FrozenClock, SessionSuite, StoreSuite
 from pyramid_beakerish.testing.site import Site
-from pyramid_beakerish.testing.stores import count_up, in_threads, stamped
+from pyramid_beakerish.testing.stores import count_up, stamped
+from pyramid_beakerish.testing.together import Background, in_threads, start_child, wait_for
 from tests import closet
-from tests.children import start_child, wait_for
 from tests.closet import ClosetNamespaceManager
 from tests.file_help import files, fill
 
@@ -62,11 +62,6 @@ class TestBeakersMemory(StoreSuite):
 class TestSessionsInCloset(SessionSuite):
     def settings(self, folder):
         return {"session.type": "closet", "session.closet": str(folder)}
-
-
-@pytest.fixture
-def clock():
-    return FrozenClock()
 
 
 def make_store(manager, clock=None, **how):
@@ -277,8 +272,7 @@ class TestLocks:
             done.wait(10)
             lock.release()
 
-        holder = threading.Thread(target=hold, daemon=True)
-        holder.start()
+        holder = Background(hold)
         assert held.wait(10)
         try:
             with pytest.raises(StoreUnavailable, match=r"a lock of Beaker's back end for 0\.02 s"):
@@ -286,7 +280,7 @@ class TestLocks:
             assert store.load("k") is None
         finally:
             done.set()
-            holder.join(10)
+            holder.result()
         store.set("k", stamped(), None)
 
     def test_few_locks(self, store, tmp_path):

@@ -6,7 +6,6 @@ import dbm.dumb
 import os
 import pickle
 import stat
-import threading
 import time
 
 import pytest
@@ -18,9 +17,9 @@ from pyramid_beakerish.stores import open_store
 from pyramid_beakerish.stores.beaker.dbm import DbmStore
 from pyramid_beakerish.stores.file_sweep import REST
 from pyramid_beakerish.stores.locks import FileLock
-from pyramid_beakerish.testing import FrozenClock, SessionSuite, StoreSuite
+from pyramid_beakerish.testing import SessionSuite, StoreSuite
 from pyramid_beakerish.testing.stores import count_up, stamped
-from tests.children import start_child, wait_for
+from pyramid_beakerish.testing.together import Background, start_child, wait_for
 from tests.file_help import files, fill
 from tests.rivals import Boobytrap, planted
 
@@ -43,11 +42,6 @@ class TestBestDbm(StoreSuite):
 class TestSessionsInDbm(SessionSuite):
     def settings(self, folder):
         return {"session.type": "dbm", "session.data_dir": str(folder)}
-
-
-@pytest.fixture
-def clock():
-    return FrozenClock()
 
 
 @pytest.fixture
@@ -301,11 +295,10 @@ class TestProcesses:
     def test_a_fork_while_another_thread_writes(self, store):
         """A child made while another thread writes can write too."""
         store.set("count", stamped(b"0"), None)
-        writer = threading.Thread(target=count_up, args=(store, "count", 50), daemon=True)
-        writer.start()
+        writer = Background(count_up, store, "count", 50)
         children = [start_child(lambda: count_up(store, "count", 10)) for _ in range(3)]
         assert [wait_for(child) for child in children] == [0, 0, 0]
-        writer.join(30)
+        writer.result()
         assert store.load("count")[0][8:] == b"80"
 
     def test_a_killed_writer(self, store, tmp_path, clock):

@@ -15,7 +15,7 @@ from pyramid_beakerish.errors import StoreUnavailable
 from pyramid_beakerish.stores.entry_file import FRAME_SIZE, HEADER_SIZE, pack
 from pyramid_beakerish.stores.file import FileStore
 from pyramid_beakerish.stores.folders import make_private_folder
-from pyramid_beakerish.testing import FrozenClock, StoreSuite
+from pyramid_beakerish.testing import StoreSuite
 from pyramid_beakerish.testing.stores import stamped
 from tests.file_help import HOUR, entries, files, fill, largest_file, umask
 from tests.store_machine import StoreMachine
@@ -37,12 +37,7 @@ class FileMachine(StoreMachine):
 
 
 TestAnySequence = FileMachine.TestCase
-TestAnySequence.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
-
-
-@pytest.fixture
-def clock():
-    return FrozenClock()
+TestAnySequence.settings = settings(max_examples=40, stateful_step_count=30)
 
 
 @pytest.fixture

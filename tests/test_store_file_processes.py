@@ -6,7 +6,6 @@ import errno
 import os
 import random
 import sys
-import threading
 import time
 import types
 from hashlib import blake2b
@@ -16,15 +15,17 @@ import pytest
 from pyramid_beakerish.errors import StoreUnavailable
 from pyramid_beakerish.stores.file import FileStore
 from pyramid_beakerish.stores.locks import FileLock
-from pyramid_beakerish.testing import FrozenClock
-from pyramid_beakerish.testing.stores import count_up, stamped, succeeds_in_child
+from pyramid_beakerish.testing.stores import count_up, stamped
+from pyramid_beakerish.testing.together import (
+    PATIENCE,
+    Background,
+    in_threads,
+    start_child,
+    succeeds_in_child,
+    wait_for,
+)
 from tests.file_help import HOUR, entries, files, fill
-from tests.process_help import kill_after, start_child, wait_for
-
-
-@pytest.fixture
-def clock():
-    return FrozenClock()
+from tests.process_help import kill_after
 
 
 @pytest.fixture
@@ -49,15 +50,9 @@ class TestProcesses:
 
     def test_two_stores_in_one_process(self, store, tmp_path, clock):
         """Two stores of one process on one folder exclude each other."""
-        other = FileStore(tmp_path, clock=clock)
+        stores = [store, FileStore(tmp_path, clock=clock)]
         store.set("count", stamped(b"0"), None)
-        threads = [
-            threading.Thread(target=count_up, args=(each, "count", 60)) for each in (store, other)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        in_threads(2, lambda number: count_up(stores[number], "count", 60))
         assert store.load("count")[0][8:] == b"120"
 
     @pytest.mark.parametrize(
@@ -119,16 +114,18 @@ class TestProcesses:
         store.set("k", stamped(bytes(8) * size), 60)
         children = [start_child(count_for_ever) for _ in range(2)]
         seen = reads = 0
-        end = time.monotonic() + 0.7
-        while time.monotonic() < end:
-            contents = store.load("k")[0][8:]
-            assert contents == contents[:8] * size
-            count = int.from_bytes(contents[:8], "big")
-            assert count >= seen
-            seen, reads = count, reads + 1
-        for child in children:
-            kill_after(child, 0)
-        assert min(seen, reads) > 20
+        deadline = time.monotonic() + PATIENCE
+        try:
+            while min(seen, reads) < 100:
+                contents = store.load("k")[0][8:]
+                assert contents == contents[:8] * size
+                count = int.from_bytes(contents[:8], "big")
+                assert count >= seen
+                assert time.monotonic() < deadline
+                seen, reads = count, reads + 1
+        finally:
+            for child in children:
+                kill_after(child, 0)
 
     @pytest.mark.parametrize("removed", [False, True])
     def test_a_reader_reads_again(self, store, tmp_path, monkeypatch, removed):
@@ -159,25 +156,20 @@ class TestProcesses:
             store.set("k", value, None)
         (path,) = entries(tmp_path)
         whole = path.read_bytes()
-        found = []
-        reader = threading.Thread(target=lambda: found.append(store.load("k")[0]))
         with FileLock(str(tmp_path / "beakerish" / f"{digit_of('k')}.lock"), patience=1):
             path.write_bytes(whole.replace(values[2], values[0]))
-            reader.start()
-            reader.join(0.02)
-            assert found == []
+            reader = Background(store.load, "k")
+            assert not reader.ends(0.02)
             path.write_bytes(whole)
-        reader.join()
-        assert found == values[2:]
+        assert reader.result()[0] == values[2]
 
     def test_a_fork_while_locked(self, store):
         """A child made while another thread writes can write too, once that is done."""
         store.set("count", stamped(b"0"), None)
-        writer = threading.Thread(target=count_up, args=(store, "count", 100))
-        writer.start()
+        writer = Background(count_up, store, "count", 100)
         children = [start_child(lambda: count_up(store, "count", 20)) for _ in range(3)]
         assert [wait_for(child) for child in children] == [0, 0, 0]
-        writer.join()
+        writer.result()
         assert store.load("count")[0][8:] == b"160"
 
     def test_child_goes_on_sweeping(self, store, tmp_path, clock):
@@ -217,11 +209,10 @@ class TestLock:
                 order.append("waiter")
 
         with holder:
-            thread = threading.Thread(target=wait)
-            thread.start()
-            thread.join(0.02)
+            thread = Background(wait)
+            assert not thread.ends(0.02)
             order.append("holder")
-        thread.join()
+        thread.result()
         assert order == ["holder", "waiter"]
 
     def test_lock_file_removed(self, tmp_path):

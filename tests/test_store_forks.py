@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 import os
 
@@ -10,36 +9,28 @@ import pytest
 
 from pyramid_beakerish.stores import forks
 from pyramid_beakerish.stores.base import new_write_id
+from pyramid_beakerish.testing.together import start_child, wait_for
+from tests.process_help import each_fork
 
 
 def in_child(fork, work):
     """Give what ``work`` gives in a child, as bytes."""
     reading, writing = os.pipe()
-    child = fork()
-    if child == 0:
-        try:
-            os.write(writing, work())
-        finally:
-            os._exit(0)
+    child = start_child(lambda: os.write(writing, work()), fork)
     os.close(writing)
     with open(reading, "rb") as answer:
-        given = answer.read()
-    os.waitpid(child, 0)
-    return given
+        assert wait_for(child) == 0
+        return answer.read()
 
 
-# The C library's own, of which Python is not told.
-FORKS = pytest.mark.parametrize("fork", [os.fork, ctypes.PyDLL(None).fork], ids=["fork", "C"])
-
-
-@FORKS
+@each_fork
 def test_write_ids_of_a_child(fork):
     """A child's write ids are not those of its parent, nor of its sister."""
     children = [in_child(fork, new_write_id) for _ in range(2)]
     assert len({*children, new_write_id(), new_write_id()}) == 4
 
 
-@FORKS
+@each_fork
 @pytest.mark.parametrize("make", [forks.mark, forks.MarkById])
 def test_mark(fork, make):
     """A mark is there in the process that made it, and in a child only once it is set there."""

@@ -8,13 +8,7 @@ from pyramid_beakerish.errors import LockTimeout
 from pyramid_beakerish.settings import StoreSettings
 from pyramid_beakerish.stores import open_store
 from pyramid_beakerish.stores.lease import Lease
-from pyramid_beakerish.testing import FrozenClock
-from pyramid_beakerish.testing.stores import in_threads
-
-
-@pytest.fixture
-def clock():
-    return FrozenClock()
+from pyramid_beakerish.testing.together import in_threads
 
 
 @pytest.fixture(params=["memory", "file", "sqlite"])

@@ -8,7 +8,7 @@ import pytest
 
 from pyramid_beakerish.errors import StoreError, StoreUnavailable
 from pyramid_beakerish.stores.memcached import MemcachedStore, name_of
-from pyramid_beakerish.testing import FrozenClock, SessionSuite
+from pyramid_beakerish.testing import SessionSuite
 from pyramid_beakerish.testing.stores import StoreSuite, stamped
 from tests.servers import own, running
 from tests.servers.memcached import MemcachedServer
@@ -72,11 +72,6 @@ class TestSessionsOnSeveralServers(SessionSuite):
     def settings(self, folder):
         url = ",".join(running(kind).url for kind in (MemcachedServer, Second))
         return {"session.type": "ext:memcached", "session.url": url}
-
-
-@pytest.fixture
-def clock():
-    return FrozenClock()
 
 
 @pytest.fixture

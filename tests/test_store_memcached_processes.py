@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import sys
 import threading
-import warnings
 
 import pytest
 
 from pyramid_beakerish.stores.memcached import MemcachedStore
-from pyramid_beakerish.testing.stores import exit_with, in_threads, stamped
+from pyramid_beakerish.testing.stores import stamped
+from pyramid_beakerish.testing.together import Background, in_threads, start_child, wait_for
+from tests.process_help import each_fork
 from tests.servers import running
 from tests.servers.memcached import MemcachedServer
 
 PROCESSES, ANSWERS = 5, 2000
-#: Seconds after which a child that hangs is killed.
-PATIENCE = 60
 
 
 @pytest.fixture
@@ -37,39 +34,24 @@ def check_own(store, owner, times):
         assert store.load(key)[0] == value
 
 
-def fork():
-    """Fork as Python does."""
-    return os.fork()
-
-
-def raw_fork():
-    """Fork as a server in C does, of which Python's hooks learn nothing."""
-    return ctypes.PyDLL(None).fork()
-
-
-def children(store, how):
+def children(store, fork):
     """Have processes check at the same time, and this one with them; give their exit statuses."""
-    pids = []
-    for number in range(PROCESSES - 1):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads
-            pid = how()
-        if pid == 0:
-            signal.alarm(PATIENCE)
-            exit_with(lambda: check_own(store, f"child {number}", ANSWERS))  # noqa: B023
-        pids.append(pid)
+    pids = [
+        start_child(lambda name=f"child {number}": check_own(store, name, ANSWERS), fork)
+        for number in range(PROCESSES - 1)
+    ]
     check_own(store, "parent", ANSWERS)
-    return [os.waitpid(pid, 0)[1] for pid in pids]
+    return [wait_for(pid) for pid in pids]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.parametrize("how", [fork, raw_fork])
+@each_fork
 @pytest.mark.parametrize("used", [False, True])
-def test_fork(store, how, used):
+def test_fork(store, fork, used):
     """Of 10,000 answers to five processes none is wrong, whenever the store was first used."""
     if used:
         in_threads(4, lambda number: check_own(store, f"thread {number}", 10))
-    assert children(store, how) == [0] * (PROCESSES - 1)
+    assert children(store, fork) == [0] * (PROCESSES - 1)
 
 
 def test_a_fork_while_threads_use_the_store(store):
@@ -80,15 +62,13 @@ def test_a_fork_while_threads_use_the_store(store):
         while not over.is_set():
             check_own(store, f"thread {number}", 10)
 
-    threads = [threading.Thread(target=go_on, args=(number,), daemon=True) for number in range(3)]
-    for thread in threads:
-        thread.start()
+    threads = [Background(go_on, number) for number in range(3)]
     try:
-        assert children(store, fork) == [0] * (PROCESSES - 1)
+        assert children(store, os.fork) == [0] * (PROCESSES - 1)
     finally:
         over.set()
-        for thread in threads:
-            thread.join(timeout=PATIENCE)
+    for thread in threads:
+        thread.result()
 
 
 def test_threads(store):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 
-import pytest
 from hypothesis import settings
 
 from pyramid_beakerish.stores.memory import MemoryStore
-from pyramid_beakerish.testing import FrozenClock, StoreSuite
-from pyramid_beakerish.testing.stores import in_threads, stamped, succeeds_in_child
+from pyramid_beakerish.testing import StoreSuite
+from pyramid_beakerish.testing.stores import stamped
+from pyramid_beakerish.testing.together import PATIENCE, Background, in_threads, succeeds_in_child
 from tests.store_machine import StoreMachine
 
 
@@ -30,12 +30,7 @@ class MemoryMachine(StoreMachine):
 
 
 TestAnySequence = MemoryMachine.TestCase
-TestAnySequence.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
-
-
-@pytest.fixture
-def clock():
-    return FrozenClock()
+TestAnySequence.settings = settings(max_examples=60, stateful_step_count=30)
 
 
 def fill(store, prefix, count, ttl=None):
@@ -201,16 +196,15 @@ class TestFork:
         class SlowTtl(float):
             def __radd__(self, now):
                 under_way.set()
-                go_on.wait()
+                go_on.wait(PATIENCE)
                 return now + float(self)
 
         store = MemoryStore(clock)
-        writer = threading.Thread(target=store.set, args=("slow", stamped(), SlowTtl(10)))
-        writer.start()
-        under_way.wait()
+        writer = Background(store.set, "slow", stamped(), SlowTtl(10))
+        assert under_way.wait(PATIENCE)
         try:
             assert succeeds_in_child(lambda: store.set("k", stamped(), None))
         finally:
             go_on.set()
-            writer.join()
+        writer.result()
         assert store.load("slow")

@@ -270,4 +270,4 @@ def test_user_and_password_in_the_url():
 
 
 TestAnySequence = RedisMachine.TestCase
-TestAnySequence.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestAnySequence.settings = settings(max_examples=25, stateful_step_count=25)

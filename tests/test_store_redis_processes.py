@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
@@ -10,7 +9,8 @@ import pytest
 
 from pyramid_beakerish.stores.base import new_write_id
 from pyramid_beakerish.stores.redis import RedisStore
-from pyramid_beakerish.testing.stores import exit_with, in_threads, stamped
+from pyramid_beakerish.testing.stores import stamped
+from pyramid_beakerish.testing.together import in_threads, start_child, succeeds_in_child, wait_for
 from tests.redis_help import empty
 from tests.servers import running
 from tests.servers.redis import RedisServer
@@ -39,34 +39,19 @@ def read_own(store, number):
             assert store.swap(key, entry[1], stamped(contents), 60)
 
 
-def children(count, work):
-    """Fork children that each do their work, and give what they ended with."""
-    pids = []
-    for number in range(count):
-        pid = os.fork()
-        if pid == 0:
-            exit_with(lambda number=number: work(number))
-        pids.append(pid)
-    return pids
-
-
 def test_threads(store):
     """Of 10,000 answers that four threads wait for at the same time each gets its own."""
     in_threads(4, lambda number: read_own(store, number))
 
 
 @pytest.mark.parametrize("used_before", [True, False])
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_forks(store, used_before):
     """Of 10,000 answers for three children and their parent each gets its own."""
     if used_before:
         in_threads(4, lambda number: read_own_once(store, number))
-    pids = children(3, lambda number: read_own(store, number))
-    try:
-        read_own(store, 3)
-    finally:
-        statuses = [os.waitpid(pid, 0)[1] for pid in pids]
-    assert statuses == [0, 0, 0]
+    children = [start_child(lambda number=number: read_own(store, number)) for number in range(3)]
+    read_own(store, 3)
+    assert [wait_for(child) for child in children] == [0, 0, 0]
 
 
 def read_own_once(store, number):
@@ -76,29 +61,24 @@ def read_own_once(store, number):
 
 #: uWSGI, whose master has loaded the application, forks like this: Python is not told.
 FORKS_UNTOLD = """
-import ctypes, os, sys
+import sys
 from pyramid_beakerish.stores.base import new_write_id
 from pyramid_beakerish.stores.redis import RedisStore
+from pyramid_beakerish.testing.together import start_child, wait_for
+from tests.process_help import fork_in_c
 from tests.test_store_redis_processes import read_own, read_own_once
 
 store = RedisStore(sys.argv[1])
 read_own_once(store, 0)
 new_write_id()
-numbers = []
-pids = []
-for number in range(3):
-    pid = ctypes.PyDLL(None).fork()
-    if pid == 0:
-        try:
-            store.set(f"id:{number}", new_write_id(), 60)
-            read_own(store, number)
-            os._exit(0)
-        finally:
-            os._exit(1)
-    pids.append(pid)
-store.set("id:3", new_write_id(), 60)
-read_own(store, 3)
-assert [os.waitpid(pid, 0)[1] for pid in pids] == [0, 0, 0]
+
+def work(number):
+    store.set(f"id:{number}", new_write_id(), 60)
+    read_own(store, number)
+
+children = [start_child(lambda number=number: work(number), fork_in_c) for number in range(3)]
+work(3)
+assert [wait_for(child) for child in children] == [0, 0, 0]
 ids = [int.from_bytes(store.load(f"id:{number}")[0], "big") for number in range(4)]
 ids.sort()
 assert all(later - earlier > 10_000 for earlier, later in zip(ids, ids[1:])), ids
@@ -117,8 +97,7 @@ def test_the_child_closes_nothing_of_its_parent(store):
     store.load("k")
     with running(RedisServer).client() as client:
         before = client.info("stats")["total_connections_received"]
-        (pid,) = children(1, lambda _: store.load("k"))
-        assert os.waitpid(pid, 0)[1] == 0
+        assert succeeds_in_child(lambda: store.load("k"))
         assert store.load("k") is None
         # The child's own one; the parent goes on with the one that it had.
         assert client.info("stats")["total_connections_received"] - before == 1

@@ -14,8 +14,9 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from pyramid_beakerish.errors import SettingsError, StoreError, StoreUnavailable
 from pyramid_beakerish.stores.sql.table import make_table
-from pyramid_beakerish.testing import FrozenClock, SessionSuite, StoreSuite
-from pyramid_beakerish.testing.stores import in_threads, stamped
+from pyramid_beakerish.testing import SessionSuite, StoreSuite
+from pyramid_beakerish.testing.stores import stamped
+from pyramid_beakerish.testing.together import in_threads
 from tests import servers
 from tests.sql_help import (
     KINDS,
@@ -114,8 +115,8 @@ class MariaDBMachine(ServerMachine):
 TestAnySequence = SQLiteMachine.TestCase
 TestAnySequenceOnPostgreSQL = PostgreSQLMachine.TestCase
 TestAnySequenceOnMariaDB = MariaDBMachine.TestCase
-TestAnySequence.settings = settings(max_examples=20, stateful_step_count=20, deadline=None)
-few = settings(max_examples=5, stateful_step_count=20, deadline=None)
+TestAnySequence.settings = settings(max_examples=20, stateful_step_count=20)
+few = settings(max_examples=5, stateful_step_count=20)
 TestAnySequenceOnPostgreSQL.settings = TestAnySequenceOnMariaDB.settings = few
 
 
@@ -147,11 +148,6 @@ class TestSessionsOnSQLite(SessionSuite):
     def teardown_method(self):
         self.opened.__exit__(None, None, None)
         super().teardown_method()
-
-
-@pytest.fixture
-def clock():
-    return FrozenClock()
 
 
 @pytest.fixture(params=[*KINDS, None], ids=["PostgreSQL", "MariaDB", "SQLite"])

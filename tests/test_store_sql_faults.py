@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from contextlib import contextmanager, suppress
 
 import pytest
@@ -12,11 +11,12 @@ from sqlalchemy import create_engine, event, make_url
 from sqlalchemy.exc import OperationalError
 
 from pyramid_beakerish.errors import StoreError, StoreUnavailable
-from pyramid_beakerish.testing import FrozenClock
-from pyramid_beakerish.testing.stores import count_up, in_threads, stamped
+from pyramid_beakerish.testing.stores import count_up, stamped
+from pyramid_beakerish.testing.together import Background, in_threads
 from tests import servers
-from tests.servers.link import Link
+from tests.servers.proxy import Proxy
 from tests.sql_help import KINDS, FastMariaDB, FastPostgreSQL, administrator, sql_store, with_port
+from tests.timing import within
 
 #: Seconds that a request waits at most for a server that does not answer.
 LONGEST_WAIT = 2.5
@@ -34,11 +34,6 @@ def server(request):
 
 
 @pytest.fixture
-def clock():
-    return FrozenClock()
-
-
-@pytest.fixture
 def store(server, clock):
     store = sql_store(server.url, clock)
     store.prepare()
@@ -50,22 +45,14 @@ def store(server, clock):
 
 @contextmanager
 def linked(server, clock):
-    """Give a store whose connection can be cut, and the link that cuts it."""
-    with Link(server.port) as link:
-        store = sql_store(with_port(server.url, link.port), clock)
+    """Give a store whose connection can be cut, and the proxy that cuts it."""
+    with Proxy(server.port) as proxy:
+        store = sql_store(with_port(server.url, proxy.port), clock)
         try:
             assert store.load("nothing") is None  # the connection is made
-            yield store, link
+            yield store, proxy
         finally:
             store.close()
-
-
-@contextmanager
-def seconds_at_most(seconds):
-    """Fail if the block takes longer."""
-    begun = time.monotonic()
-    yield
-    assert time.monotonic() - begun < seconds
 
 
 def do(store, method):
@@ -118,7 +105,7 @@ class TestDown:
         store_entry(store)
         getattr(server, end)()
         try:
-            with seconds_at_most(LONGEST_WAIT):
+            with within(LONGEST_WAIT):
                 for method in ("load", "load_many", "create", "swap", "set", "delete"):
                     with pytest.raises(StoreUnavailable):
                         do(store, method)
@@ -145,10 +132,10 @@ class TestDown:
         store_entry(store)
         server.pause()
         try:
-            with seconds_at_most(LONGEST_WAIT), pytest.raises(StoreUnavailable):
+            with within(LONGEST_WAIT), pytest.raises(StoreUnavailable):
                 store.load("k")
             # There is no connection now: this one waits for a new one.
-            with seconds_at_most(LONGEST_WAIT), pytest.raises(StoreUnavailable):
+            with within(LONGEST_WAIT), pytest.raises(StoreUnavailable):
                 store.swap("k", store.old[1], stamped(), None)
         finally:
             server.resume()
@@ -164,7 +151,7 @@ class TestDown:
         engine = create_engine(server.url)
         with engine.connect() as connection:
             connection.exec_driver_sql(lock[type(server)])
-            with seconds_at_most(LONGEST_WAIT), pytest.raises(StoreUnavailable):
+            with within(LONGEST_WAIT), pytest.raises(StoreUnavailable):
                 store.load("k")
             connection.invalidate()  # which ends the lock
         engine.dispose()
@@ -208,9 +195,9 @@ class TestConnections:
     def test_reset(self, server, store, clock, method, cut):
         """A reset before or in an answer is made good for: what was to be done is done, once."""
         store_entry(store)
-        with linked(server, clock) as (other, link):
+        with linked(server, clock) as (other, proxy):
             other.old = store.old
-            getattr(link, cut)()
+            getattr(proxy, cut)()
             if (method, cut) == ("delete", "cut_in_answer"):
                 with pytest.raises(StoreUnavailable, match="nothing tells"):
                     other.delete("k", store.old[1])
@@ -222,9 +209,9 @@ class TestConnections:
     def test_lost_answer_and_another_write(self, server, store, clock, method):
         """Where nothing tells whether a write was done, since another followed, it is an error."""
         store_entry(store)
-        with linked(server, clock) as (other, link):
+        with linked(server, clock) as (other, proxy):
             other.old = store.old
-            link.cut_in_answer(
+            proxy.cut_in_answer(
                 lambda: store.set("new" if method == "create" else "k", stamped(), None)
             )
             with pytest.raises(StoreUnavailable, match="nothing tells whether the write was done"):
@@ -233,8 +220,8 @@ class TestConnections:
     def test_two_resets(self, server, store, clock):
         """A connection that breaks twice is a server that is down."""
         store_entry(store)
-        with linked(server, clock) as (other, link):
-            link.cut_in_answer(link.cut_before_request)
+        with linked(server, clock) as (other, proxy):
+            proxy.cut_in_answer(proxy.cut_before_request)
             with pytest.raises(StoreUnavailable):
                 other.load("k")
             assert other.load("k") == store.old
@@ -248,11 +235,12 @@ class TestConnections:
             while not end.wait(0.05):
                 kill_connections(server)
 
-        killer = threading.Thread(target=kill, daemon=True)
-        killer.start()
-        told = sum(in_threads(4, lambda _: self.count(store, 50)))
-        end.set()
-        killer.join(30)
+        killer = Background(kill)
+        try:
+            told = sum(in_threads(4, lambda _: self.count(store, 50)))
+        finally:
+            end.set()
+        killer.result()
         counted = int(store.load("count")[0][8:])
         assert told <= counted <= 200
 
@@ -339,7 +327,7 @@ class TestConflicts:
                 execute(statement)
             try:
                 with (
-                    seconds_at_most(LONGEST_WAIT),
+                    within(LONGEST_WAIT),
                     pytest.raises(StoreUnavailable, match=r"40001|1213"),
                 ):
                     do(store, "swap")

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import time
 
 import pytest
 from sqlalchemy import create_engine
 
-from pyramid_beakerish.testing import FrozenClock
-from pyramid_beakerish.testing.stores import count_up, exit_with, in_threads, stamped
+from pyramid_beakerish.testing.stores import count_up, stamped
+from pyramid_beakerish.testing.together import in_threads, start_child, wait_for
 from tests import servers
+from tests.process_help import each_fork
 from tests.sql_help import KINDS, administrator, emptied, quick_sqlite, sql_store
-
-PATIENCE = 60.0
-
-
-@pytest.fixture
-def clock():
-    return FrozenClock()
 
 
 @pytest.fixture(params=[*KINDS, None], ids=["PostgreSQL", "MariaDB", "SQLite"])
@@ -45,33 +37,9 @@ def store(kind, clock, tmp_path):
     store.close()
 
 
-def start_child(work, fork=os.fork):
-    """Call the function in a child process; give its id."""
-    child = fork()
-    if child == 0:
-        exit_with(work)
-    return child
-
-
 def statuses(children):
-    """Wait for the children, and give how they ended; who does not end is killed."""
-    deadline = time.monotonic() + PATIENCE
-    ends = {}
-    while len(ends) < len(children) and time.monotonic() < deadline:
-        for child in set(children) - ends.keys():
-            ended, status = os.waitpid(child, os.WNOHANG)
-            if ended:
-                ends[child] = os.waitstatus_to_exitcode(status)
-        time.sleep(0.005)
-    for child in set(children) - ends.keys():
-        os.kill(child, signal.SIGKILL)
-        ends[child] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return [ends[child] for child in children]
-
-
-def raw_fork():
-    """Fork without a word to Python, as a server written in C does."""
-    return ctypes.PyDLL(None).fork()
+    """Give how the children ended."""
+    return [wait_for(child) for child in children]
 
 
 def check_answers(store, name, times):
@@ -85,7 +53,7 @@ def check_answers(store, name, times):
         assert store.load(key) == (values[key], values[key][:8])
 
 
-@pytest.mark.parametrize("fork", [os.fork, raw_fork], ids=["fork", "raw-fork"])
+@each_fork
 @pytest.mark.parametrize("used", [True, False], ids=["used", "unused"])
 def test_fork(store, used, fork):
     """After a fork, whether before or after first use, 300 answers of each process are right."""
@@ -135,7 +103,7 @@ def test_no_count_is_lost(store):
 
 
 def test_table_is_made_by_many(kind, clock, tmp_path):
-    """When 8 processes start at once, all have their table, and none fails."""
+    """When processes start at once, all have their table, and none fails."""
     url = f"sqlite:///{tmp_path}/entries.db" if kind is None else servers.running(kind).url
     for _ in range(2):
         with administrator(url) as execute:
@@ -149,8 +117,8 @@ def test_table_is_made_by_many(kind, clock, tmp_path):
             store.install()
             store.set(str(os.getpid()), stamped(), None)
 
-        children = [start_child(start) for _ in range(8)]
-        assert statuses(children) == [0] * 8
+        children = [start_child(start) for _ in range(5)]
+        assert statuses(children) == [0] * 5
         store = sql_store(url, clock, table_name="made")
         assert sorted(store.keys("")) == sorted(map(str, children))
         store.close()

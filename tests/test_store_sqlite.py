@@ -19,9 +19,9 @@ from pyramid_beakerish.settings import StoreSettings
 from pyramid_beakerish.stores import open_store, sqlite
 from pyramid_beakerish.stores.sqlite import SqliteStore
 from pyramid_beakerish.testing import FrozenClock, StoreSuite
-from pyramid_beakerish.testing.stores import in_threads, stamped
+from pyramid_beakerish.testing.stores import stamped
+from pyramid_beakerish.testing.together import in_threads, start_child, wait_for
 from tests.file_help import files, fill, largest_file, open_files, umask
-from tests.process_help import start_child, wait_for
 from tests.store_machine import StoreMachine
 
 
@@ -41,12 +41,7 @@ class SqliteMachine(StoreMachine):
 
 
 TestAnySequence = SqliteMachine.TestCase
-TestAnySequence.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
-
-
-@pytest.fixture
-def clock():
-    return FrozenClock()
+TestAnySequence.settings = settings(max_examples=20, stateful_step_count=30)
 
 
 @pytest.fixture

@@ -2,45 +2,30 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import random
 import select
 import signal
 import sqlite3
-import threading
 
 import pytest
 
 from pyramid_beakerish.errors import StoreUnavailable
 from pyramid_beakerish.stores.base import new_write_id
 from pyramid_beakerish.stores.sqlite import SqliteStore
-from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.stores import count_up, stamped
+from pyramid_beakerish.testing.together import Background, start_child, wait_for
 from tests.file_help import fill, open_files
-from tests.process_help import kill_after, start_child, wait_for
+from tests.process_help import each_fork, kill_after
 
 #: Seconds for which a test waits for somebody at most.
 LONG = 20
-
-
-def fork_in_c():
-    """Fork as uWSGI does: Python is not told."""
-    return ctypes.PyDLL(None).fork()
-
-
-forks = pytest.mark.parametrize("fork", [os.fork, fork_in_c], ids=["os.fork", "fork in C"])
 
 
 def read_line(pipe):
     """Read what the other side writes, but not for ever."""
     assert select.select([pipe], [], [], LONG)[0], "nothing came"
     return os.read(pipe, 1)
-
-
-@pytest.fixture
-def clock():
-    return FrozenClock()
 
 
 @pytest.fixture
@@ -134,7 +119,7 @@ class TestProcesses:
 
 
 class TestForks:
-    @forks
+    @each_fork
     def test_before_the_first_use(self, store, fork):
         """A store that was made before a fork serves both sides."""
         store.prepare()
@@ -143,7 +128,7 @@ class TestForks:
         assert wait_for(child) == 0
         assert len(list(store.keys(""))) == 10
 
-    @forks
+    @each_fork
     def test_after_the_first_use(self, store, fork):
         """A store that was used before a fork serves parent and children, which are many."""
         store.set("count", stamped(b"0"), None)
@@ -163,7 +148,7 @@ class TestForks:
         assert wait_for(start_child(look)) == 0
         assert store.load("k")
 
-    @forks
+    @each_fork
     def test_write_ids(self, store, fork):
         """Children that use a store number their writes each in a way of their own."""
         told, tells = os.pipe()
@@ -177,7 +162,7 @@ class TestForks:
         ids = os.read(told, 100)
         assert len({ids[:8], ids[8:16], ids[16:24], new_write_id()}) == 4
 
-    @forks
+    @each_fork
     def test_the_parent_leaves_first(self, store, path, clock, fork):
         """A child's lock is its own: the file stays in use when the parent closes it."""
         store.set("before", stamped(), None)
@@ -202,16 +187,11 @@ class TestForks:
     def test_while_other_threads_write(self, store):
         """A child made while another thread writes can write too, and so can that thread."""
         store.set("count", stamped(b"0"), None)
-        writers = [
-            threading.Thread(target=count_up, args=(store, "count", 100), daemon=True)
-            for _ in range(3)
-        ]
-        for writer in writers:
-            writer.start()
+        writers = [Background(count_up, store, "count", 100) for _ in range(3)]
         children = [start_child(lambda: count_up(store, "count", 20)) for _ in range(5)]
         assert [wait_for(child) for child in children] == [0] * 5
         for writer in writers:
-            writer.join(LONG)
+            writer.result()
         assert store.load("count")[0][8:] == b"400"
 
     def test_while_a_thread_waits(self, path, raw, clock):
@@ -227,14 +207,13 @@ class TestForks:
             except StoreUnavailable:
                 ended.append("write")
 
-        writer = threading.Thread(target=write, daemon=True)
-        writer.start()
+        writer = Background(write)
         while store._connections._idle:  # until the thread's call is under way
-            assert writer.is_alive()
+            assert not writer.ends(0)
         child = start_child(lambda: store.load("k"))
         ended.append("fork")
         assert wait_for(child) == 0
-        writer.join(LONG)
+        writer.result()
         assert ended == ["write", "fork"]
         store.close()
 

@@ -16,7 +16,7 @@ from webtest import TestApp
 from pyramid_beakerish import SessionStateError, SettingsError, StoreUnavailable
 from pyramid_beakerish.lingering import LingeringStore
 from pyramid_beakerish.stores.memory import MemoryStore
-from pyramid_beakerish.testing import FrozenClock, StoreSuite
+from pyramid_beakerish.testing import StoreSuite
 from pyramid_beakerish.testing.site import WatchedStore
 from pyramid_beakerish.wsgi import (
     SessionMiddleware,
@@ -49,11 +49,6 @@ class Application:
         headers = [("Content-Type", "text/plain")]
         start_response(self.status, headers, self.exc_info)
         return [body]
-
-
-@pytest.fixture
-def clock():
-    return FrozenClock()
 
 
 @pytest.fixture

@@ -52,8 +52,6 @@ def database_mistakes(settings: StoreSettings, prefix: str = "") -> list[str]:
     kind = f"{prefix}type = {settings.type}"
     if place is None:
         return [f"{kind} needs {prefix}url, {prefix}bind or {prefix}sa.url."]
-    if find_spec("sqlalchemy") is None:
-        return [f"{kind} needs SQLAlchemy: install pyramid_beakerish[sql]."]
     return [f"{prefix}{sentence}" for sentence in _mistakes(settings, name, place)]
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
 from importlib.util import find_spec
 
 from .options import MEMCACHED, REDIS, SQL_TYPES
 from .pyramid_only import SIGNED_COOKIE
+from .registered import registered
 
 #: Beaker's types, each with the client libraries of which it needs one.
 BEAKER_TYPES: dict[str, tuple[str, ...]] = {
@@ -87,8 +87,8 @@ def all_types() -> frozenset[str]:
 
 
 def _registered_with_beaker() -> frozenset[str]:
-    registered = frozenset(entry_points(group="beaker.backends").names)
-    return registered - WITHOUT_SERVICE
+    names = frozenset(registered("beaker.backends").names)
+    return names - WITHOUT_SERVICE
 
 
 def missing_extra(type_name: str) -> str | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from pyramid_beakerish.errors import SettingsError
 from pyramid_beakerish.settings.options import SQL_TYPES
+from pyramid_beakerish.settings.registered import registered
 
 from .base import Store as Store
 
@@ -50,14 +50,14 @@ def known_types() -> frozenset[str]:
 
 def other_backends() -> frozenset[str]:
     """Name the back ends that other packages have registered with Beaker; none is imported."""
-    found = entry_points(group=BEAKER_ENTRY_POINTS)
+    found = registered(BEAKER_ENTRY_POINTS)
     # Ours are stores of this package, for Beaker's use: see for_beaker.py.
     others = {entry.name for entry in found if not entry.value.startswith("pyramid_beakerish.")}
     return frozenset(others) - BEAKERS_NAMES - frozenset(OWN_STORES) - _registered_here()
 
 
 def _registered_here() -> frozenset[str]:
-    return frozenset(entry_points(group=ENTRY_POINTS).names)
+    return frozenset(registered(ENTRY_POINTS).names)
 
 
 def runs_on_beaker(name: object) -> bool:
@@ -89,7 +89,7 @@ def find_class(name: str) -> Any:
     """Import the store's class. Raises `SettingsError` if there is none of that name."""
     if name in OWN_STORES:
         return _imported(OWN_STORES[name])
-    for entry in entry_points(group=ENTRY_POINTS, name=name):
+    for entry in registered(ENTRY_POINTS).select(name=name):
         return entry.load()
     if name in other_backends():
         return _imported(ANY_BACKEND)

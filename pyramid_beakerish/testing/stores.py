@@ -5,16 +5,15 @@ from __future__ import annotations
 import functools
 import os
 import tempfile
-import threading
-import warnings
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pyramid_beakerish.stores.base import PROBE, WRITE_ID_SIZE, Entry, Store, new_write_id
 from pyramid_beakerish.stores.facts import StoreFacts
 
 from .clock import FrozenClock
+from .together import in_threads, succeeds_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -330,23 +329,6 @@ def stamped(contents: bytes = b"") -> bytes:
     return new_write_id() + contents
 
 
-def in_threads(count: int, work: Callable[[int], Any]) -> list[Any]:
-    """Call ``work(0)``, ``work(1)`` ... at the same time, and give what they returned."""
-    results: list[Any] = [None] * count
-    start = threading.Barrier(count)
-
-    def run(number: int) -> None:
-        start.wait()
-        results[number] = work(number)
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
-
-
 def count_up(store: Store, key: str, times: int) -> None:
     """Add 1 so often to the number under the key, by swaps."""
     while times:
@@ -354,24 +336,3 @@ def count_up(store: Store, key: str, times: int) -> None:
         assert entry is not None
         value, token = entry
         times -= store.swap(key, token, stamped(b"%d" % (int(value[WRITE_ID_SIZE:]) + 1)), None)
-
-
-def succeeds_in_child(work: Callable[[], object]) -> bool:
-    """Call the function in a forked child process, and tell whether it returned."""
-    with warnings.catch_warnings():
-        # Python 3.12 warns of forks while there are other threads: those of earlier tests.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
-        exit_with(work)
-    return os.waitpid(child, 0)[1] == 0
-
-
-def exit_with(work: Callable[[], object]) -> None:
-    """Call the function and end the process, with status 0 if it returned."""
-    status = 1
-    try:
-        work()
-        status = 0
-    finally:
-        os._exit(status)

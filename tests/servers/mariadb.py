@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 
-from .process import HOST, Server, program
+from .process import HOST, PATIENCE, Server, program, run
 
 
 class MariaDBServer(Server):
@@ -17,19 +17,15 @@ class MariaDBServer(Server):
 
     def prepare(self) -> None:
         """Make the system tables; nothing is read from the machine's own configuration."""
-        self._run(
-            program("mariadb-install-db"),
-            "--no-defaults",
-            f"--datadir={self.folder / 'data'}",
-            "--auth-root-authentication-method=normal",
-            "--skip-test-db",
-            *self._user,
-        )
+        data = f"--datadir={self.folder / 'data'}"
+        install = [program("mariadb-install-db"), "--no-defaults", data, *self._user]
+        run([*install, "--auth-root-authentication-method=normal", "--skip-test-db"])
 
     def start(self) -> None:
         """Start the server and make the database."""
         super().start()
-        self._run(program("mariadb"), *self._client, "-e", "CREATE DATABASE IF NOT EXISTS test")
+        sql = "CREATE DATABASE IF NOT EXISTS test"
+        run([program("mariadb"), *self._client, "-e", sql])
 
     def command(self) -> list[str]:
         """Run in the foreground."""
@@ -49,7 +45,8 @@ class MariaDBServer(Server):
     def answers(self) -> bool:
         """Ask the program that is made for it."""
         asked = [program("mariadb-admin"), *self._client, "--connect-timeout=1", "ping"]
-        return subprocess.run(asked, check=False, capture_output=True).returncode == 0
+        done = subprocess.run(asked, check=False, capture_output=True, timeout=PATIENCE)
+        return done.returncode == 0
 
     @property
     def url(self) -> str:
@@ -63,7 +60,3 @@ class MariaDBServer(Server):
     @property
     def _client(self) -> tuple[str, ...]:
         return ("--no-defaults", "-h", HOST, "-P", str(self.port), "-u", "root")
-
-    @staticmethod
-    def _run(*command: str) -> None:
-        subprocess.run([*command], check=True, stdin=subprocess.DEVNULL, capture_output=True)

@@ -9,7 +9,7 @@ import subprocess
 import time
 from contextlib import suppress
 
-from .process import HOST, PATIENCE, Server, program
+from .process import HOST, PATIENCE, Server, program, run
 
 
 class PostgreSQLServer(Server):
@@ -25,7 +25,8 @@ class PostgreSQLServer(Server):
         data.mkdir(mode=0o700)
         if os.getuid() == 0:
             shutil.chown(data, "postgres", "postgres")
-        self._run(program("initdb"), "-D", str(data), "-U", "test", "-A", "trust", "-E", "UTF8")
+        initdb = [program("initdb"), "-D", str(data), "-U", "test", "-A", "trust", "-E", "UTF8"]
+        run(as_postgres([*initdb, "--no-sync"]))
 
     def command(self) -> list[str]:
         """Run in the foreground."""
@@ -36,7 +37,7 @@ class PostgreSQLServer(Server):
     def answers(self) -> bool:
         """Ask the program that is made for it."""
         asked = [program("pg_isready"), "-q", "-h", HOST, "-p", str(self.port)]
-        return subprocess.run(asked, check=False).returncode == 0
+        return subprocess.run(asked, check=False, timeout=PATIENCE).returncode == 0
 
     # Each connection has a process of its own, which leads a process group of its own.
 
@@ -65,8 +66,9 @@ class PostgreSQLServer(Server):
     def _children(self) -> list[int]:
         if self._process is None:
             return []
+        command = ["ps", "-A", "-o", "pid=,ppid="]
         listed = subprocess.run(
-            ["ps", "-A", "-o", "pid=,ppid="], check=True, capture_output=True, text=True
+            command, check=True, capture_output=True, text=True, timeout=PATIENCE
         )
         pairs = [line.split() for line in listed.stdout.splitlines()]
         return [int(pid) for pid, parent in pairs if int(parent) == self.pid]
@@ -82,16 +84,11 @@ class PostgreSQLServer(Server):
         """Where clients find it."""
         return f"postgresql+psycopg://test@{HOST}:{self.port}/postgres"
 
-    @staticmethod
-    def _run(*command: str) -> None:
-        subprocess.run(
-            as_postgres([*command]), check=True, stdin=subprocess.DEVNULL, capture_output=True
-        )
-
 
 def is_alive(pid: int) -> bool:
     """Tell whether there is a process of that number, not merely what is left of one."""
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
+    command = ["ps", "-o", "stat=", "-p", str(pid)]
+    state = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     return state.stdout.strip()[:1] not in ("", "Z")
 
 

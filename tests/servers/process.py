@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,11 +103,7 @@ class Server(ABC):
             return
         os.killpg(process.pid, signal.SIGCONT)
         process.send_signal(number)
-        try:
-            process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(PATIENCE)
+        wait_or_kill(process)
 
     def _wait_until_ready(self) -> None:
         assert self._process is not None
@@ -118,6 +114,21 @@ class Server(ABC):
                 log = (self.folder / "log").read_text(errors="replace")
                 raise RuntimeError(f"{type(self).__name__} did not start:\n{log[-3000:]}")
             time.sleep(0.02)
+
+
+def wait_or_kill(process: subprocess.Popen[Any]) -> None:
+    """Wait for a process that was told to end, and kill it if it does not."""
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(PATIENCE)
+
+
+def run(command: list[str]) -> None:
+    """Run a command that makes something, and must succeed."""
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    subprocess.run(command, check=True, timeout=PATIENCE, **quiet)
 
 
 def find_program(name: str) -> str | None:

@@ -1,16 +1,22 @@
-"""A proxy before a real server, through which a test spoils what passes."""
+"""A proxy before a real server, through which a test spoils what passes, or cuts it off."""
 
 from __future__ import annotations
 
 import socket
-import threading
+import struct
 from contextlib import suppress
+from select import select
 from typing import TYPE_CHECKING
+
+from pyramid_beakerish.testing.together import PATIENCE, Background
 
 from .process import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+#: Closes with a reset.
+AT_ONCE = struct.pack("ii", 1, 0)
 
 
 class Cut(Exception):
@@ -19,6 +25,10 @@ class Cut(Exception):
     def __init__(self, last: bytes = b"") -> None:
         super().__init__(last)
         self.last = last
+
+
+class Reset(Cut):
+    """A cut of which the client is told at once, as by a peer that has crashed."""
 
 
 def unchanged(data: bytes) -> bytes:
@@ -30,69 +40,99 @@ class Proxy:
     """Passes on, in a context, what clients on ``port`` and the server on ``target`` say.
 
     ``on_request`` and ``on_answer`` are called with each piece, at most ``piece`` bytes long, and
-    give what is passed on instead; they may raise `Cut`.
+    give what is passed on instead; they may raise `Cut`. ``accepted`` is the number of
+    connections that clients have made.
     """
 
     def __init__(self, target: int) -> None:
         self.on_request: Callable[[bytes], bytes] = unchanged
         self.on_answer: Callable[[bytes], bytes] = unchanged
         self.piece = 65_536
+        self.accepted = 0
         self._target = target
         self._listener = socket.create_server((HOST, 0))
         self.port: int = self._listener.getsockname()[1]
-        self._sockets = [self._listener]
-        self._threads: list[threading.Thread] = []
+        self._sockets: list[socket.socket] = []
+        self._threads: list[Background[None]] = []
 
     def __enter__(self) -> Proxy:
-        self._start(self._accept)
+        self._threads.append(Background(self._accept))
         return self
 
     def __exit__(self, *error: object) -> None:
-        _end(*self._sockets)
+        _wake(self._listener)
+        self._listener.close()
+        self.cut_all()
         for thread in self._threads:
-            thread.join(timeout=10)
+            thread.result()
 
     @property
     def url(self) -> str:
         """Where clients find it."""
         return f"{HOST}:{self.port}"
 
-    def _start(self, work: Callable[..., None], *arguments: object) -> None:
-        thread = threading.Thread(target=work, args=arguments, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+    def cut_all(self) -> None:
+        """End every connection there is."""
+        for sock in self._sockets:
+            _wake(sock)
+
+    def cut_before_request(self) -> None:
+        """Reset the connection on which the next request comes; the server never sees it."""
+
+        def cut(data: bytes) -> bytes:
+            self.on_request = unchanged
+            raise Reset
+
+        self.on_request = cut
+
+    def cut_in_answer(self, meanwhile: Callable[[], object] = lambda: None) -> None:
+        """Reset the connection in the middle of the next answer, after calling ``meanwhile``."""
+
+        def cut(data: bytes) -> bytes:
+            self.on_answer = unchanged
+            meanwhile()
+            raise Reset(data[: len(data) // 2])
+
+        self.on_answer = cut
 
     def _accept(self) -> None:
         with suppress(OSError):  # the end of the listener
             while True:
                 client, _ = self._listener.accept()
-                self._sockets.append(client)
-                self._connect(client)
+                self.accepted += 1
+                self._threads.append(Background(self._serve, client))
 
-    def _connect(self, client: socket.socket) -> None:
-        try:
-            server = socket.create_connection((HOST, self._target), timeout=5)
-        except OSError:
-            return _end(client)
-        server.settimeout(None)
-        self._sockets.append(server)
-        self._start(self._pass_on, client, server, "on_request")
-        self._start(self._pass_on, server, client, "on_answer")
-        return None
+    def _serve(self, client: socket.socket) -> None:
+        target = (HOST, self._target)
+        # Errors: the server is not there, or one of the two has gone.
+        with client, suppress(OSError), socket.create_connection(target, PATIENCE) as server:
+            self._sockets += [client, server]
+            for sock in (client, server):
+                sock.settimeout(PATIENCE)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            while self._pass_on(client, server):
+                pass
 
-    def _pass_on(self, source: socket.socket, sink: socket.socket, handler: str) -> None:
-        with suppress(OSError):
-            sink.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def _pass_on(self, client: socket.socket, server: socket.socket) -> bool:
+        """Pass on what comes next; tell whether the connection goes on."""
+        ready, _, _ = select([client, server], [], [], PATIENCE)
+        for source in ready:
+            sink = server if source is client else client
+            handler = self.on_request if source is client else self.on_answer
+            data = source.recv(self.piece)
+            if not data:
+                return False
             try:
-                while data := source.recv(self.piece):
-                    sink.sendall(getattr(self, handler)(data))
+                sink.sendall(handler(data))
             except Cut as cut:
                 sink.sendall(cut.last)
-        _end(source, sink)
+                if isinstance(cut, Reset):
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+                return False
+        return bool(ready)
 
 
-def _end(*sockets: socket.socket) -> None:
-    for sock in sockets:
-        with suppress(OSError):  # shut down by the other side already
-            sock.shutdown(socket.SHUT_RDWR)  # a close alone wakes nobody who waits on it
-        sock.close()
+def _wake(sock: socket.socket) -> None:
+    """End a connection: unlike a close, this wakes who waits on it."""
+    with suppress(OSError):  # it has ended already
+        sock.shutdown(socket.SHUT_RDWR)

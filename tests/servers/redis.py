@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
 import time
 
 import redis
 
-from .process import HOST, PATIENCE, Server, free_port, program
+from .process import HOST, PATIENCE, Server, free_port, program, run
 
 
 class RedisServer(Server):
@@ -53,7 +52,7 @@ class SecureRedisServer(RedisServer):
         made += ["-nodes", "-days", "1", "-subj", "/CN=localhost", "-keyout", self._file("key")]
         names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
         made += ["-addext", names, "-out", self.certificate]
-        subprocess.run(made, check=True, capture_output=True, timeout=PATIENCE)
+        run(made)
 
     def command(self) -> list[str]:
         """Listen in three ways."""

@@ -10,12 +10,12 @@ import random
 import time
 from contextlib import contextmanager
 from hashlib import blake2b
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from beaker.exceptions import BeakerException
 
 from pyramid_beakerish.errors import SettingsError, StoreError, StoreUnavailable
+from pyramid_beakerish.settings.registered import registered
 
 from ..base import WRITE_ID_SIZE, Entry, Store, encode_key
 from ..entry_file import FRAME_SIZE, Record, pack, read_record
@@ -108,7 +108,7 @@ class BeakerStore(Store):
     @classmethod
     def find_manager(cls, name: str) -> Callable[..., Any]:
         """Import the manager of that name."""
-        (entry, *_) = entry_points(group="beaker.backends", name=name)
+        (entry, *_) = registered("beaker.backends").select(name=name)
         manager: Callable[..., Any] = entry.load()
         return manager
 

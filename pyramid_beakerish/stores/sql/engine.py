@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, engine_from_config, event, make_url
+from sqlalchemy.exc import NoSuchModuleError
 
 from pyramid_beakerish.errors import SettingsError
 from pyramid_beakerish.settings.databases import database_of, engine_options, with_driver
@@ -55,7 +56,7 @@ def open_engine(settings: StoreSettings) -> tuple[Engine, bool]:
         engine = engine_from_config(
             options, "sa.", isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True
         )
-    except ImportError as error:
+    except (ImportError, NoSuchModuleError) as error:
         raise SettingsError(
             [f"{settings.key_prefix}url needs a driver that cannot be imported: {error}"]
         ) from None
