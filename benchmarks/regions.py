@@ -41,9 +41,12 @@ if TYPE_CHECKING:
 SIZES = (1, 1000, 100_000)
 LARGE = f"{SIZES[-1]:,} entries"
 THREADS = 8
+#: More entries than there are, for the caches that are bounded.
+ROOM = 10 * SIZES[-1]
 CALLS, SLOW_CALLS = 2000, 100
 TTL = 3600
 LOCAL, DOGPILE, DJANGO, TTL_CACHE = f"{OURS}, local", "dogpile.cache", "Django", "cachetools"
+CASHEWS = "cashews, awaited"
 
 
 def result(number: int) -> dict[str, Any]:
@@ -65,24 +68,25 @@ def tables(rounds: int = 31) -> Iterator[Table]:
 def in_memory(rounds: int) -> Table:
     """Measure hits with few and many entries, and of several threads."""
     decorators = {
-        OURS: ours(type="memory"),
+        OURS: ours(type="memory", max_entries=ROOM),
         BEAKER: beakers(type="memory"),
         DOGPILE: make_region().configure("dogpile.cache.memory", TTL).cache_on_arguments(),
-        TTL_CACHE: cachetools.func.ttl_cache(SIZES[-1], TTL),
+        TTL_CACHE: lambda function: cachetools.func.ttl_cache(ROOM, TTL)(function),
         DJANGO: djangos(BACKEND="django.core.cache.backends.locmem.LocMemCache"),
-        "cashews": in_loop(cashews_in_memory()),
-        "functools.lru_cache": functools.lru_cache(SIZES[-1]),
+        CASHEWS: cashews_in_memory(),
+        "functools.lru_cache": functools.lru_cache(ROOM),
     }
-    one, large = "1 entry", f"1 entry, {THREADS} threads"
+    one, many_threads = "1 entry", f"1 entry, {THREADS} threads"
     targets = [
         Target(one, OURS, BEAKER, 0.18),
         Target(one, OURS, TTL_CACHE, 0.35),
     ]
     table = sizes("hit of a region in memory", decorators, SIZES, CALLS, rounds, targets)
+    del decorators[CASHEWS]  # an event loop belongs to one thread
     functions = {name: filled(decorate, 1) for name, decorate in decorators.items()}
     timers = {name: functools.partial(together, f) for name, f in functions.items()}
-    table.columns[large] = Rounds.of(timers, rounds)
-    alone, all_of_them = (table.columns[c].median(OURS) for c in (one, large))
+    table.columns[many_threads] = Rounds.of(timers, rounds)
+    alone, all_of_them = (table.columns[c].median(OURS) for c in (one, many_threads))
     table.notes.append(f"{THREADS} threads take {all_of_them / alone:.2f} of one for a hit of ours")
     return table
 
@@ -106,7 +110,11 @@ def in_files(folder: str, rounds: int) -> Table:
 def in_redis(url: str, rounds: int) -> Table:
     """Measure hits on a server, beside one get() of the client and the decoding of its value."""
     client = redis.Redis.from_url(url)
-    client.set("floor", pickle.dumps(result(1)))
+
+    def floor(function: Function) -> Function:
+        client.set("floor", pickle.dumps(function(0)))
+        return lambda number: pickle.loads(client.get("floor"))
+
     dogpile = make_region().configure("dogpile.cache.redis", TTL, arguments={"url": url})
     decorators = {
         OURS: ours(type="ext:redis", url=url),
@@ -114,7 +122,7 @@ def in_redis(url: str, rounds: int) -> Table:
         BEAKER: beakers(type="ext:redis", url=url),
         DOGPILE: dogpile.cache_on_arguments(),
         DJANGO: djangos(BACKEND="django.core.cache.backends.redis.RedisCache", LOCATION=url),
-        GET: lambda function: lambda number: pickle.loads(client.get("floor")),
+        GET: floor,
     }
     targets = [
         Target("1 entry", OURS, GET, 1.0),
@@ -154,9 +162,9 @@ def filled(decorate: Decorator, entries: int) -> Function:
 
     function.__name__ = function.__qualname__ = name  # by which caches tell functions apart
     cached = decorate(function)
-    for number in range(entries):
-        cached(number)
-    if cached(0) != result(0) or len(made) != entries:
+    hits(cached, list(range(entries)))
+    hits(cached, [0])
+    if len(made) != entries:
         raise RuntimeError("this cache keeps nothing")
     return cached
 
@@ -166,6 +174,8 @@ _serial = itertools.count()
 
 def hits(function: Function, numbers: list[int]) -> float:
     """Give the time of a call with these numbers."""
+    if asyncio.iscoroutinefunction(function):
+        return _loop.run_until_complete(_hits_awaited(function, numbers))
     function(numbers[0])
     began = time.perf_counter()
     for number in numbers:
@@ -190,7 +200,7 @@ def ours(**options: Any) -> Decorator:
     name = f"r{next(_serial)}"
     _settings.update({f"cache.{name}.{option}": str(value) for option, value in options.items()})
     _settings[f"cache.{name}.expire"] = str(TTL)
-    _settings["cache.regions"] = f"{_settings.get('cache.regions', '')} {name}".strip()
+    _settings["cache.regions"] = f"{_settings.get('cache.regions', '')}, {name}".strip(", ")
     set_cache_regions_from_settings(_settings)
     return cache_region(name)
 
@@ -202,12 +212,13 @@ def beakers(**options: Any) -> Decorator:
     """Give the decorator of a region of Beaker's."""
     name = f"b{next(_serial)}"
     beaker.cache.cache_regions[name] = {"expire": TTL, **options}
-    return beaker.cache.cache_region(name)
+    # Made anew for each function: what one decorator is given twice has one cache for both.
+    return lambda function: beaker.cache.cache_region(name)(function)
 
 
 def djangos(**options: Any) -> Decorator:
     """Give a decorator that keeps results in one of Django's caches, which has none of its own."""
-    everything = {"MAX_ENTRIES": 10**6} if "LOCATION" not in options else {}
+    everything = {"MAX_ENTRIES": ROOM} if "LOCATION" not in options else {}
     name = f"d{next(_serial)}"
     if not django.conf.settings.configured:
         django.conf.settings.configure(CACHES={"default": options})
@@ -229,22 +240,26 @@ def djangos(**options: Any) -> Decorator:
     return decorate
 
 
-def cashews_in_memory() -> Callable[..., Any]:
-    """Give the decorator of a cache of cashews, for coroutines."""
+def cashews_in_memory() -> Decorator:
+    """Give the decorator of a cache of cashews, which is one for coroutines."""
     cache = cashews.Cache()
-    cache.setup("mem://", size=SIZES[-1])
-    return cache(ttl=TTL)
+    cache.setup("mem://", size=ROOM)
 
-
-def in_loop(decorate: Callable[..., Any]) -> Decorator:
-    """Give a decorator for functions, where there is one for coroutines."""
-
-    def decorate_function(function: Function) -> Function:
+    def decorate(function: Function) -> Function:
         async def coroutine(number: int) -> dict[str, Any]:
             return function(number)
 
         coroutine.__name__ = coroutine.__qualname__ = function.__name__
-        cached = decorate(coroutine)
-        return lambda number: asyncio.new_event_loop().run_until_complete(cached(number))
+        return cache(ttl=TTL)(coroutine)
 
-    return decorate_function
+    return decorate
+
+
+_loop = asyncio.new_event_loop()
+
+
+async def _hits_awaited(function: Callable[..., Any], numbers: list[int]) -> float:
+    began = time.perf_counter()
+    for number in numbers:
+        await function(number)
+    return (time.perf_counter() - began) / len(numbers) * 1e6

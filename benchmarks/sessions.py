@@ -115,15 +115,15 @@ def in_memcached(server: MemcachedServer, rounds: int) -> Table:
         return measure(title, contestants, rounds, targets)
 
 
-def measure(
-    title: str, contestants: dict[str, Site], rounds: int, targets: list[Target]
-) -> Table:
+def measure(title: str, contestants: dict[str, Site], rounds: int, targets: list[Target]) -> Table:
     """Have each contestant answer each kind of request, in turns with a site without sessions."""
     bare = Site()
     table = Table(f"{title}: microseconds over {BARE}", targets=targets)
     for kind in KINDS:
         timers = {BARE: bare.timer("untouched")}
-        asked = (item for item in contestants.items() if kind != "untouched" or item[0] not in FLOORS)
+        asked = (
+            item for item in contestants.items() if kind != "untouched" or item[0] not in FLOORS
+        )
         timers |= {name: site.timer(kind) for name, site in asked}
         table.columns[kind] = Rounds.of(timers, rounds, base=BARE)
     return table
