@@ -18,7 +18,10 @@ help:
 	@echo "make test    run all tests, with branch coverage"
 	@echo "make lint    check style and types"
 	@echo "make docs    build the documentation in docs/_build/html"
+	@echo "make wheel   build the wheel in dist, and check it"
+	@echo "make test-wheel  run all tests against that wheel"
 	@echo "make torture break stores while clients use them, a few minutes"
+	@echo "make fuzz    a million damaged cookies, records and values, some minutes"
 	@echo "make bench   measure sessions and regions beside pyramid_beaker"
 	@echo "make clean   remove what these have made, and the demonstration's sessions"
 
@@ -39,8 +42,30 @@ lint: $(VENV)/lint.done
 docs: $(VENV)/docs.done
 	$(BIN)/sphinx-build -W -n --keep-going -b html docs docs/_build/html
 
+wheel: $(VENV)/wheel.done
+	rm -rf dist
+	$(BIN)/python -m build --quiet
+	$(BIN)/check-wheel-contents dist
+	$(BIN)/twine check --strict dist/*
+
+# In a folder that has the tests and what they look at, but not the package's sources, which would
+# take the place of the wheel. The one test that is left out wants to see them there.
+WHEEL_TEST = build/wheel-test
+WITHOUT_SOURCES = --deselect tests/test_docs.py::test_links_of_the_readme_lead_to_files
+
+test-wheel: wheel
+	rm -rf $(WHEEL_TEST)
+	mkdir -p $(WHEEL_TEST)
+	cp -R tests benchmarks docs *.md pyproject.toml example.ini $(WHEEL_TEST)
+	$(PYTHON) -m venv $(WHEEL_TEST)/venv
+	$(WHEEL_TEST)/venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(ls dist/*.whl)[test]"
+	cd $(WHEEL_TEST) && venv/bin/python -m pytest $(WITHOUT_SOURCES) $(PYTEST_ARGS)
+
 torture: $(VENV)/test.done
 	$(BIN)/python -m tests.torture
+
+fuzz: $(VENV)/test.done
+	$(BIN)/python -m tests.fuzz
 
 bench: $(VENV)/test.done
 	$(BIN)/python -m benchmarks.core
@@ -48,7 +73,7 @@ bench: $(VENV)/test.done
 	$(BIN)/python -m benchmarks.redis_sessions
 
 clean:
-	rm -rf $(VENV) build data docs/_build .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist data docs/_build .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/made.done: setup.cfg
 	$(PYTHON) -m venv --clear $(VENV)
@@ -70,5 +95,9 @@ $(VENV)/docs.done: $(VENV)/made.done
 	$(INSTALL) '.[docs]'
 	touch $@
 
-.PHONY: help demo test lint docs torture bench clean
+$(VENV)/wheel.done: $(VENV)/made.done
+	$(INSTALL) '.[wheel]'
+	touch $@
+
+.PHONY: help demo test lint docs wheel test-wheel torture fuzz bench clean
 .NOTPARALLEL:

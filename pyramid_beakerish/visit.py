@@ -43,7 +43,7 @@ class Visit:
     park: Callable[[], None]
     unpark: Callable[[], None]
     finish: Callable[..., str | None]
-    is_removed: bool
+    site_data: Collection[str]
 
     # pyramid_beaker lets one read these of its sessions and of its factories.
 
@@ -86,8 +86,8 @@ class Visit:
             log.error("%s takes no session cookie: it has no headers.", type(response).__qualname__)
         elif cookie is not None:
             headers.append(("Set-Cookie", cookie))
-            if self.is_removed and self._settings.clear_site_data:
-                headers.append(("Clear-Site-Data", _quoted(self._settings.clear_site_data)))
+            if self.site_data:
+                headers.append(("Clear-Site-Data", _quoted(self.site_data)))
             request.add_response_callback(self._mark_private)
         elif self._detached:  # pyramid_beaker's own tests want no header of it in this callback
             request.add_response_callback(self._mark_varying)

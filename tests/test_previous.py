@@ -488,7 +488,7 @@ def test_classes_of_ones_own(place, caplog):
     there = beaker_peer.serve(place.settings, "basket")["cookie"]
     assert here(place.previous()).do(see, there) == {}
     line = "tests.beaker_peer:Basket"
-    assert f"add the line {line} to session.pickle_classes" in caplog.text
+    assert f"add the line {line} to pickle_classes" in caplog.text
     still_msgpack = here(place.previous(), pickle_classes=line)
     assert still_msgpack.do(see, there) == {}
     assert f"session['basket']: {line.replace(':', '.')} would not come back" in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta, timezone
 from http.cookies import SimpleCookie
 
@@ -111,6 +112,15 @@ def test_find_signed(header, found):
     assert found_in(cookie, header) == (None if found is None else (GOOD, True))
 
 
+@pytest.mark.parametrize("piece", ["xsid=", "sid=;", " sid=", ";\tsid=x;"])
+def test_a_header_full_of_the_name(piece):
+    """To look through a header takes time in proportion to its length, whatever is in it."""
+    header = piece * (2_000_000 // len(piece))
+    start = time.process_time()
+    assert found_in(cookie_of(), header) is None
+    assert time.process_time() - start < 2  # the square took a minute
+
+
 def test_first_that_verifies():
     """A cookie that somebody has planted in front does not hide the one that verifies."""
     cookie = cookie_of("a secret of the tests")
@@ -160,6 +170,14 @@ def test_secrets():
     assert found_in(new, sent(old)) is None
     assert found_in(cookie_of(), sent(old)) is None
     assert found_in(old, sent(cookie_of())) is None
+
+
+def test_signature_belongs_to_the_name():
+    """A cookie of one application is none of another's, though they share secret and store."""
+    forum, shop = cookie_of("a secret of both"), cookie_of("a secret of both", key="shop")
+    value = sent(forum).partition("=")[2]
+    assert found_in(forum, f"sid={value}") == (GOOD, True)
+    assert shop.find(f"shop={value}") is None
 
 
 def test_signature_belongs_to_the_id():

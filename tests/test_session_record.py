@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgpack import packb
 
-from pyramid_beakerish.sessions.ids import store_key
 from pyramid_beakerish.sessions.record import merge_queues
+from pyramid_beakerish.sessions.users import user_key
 from pyramid_beakerish.stores.base import WRITE_ID_SIZE
 from pyramid_beakerish.stores.memory import MemoryStore
 from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.site import Site, WatchedStore
+from tests.fuzz.records import NOW, USER, Visited, spelled
 
-NOW = 1_700_000_000.0
 FORMATS = pytest.mark.parametrize("name", ["msgpack", "json"])
 
 KEYS = st.text(st.characters(codec="utf-8"))
@@ -80,36 +80,6 @@ def make_site(name):
     return Site(store, clock, data_serializer=name), store
 
 
-class Visited:
-    """A visitor of a real application whose stored record is replaced again and again."""
-
-    def __init__(self, name):
-        self.site, self.store = make_site(name)
-        self.visitor = self.site.stranger().put(a=1, b=[2, {"c": "d"}], c="text")
-        self.visitor.use(lambda session: (session.flash("m"), session.set_lifetime(timeout=600)))
-        self.key = store_key(self.visitor.use(lambda session: session.id))
-        self.valid = self.store.load(self.key)[0]
-
-    def survives(self, damaged):
-        """Tell whether a request that does everything is served, whatever is stored."""
-        self.store.set(self.key, damaged, None)
-        browser = self.visitor.twin()
-        browser.use(_do_everything)
-        return browser.response.status_code == 200
-
-
-def _do_everything(session):
-    dict(session), len(session), session.new, session.created, session.last_accessed
-    session.domain, session.path, session.id, session["_creation_time"]
-    session.pop_flash()
-    session.flash("n")
-    session["new"] = 1
-    session.modify("n", lambda n: 1, 0)
-    session.get_csrf_token()
-    session.persist()
-    session.regenerate_id()
-
-
 def damages(valid, seed):
     """Give every prefix of a record, every change of a byte by some others, and random bytes."""
     chance = random.Random(seed)
@@ -129,34 +99,52 @@ def test_damaged_records(name):
     assert not failed, f"seed {seed}: {len(failed)} as {failed[:3]}"
 
 
-TREES = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 2**40) | st.floats() | st.text(max_size=3),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
-    max_leaves=4,
-)
-OWN = (
-    *("timeout", "lifetime", "cookie_expires", "domain", "path", "other"),
-    *("user", "handle", "about", "renewed", "moved_to", "seed"),
-)
-OWNS = st.dictionaries(st.sampled_from(OWN), TREES, max_size=3)
+NAN, INF = float("nan"), float("inf")
+HOSTILE = {
+    "never idle": ((NOW, NAN, None, {}), {}),
+    "never too old": ((NAN, NOW, None, {}), {}),
+    "before all time": ((-INF, NOW, None, {}), {}),
+    "never expires": ((NOW, NOW, NAN, {}), {}),
+    "endless limit": ((NOW, NOW, None, {"timeout": INF}), {}),
+    "negative limit": ((NOW, NOW, None, {"lifetime": -1}), {}),
+    "endless cookie": ((NOW, NOW, None, {"cookie_expires": INF}), {}),
+    "cookie without an end": ((NOW, NOW, None, {"cookie_expires": None}), {}),
+    "header in the path": ((NOW, NOW, None, {"path": "/\r\nSet-Cookie: a=b"}), {}),
+    "line end after the path": ((NOW, NOW, None, {"path": "/\n"}), {}),
+    "attribute in the domain": ((NOW, NOW, None, {"domain": "a.example; Path=/x"}), {}),
+    "user without a handle": ((NOW, NOW, None, {"user": "x"}), {}),
+    "way without a seed": ((NOW, NOW, None, {"moved_to": "session:x"}), {}),
+    "long seed": ((NOW, NOW, None, {"moved_to": "session:x", "seed": "00" * 65}), {}),
+    "renewed at no time": ((NOW, NOW, None, {"renewed": NAN}), {}),
+    "keys that are no text": ((NOW, NOW, None, {}), {b"b": b"\x91\x01"}),
+    "values that are no dictionary": ((NOW, NOW, None, {}), []),
+}
 
 
-@settings(deadline=None, max_examples=200)
-@given(fields=st.tuples(TREES, TREES, TREES, OWNS, st.dictionaries(KEYS, st.binary()) | TREES))
-def test_records_of_other_types(fields):
-    """A record of the right length with the wrong types in it is no error of any request's."""
+@pytest.mark.parametrize("case", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_records(case):
+    """Who can write to the store makes no session immortal, writes no header, and stops nobody."""
     visited = Visited("msgpack")
-    assert visited.survives(visited.valid[:WRITE_ID_SIZE] + packb(list(fields)))
+    visited.store.set(visited.key, spelled("msgpack", *case), None)
+    browser = visited.visitor.twin()
+    assert browser.use(lambda session: session.new)
+    assert browser.response.status_code == 200
+    assert visited.survives(spelled("msgpack", *case))
 
 
-@settings(deadline=None, max_examples=200)
-@given(fields=st.tuples(TREES, TREES, TREES, OWNS))
-def test_lines_of_other_types(fields):
-    """The same holds for records that are text."""
-    visited = Visited("json")
-    head = json.dumps(fields).encode()
-    line = b'"a"\t1'
-    assert visited.survives(b"\n".join([visited.valid[:WRITE_ID_SIZE], head, line]))
+@pytest.mark.parametrize(
+    "index", [b"", b"\xc1", packb(None), packb({"h": "x"}), packb({"h": [7]}), packb({b"h": []})]
+)
+def test_damaged_index_of_a_user(index, caplog):
+    """A user whose list of sessions is damaged can log in, and has a list from then on."""
+    visited = Visited("msgpack")
+    visited.store.set(user_key(USER), bytes(WRITE_ID_SIZE) + index, None)
+    browser = visited.site.stranger()
+    browser.use(lambda session: session.bind_user(USER, device="desk"))
+    assert browser.use(lambda session: [one.about for one in session.sessions_of()]) == [
+        {"device": "desk"}
+    ]
+    assert "list of a user's sessions is damaged" in caplog.text
 
 
 def test_merge_queues():

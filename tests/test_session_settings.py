@@ -402,6 +402,10 @@ def test_clear_site_data(site):
     assert "Clear-Site-Data" not in visitor.response.headers
     visitor.use(lambda session: session.invalidate())
     assert visitor.response.headers["Clear-Site-Data"] == '"cache", "storage"'
+    application = site(clear_site_data="cookies, cache")
+    visitor = application.stranger().put(a=1)
+    visitor.use(lambda session: (session.invalidate(), session.flash("See you soon.")))
+    assert visitor.response.headers["Clear-Site-Data"] == '"cache"'
     plain = site().stranger().put(a=1)
     plain.use(lambda session: session.invalidate())
     assert "Clear-Site-Data" not in plain.response.headers

@@ -7,6 +7,7 @@ from pyramid.testing import DummyRequest
 
 from pyramid_beakerish import SettingsError, StoreError, session_factory_from_settings
 from pyramid_beakerish.sessions import ids
+from pyramid_beakerish.sessions.records import RecordStore
 from pyramid_beakerish.stores.memory import MemoryStore
 from pyramid_beakerish.testing import FrozenClock, SessionSuite
 from pyramid_beakerish.testing.session_base import error_of
@@ -144,6 +145,16 @@ def test_others_who_always_win(site, monkeypatch):
     visitor.put(a=2)
     assert visitor.response.status_code == 503
     assert visitor.contents() == {"a": 1}
+
+
+def test_a_session_that_escapes_again_and_again(site, monkeypatch):
+    """Who cannot end a user's sessions is told so, and does not go on for ever."""
+    other, mine = site.stranger(), site.stranger()
+    for browser in (other, mine):
+        browser.use(lambda session: session.bind_user("bob"))
+    monkeypatch.setattr(RecordStore, "end", lambda *arguments: None)
+    mine.use(lambda session: session.sessions_of().end_others())
+    assert mine.response.status_code == 503
 
 
 def test_missing_requirement():

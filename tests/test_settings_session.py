@@ -273,7 +273,6 @@ def test_messages_about_secrets(settings, expected):
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"type": "sqla"}, "session.type = sqla has no store of pyramid_beakerish yet"),
         ({"type": "cookie"}, "session.type = cookie has no store of pyramid_beakerish yet"),
         (
             {"session_class": "beaker.session:Session"},
@@ -281,7 +280,7 @@ def test_messages_about_secrets(settings, expected):
         ),
         (
             {"session_class": "beaker.session:Session", "type": "sqla"},
-            "session.type = sqla has no store of pyramid_beakerish yet",
+            "session.session_class is an option of Beaker's own sessions",
         ),
         (
             {"namespace_class": MemoryNamespaceManager, "type": "anything"},

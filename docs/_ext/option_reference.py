@@ -1,4 +1,4 @@
-"""The directive ``option-reference``: the options of a scope, from the table in the code."""
+"""Directives that show the tables in the code: the options, and the changed defaults."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from sphinx.util.docutils import SphinxDirective
 
 from pyramid_beakerish.settings import OptionRow, option_table
+from pyramid_beakerish.settings.differences import CHANGED_DEFAULTS, ChangedDefault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,24 @@ class OptionReference(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(lines))
 
 
+class ChangedDefaults(SphinxDirective):
+    """Lists the options that have another default than in pyramid_beaker."""
+
+    option_spec: ClassVar[dict[str, Any]] = {}
+
+    def run(self) -> list[Node]:
+        rows = [("Setting", "pyramid_beaker", "Here", "Why"), *map(changed, CHANGED_DEFAULTS)]
+        lines = [".. list-table::", "   :header-rows: 1", ""]
+        for first, *others in rows:
+            lines += [f"   * - {first}", *(f"     - {cell}" for cell in others)]
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+def changed(row: ChangedDefault) -> tuple[str, ...]:
+    name = f":confval:`session.{row.name}`"
+    return name, f"``{row.there}``", f"``{row.here}``", plain(row.why)
+
+
 def described(row: OptionRow) -> Iterator[str]:
     yield f".. confval:: {row.scope}.{row.name}"
     yield ""
@@ -49,4 +68,5 @@ def plain(text: str) -> str:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("option-reference", OptionReference)
+    app.add_directive("changed-defaults", ChangedDefaults)
     return {"parallel_read_safe": True}

@@ -40,7 +40,7 @@ class BeakerSession(FlashAndCSRF, DictMethods):
     _suspects = ()
     _touch_due = False
     _detached = False
-    is_removed = False  # Beaker has a cookie forgotten by sending one that has expired
+    site_data = ()  # for our own format only
 
     def __init__(
         self,

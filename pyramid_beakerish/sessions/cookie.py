@@ -57,7 +57,7 @@ class SessionCookie:
         self._settings = settings
         self._clock = clock
         self._assignment = settings.key + "="
-        self._keys = [_signing_hash(secret) for secret in settings.secret]
+        self._keys = [_signing_hash(secret, settings.key) for secret in settings.secret]
         self._verified: dict[str, Trusted] = {}
         self._plain = {https: self._attributes({}, https) for https in (False, True)}
 
@@ -187,14 +187,22 @@ def _id_in(value: str) -> str:
 
 def _begins_cookie(header: str, at: int) -> bool:
     """Tell whether a cookie begins here: only blanks, no name's end, may stand before."""
-    before = header[:at].rstrip(_BLANKS)
-    return not before or before[-1] == ";"
+    # No copy of what stands before: of a header full of our name, as an attacker sends it, that
+    # would be the square of its length.
+    while at and header[at - 1] in _BLANKS:
+        at -= 1
+    return not at or header[at - 1] == ";"
 
 
-def _signing_hash(secret: str) -> blake2b:
-    """Prepare the hash that signs with a secret, under a key of its own purpose."""
+def _signing_hash(secret: str, name: str) -> blake2b:
+    """Prepare the hash that signs with a secret, under a key of its own purpose.
+
+    The cookie's name is part of it: of two applications with one store and one secret neither
+    takes the other's cookie for its own.
+    """
     # A copy of a keyed BLAKE2b signs in 0.29 us, hmac.digest with SHA-256 takes 1.3 us.
-    key = blake2b(secret.encode(), digest_size=32, person=b"session cookie").digest()
+    master = blake2b(secret.encode(), digest_size=32, person=b"session cookie").digest()
+    key = blake2b(name.encode(), key=master, digest_size=32).digest()
     return blake2b(key=key, digest_size=16)
 
 

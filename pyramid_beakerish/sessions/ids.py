@@ -18,6 +18,9 @@ _CSRF_TOKEN = blake2b(digest_size=32, person=b"csrf token")
 
 SEED_BYTES = 32
 
+#: How the key of each session's entry begins; the rest is 40 hexadecimal digits.
+STORE_KEY_PREFIX = "session:"
+
 
 def new_id() -> str:
     """Draw an id of 256 random bits."""
@@ -32,7 +35,7 @@ def store_key(session_id: str) -> str:
     """
     digest = _STORE_KEY.copy()
     digest.update(session_id.encode("ascii"))
-    return "session:" + digest.hexdigest()
+    return STORE_KEY_PREFIX + digest.hexdigest()
 
 
 def successor_id(session_id: str, seed: str) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from dataclasses import dataclass
-from types import MappingProxyType, NoneType
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgpack import unpackb
 
 from ..serializers import pack
+from ..settings import cookie_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from ..serializers import Serializer
 
 
+TEXT = frozenset((str,))
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -91,31 +95,66 @@ FRAMES = {
 #: Until when the cookie of an earlier configuration could open the session: its key stays taken.
 ADOPTED = "adopted"
 
-_LENGTH = (float, int, bool, NoneType)
-_OWN = {
-    "timeout": _LENGTH,
-    "lifetime": _LENGTH,
-    "cookie_expires": _LENGTH,
-    "domain": (str, NoneType),
-    "path": (str,),
-    "user": (str,),
-    "handle": (str,),
-    "about": (dict,),
-    "renewed": (float, int),
-    "moved_to": (str,),
-    "seed": (str,),
-    ADOPTED: (float,),
+#: What a browser and a date can express, in seconds.
+LONGEST = 36_500 * 24 * 3600
+
+
+def _is_length(value: Any) -> bool:
+    return type(value) in (float, int, bool) and 0 <= value <= LONGEST
+
+
+def _is_limit(value: Any) -> bool:
+    return value is None or _is_length(value)
+
+
+def _is_moment(value: Any) -> bool:
+    return type(value) in (float, int) and math.isfinite(value)
+
+
+def _is_end(value: Any) -> bool:
+    return type(value) is float and not math.isnan(value)
+
+
+def _is_text(value: Any) -> bool:
+    return type(value) is str
+
+
+def _is_seed(value: Any) -> bool:
+    return type(value) is str and re.fullmatch("[0-9a-f]{64}", value) is not None
+
+
+_OWN: dict[str, Callable[[Any], bool]] = {
+    "timeout": _is_limit,
+    "lifetime": _is_limit,
+    "cookie_expires": _is_length,
+    # Whoever can write to the store must not write headers.
+    "domain": lambda value: value is None or cookie_rules.domain(value) == value,
+    "path": lambda value: bool(cookie_rules.path(value) == value),
+    "user": _is_text,
+    "handle": _is_text,
+    "about": lambda value: type(value) is dict,
+    "renewed": _is_moment,
+    "moved_to": _is_text,
+    "seed": _is_seed,
+    ADOPTED: _is_end,
 }
 
 
 def check(record: Record) -> None:
-    """Raise `TypeError` or `KeyError` for what we cannot have written.
+    """Raise `TypeError`, `ValueError` or `KeyError` for what we cannot have written.
 
-    The types of the moments are left to whoever compares them.
+    The moments are left to whoever compares them.
     """
-    if type(record.values) is not dict or not all(
-        type(value) in _OWN[name] for name, value in record.own.items()
-    ):
+    own, values = record.own, record.values
+    if type(values) is not dict or not TEXT.issuperset(map(type, values)):
+        raise TypeError
+    for name, value in own.items():
+        if not _OWN[name](value):
+            raise TypeError
+    of_user = "user" in own
+    if of_user is not ("handle" in own) or of_user is not ("about" in own):
+        raise TypeError
+    if ("moved_to" in own) is not ("seed" in own):
         raise TypeError
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
-from math import inf
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SettingsError, StoreError, StoreUnavailable
@@ -14,7 +14,7 @@ from ..stores.base import WRITE_ID_SIZE, new_write_id
 from .events import Refusal
 from .ids import SEED_BYTES, store_key, successor_id
 from .no_record import Moved, NoRecord
-from .record import ADOPTED, Record, check, frame_for
+from .record import ADOPTED, TEXT, Record, check, frame_for
 from .users import Users
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ NEW: Any = object()
 
 _SHORTEST_TTL = 0.001  # a lifetime that ends during the request: no store takes a negative one
 
+
+_NEVER = -inf
 
 _new = object.__new__
 
@@ -97,32 +99,28 @@ class RecordStore:
             record = _new(Record)  # Record(...) is a call more
             fields = self._unpack(entry[0][WRITE_ID_SIZE:])
             record.created, record.accessed, record.expires, record.own, record.values = fields
-            if record.own or type(record.values) is not dict:
+            values = record.values
+            if record.own or type(values) is not dict or not TEXT.issuperset(map(type, values)):
                 check(record)
             idle, lifetime, interval = self._limits(record.own) if record.own else self._usual
-            unused = now - record.accessed
+            unused, age, expires = now - record.accessed, now - record.created, record.expires
             # Not only ``expires``: limits that were made stricter hold for the sessions that exist.
-            over = unused >= idle or now - record.created >= lifetime
-            over = over or (record.expires is not None and record.expires <= now)
+            # Spelled so that a session that was damaged to last for ever (NaN) is over.
+            alive = _NEVER < unused < idle and _NEVER < age < lifetime
+            alive = alive and (expires is None or expires > now)
         except Exception as error:  # anything at all may be in a damaged store
             raise NoRecord(Refusal.CORRUPT) from error
-        if over:
-            raise NoRecord(Refusal.IDLE if unused >= idle else Refusal.TOO_OLD, record=record)
+        if not alive:
+            raise NoRecord(_refusal(unused, age, idle), record=record)
         if record.own and "moved_to" in record.own:
             raise Moved(record.own["moved_to"], record.own["seed"])
         return record, entry[1], unused >= interval
 
-    def save(
-        self, key: str, record: Record, token: Any, own: Mapping[str, Any], values: dict[str, bytes]
-    ) -> bool:
+    def put(self, key: str, record: Record, token: Any, values: dict[str, bytes]) -> bool:
         """Store a record as it is after this use, with these values; tell whether it was stored.
 
         With a token only if nobody else has changed it; with `NEW` only if there is none yet.
         """
-        if own:
-            record.own = {**record.own, **own}
-            if "user" in own:  # before the record is there, so that it can always be ended
-                self.users.enter(key, own)
         idle, lifetime, interval = self._limits(record.own) if record.own else self._usual
         now = self._clock()
         # ``accessed`` moves only when an extension is due: the cookie is sent again whenever
@@ -141,6 +139,26 @@ class RecordStore:
         if token is NEW:
             return self.store.create(key, value, None if ttl == inf else ttl)
         return self.store.swap(key, token, value, None if ttl == inf else ttl)
+
+    def save(
+        self, key: str, record: Record, token: Any, own: Mapping[str, Any], values: dict[str, bytes]
+    ) -> bool:
+        """Do what `put` does, and have the session set otherwise than the settings do."""
+        if own:
+            record.own = {**record.own, **own}
+            if "user" in own:
+                return self._save_listed(key, record, token, own, values)
+        return self.put(key, record, token, values)
+
+    def _save_listed(
+        self, key: str, record: Record, token: Any, own: Mapping[str, Any], values: dict[str, bytes]
+    ) -> bool:
+        """Save a session that its user can end, whenever that is."""
+        self.users.enter(key, own)
+        stored = self.put(key, record, token, values)
+        if stored:
+            self.users.enter(key, own)
+        return stored
 
     def create(self, key: str, own: Mapping[str, Any], values: dict[str, bytes]) -> Record:
         """Begin a session; never takes the place of another."""
@@ -273,6 +291,12 @@ class RecordStore:
             interval = min(interval, timeout / 10)
         idle = inf if timeout is None else timeout + interval
         return idle, inf if lifetime is None else lifetime, interval
+
+
+def _refusal(unused: float, age: float, idle: float) -> Refusal:
+    if not isfinite(unused + age):
+        return Refusal.CORRUPT
+    return Refusal.IDLE if unused >= idle else Refusal.TOO_OLD
 
 
 def _never_left_alone() -> StoreUnavailable:

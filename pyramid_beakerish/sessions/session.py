@@ -15,7 +15,7 @@ from .flash import CSRF_KEY, FlashAndCSRF
 from .ids import csrf_token, store_key
 from .mapping import UNSET
 from .no_record import Moved, NoRecord
-from .record import NOTHING
+from .record import LONGEST, NOTHING
 from .stored import StoredMapping
 from .users import UserSessions, user_key
 
@@ -219,7 +219,9 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
         ``userid``: what the application knows the user by; the store holds a hash of it.
         ``about``: what the list is to show, such as a device or a place.
 
-        Where the settings limit the sessions of one user, the least recently used ones end.
+        A session that was not the user's before gets a new id, as at any login, unless
+        ``session.rotate_on`` is ``none``. Where the settings limit the sessions of one user, the
+        least recently used ones end.
         Raises `TypeError` for something else than text, numbers and ``None``.
 
         Example::
@@ -231,6 +233,8 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
                 raise TypeError(f"{name} is a {type(value).__name__}: use text, a number or None.")
         user = user_key(userid)
         handle = self.handle if self._setting("user", None) == user else None
+        if handle is None and self._settings.rotate_on is not None:
+            self.regenerate_id()
         self._forced = True  # even if it holds nothing else
         self._set_own({"user": user, "handle": handle or secrets.token_urlsafe(9), "about": about})
 
@@ -284,8 +288,7 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
         return self._own.get(name, stored.get(name, default))
 
 
-#: What a browser and a date can express, in seconds.
-SHORTEST, LONGEST = 1, 36_500 * 24 * 3600
+SHORTEST = 1  # second
 
 _MOMENTS = frozenset(("_accessed_time", "_creation_time"))
 

@@ -89,7 +89,7 @@ class StoredMapping(EncodedMapping):
             # What most requests do that write: set values, in a session that exists.
             record: Any = self._record
             values, self._token = {**record.values, **changed}, None
-            if not self._manager.records.save(self._key, record, token, NOTHING, values):
+            if not self._manager.records.put(self._key, record, token, values):
                 return self._store(changed)  # somebody else has stored something meanwhile
             self._base, self._dirty = values, False
             if self._touch_due:
@@ -116,9 +116,13 @@ class StoredMapping(EncodedMapping):
         return None
 
     @property
-    def is_removed(self) -> bool:
-        """Whether the response has the browser forget the session, and gives it no other."""
-        return self._cookie is None and self._remove_cookie is not None
+    def site_data(self) -> tuple[str, ...]:
+        """What else the browser is to forget, if the session that it came with has ended."""
+        if self._remove_cookie is None:
+            return ()
+        asked = self._settings.clear_site_data
+        # With a new session, as for a message after logout, its cookie must stay.
+        return asked if self._cookie is None else tuple(one for one in asked if one != "cookies")
 
     def abandon(self, failure: Exception | None = None) -> None:
         """Store nothing of this request: it failed, or will be tried again.
@@ -353,7 +357,7 @@ class StoredMapping(EncodedMapping):
     def _extend(self, record: Record) -> None:
         token, self._token = self._token, None
         try:
-            saved = self._manager.records.save(self._key, record, token, NOTHING, record.values)
+            saved = self._manager.records.put(self._key, record, token, record.values)
         except StoreUnavailable:
             log.warning("A session's idle time could not be extended.", exc_info=True)
             saved = False

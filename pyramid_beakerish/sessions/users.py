@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgpack import unpackb
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from ..settings import SessionSettings
-    from ..stores.base import Store
+    from ..stores.base import Entry, Store
     from .record import Record
     from .records import RecordStore
     from .session import Session
@@ -34,7 +34,8 @@ log = logging.getLogger(__name__)
 #: Somebody else must have won so often in a row before a request gives up.
 MOST_CONFLICTS = 100
 
-#: A session that changes its id is for a moment under two keys, and one is left by who dies then.
+#: A session that changes its id is for a moment under two keys, and one is left by who dies then:
+#: so many are kept without a look at what is there.
 KEYS_OF_ONE = 3
 
 
@@ -48,13 +49,13 @@ class UserIndex:
     """An entry for each user, which names the keys of the user's sessions.
 
     A key is entered before its record is stored and may lead to nothing, as when a request dies in
-    between: whose session it is, and whether it is there, the record tells. An entry lives for
-    ``lifetime`` seconds, which no session outlives, ``None`` for ever.
+    between: whose session it is, and whether it is there, the record tells. It is entered once more
+    when the record is there, as others may have taken it for gone meanwhile. An entry has no end of
+    its own, as a session may be given any lifetime; it goes with the last session that is ended.
     """
 
-    def __init__(self, store: Store, lifetime: float | None) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._lifetime = lifetime
 
     def keys(self, user: str) -> Keys:
         """Give the keys of the user's sessions by their handles."""
@@ -65,10 +66,10 @@ class UserIndex:
         """Enter a key of a session; what is not there any more of the user's others leaves."""
 
         def entered(keys: Keys) -> Keys:
-            if handle not in keys:
+            if handle not in keys or len(keys[handle]) >= KEYS_OF_ONE:
                 keys = self._alive(keys)
             others = [other for other in keys.get(handle, ()) if other != key]
-            return {**keys, handle: [*others, key][-KEYS_OF_ONE:]}
+            return {**keys, handle: [*others, key]}
 
         self._change(user, entered)
 
@@ -79,19 +80,41 @@ class UserIndex:
 
     def _alive(self, keys: Keys) -> Keys:
         found = self._store.load_many([key for each in keys.values() for key in each])
-        return {handle: each for handle, each in keys.items() if any(key in found for key in each)}
+        alive = {handle: [key for key in each if key in found] for handle, each in keys.items()}
+        return {handle: each for handle, each in alive.items() if each}
 
     def _change(self, user: str, change: Callable[[Keys], Keys]) -> None:
         for _ in range(MOST_CONFLICTS):
             entry = self._store.load(user)
-            value = new_write_id() + pack(change({} if entry is None else _read(entry[0])))
-            if entry is None:
-                stored = self._store.create(user, value, self._lifetime)
-            else:
-                stored = self._store.swap(user, entry[1], value, self._lifetime)
-            if stored:
+            keys = {} if entry is None else _read(entry[0])
+            changed = change(keys)
+            if changed == keys or self._put(user, entry, changed):
                 return
         raise StoreUnavailable("the sessions of a user were changed by others again and again")
+
+    def _put(self, user: str, entry: Entry | None, keys: Keys) -> bool:
+        value = new_write_id() + pack(keys)
+        if entry is None:
+            return self._store.create(user, value, None)
+        if not keys:
+            return self._store.delete(user, entry[1])
+        return self._store.swap(user, entry[1], value, None)
+
+
+class OneOfUser(Protocol):
+    """What it takes to end a session of a user: its name in the user's list, and where it is."""
+
+    @property
+    def handle(self) -> str | None: ...
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def record(self) -> Record: ...
+
+    @property
+    def token(self) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -120,7 +143,7 @@ class Users:
         self._records = records
         self._most = settings.max_sessions_per_user
         self._notify = notify
-        self._index = UserIndex(records.store, settings.lifetime)
+        self._index = UserIndex(records.store)
 
     def enter(self, key: str, own: Mapping[str, Any]) -> None:
         """Enter a session that is about to be stored; too many of its user's end before."""
@@ -137,15 +160,28 @@ class Users:
         alive = [session for session in found if session is not None]
         return sorted(alive, key=lambda session: session.last_accessed, reverse=True)
 
-    def end(self, user: str, sessions: Sequence[UserSession], reason: EndReason) -> None:
-        """End these sessions of a user."""
-        for session in sessions:
-            self._records.end(session.key, session.record, session.token)
+    def end(self, user: str, sessions: Sequence[OneOfUser], reason: EndReason) -> None:
+        """End these sessions of a user, whatever ids they are given meanwhile."""
+        handles = [session.handle for session in sessions if session.handle]
+        if not handles:
+            return
+        self._end_all(user, sessions)
+        for _ in handles:
             event = SessionEnded(None, reason)
             log.log(event.level, event.says.format(event))
             self._notify(event)
-        if sessions:
-            self._index.leave(user, [session.handle for session in sessions])
+        self._index.leave(user, handles)
+
+    def _end_all(self, user: str, sessions: Sequence[OneOfUser]) -> None:
+        """End them; again those whose id changes meanwhile: the new key is in the index before."""
+        handles = {session.handle for session in sessions}
+        for _ in range(MOST_CONFLICTS):
+            for session in sessions:
+                self._records.end(session.key, session.record, session.token)
+            sessions = [one for one in self.sessions_of(user, None) if one.handle in handles]
+            if not sessions:
+                return
+        raise StoreUnavailable("the sessions of a user were changed by others again and again")
 
     def _session(self, handle: str, keys: list[str], is_current: bool) -> UserSession | None:
         """Give the session, which is under one of the keys if it is there."""
@@ -181,6 +217,7 @@ class UserSessions(Sequence[UserSession]):
         self._users = users
         self._user = user
         self._visitor = visitor
+        self._unavailable = visitor._manager.unavailable
         self._sessions = users.sessions_of(user, visitor.handle)
 
     def __getitem__(self, index: Any) -> Any:
@@ -203,12 +240,24 @@ class UserSessions(Sequence[UserSession]):
 
     def _end(self, ended: Sequence[UserSession]) -> bool:
         others = [one for one in ended if not one.is_current]
-        self._users.end(self._user, others, EndReason.REVOKED)
+        try:
+            self._users.end(self._user, others, EndReason.REVOKED)
+        except StoreUnavailable as error:
+            raise self._unavailable(error) from error
         if len(others) < len(ended):
             self._visitor.invalidate()
         return bool(ended)
 
 
 def _read(value: bytes) -> Keys:
-    keys: Keys = unpackb(value[WRITE_ID_SIZE:])
+    """Give what is in an index entry; a damaged one is as if it were absent, like a record."""
+    try:
+        keys: Keys = unpackb(value[WRITE_ID_SIZE:])
+        names = [name for handle, each in keys.items() for name in (handle, *each)]
+        whole = all(type(each) is list for each in keys.values()) and {*map(type, names)} <= {str}
+    except Exception:  # anything at all may be in a damaged store
+        whole = False
+    if not whole:
+        log.error("The list of a user's sessions is damaged: those in it cannot be ended by it.")
+        return {}
     return keys

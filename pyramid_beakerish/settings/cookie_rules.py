@@ -21,6 +21,10 @@ PATH = re.compile(r"/[ -:<-~]*")
 LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 HOST = re.compile(rf"\.?{LABEL}(?:\.{LABEL})*", re.IGNORECASE | re.ASCII)
 LONGEST_HOST = 253
+# RFC 6265bis section 5.6: browsers ignore a longer attribute, and a cookie whose name and value
+# are longer together than 4096 bytes; an id and its signature take 161 at most.
+LONGEST_PATH = 1024
+LONGEST_NAME = 4096 - 161
 
 #: Python's own cookie parser, and Beaker's, take these names for attributes of a cookie.
 RESERVED = frozenset(
@@ -44,12 +48,16 @@ def _name(value: str) -> str:
         raise ValueError(value)
     if value.lower() in RESERVED:
         raise RefusedError("is the name of a cookie's attribute: use another name.")
+    if len(value) > LONGEST_NAME:
+        raise RefusedError("makes a cookie of more than 4096 bytes, which no browser keeps.")
     return value
 
 
 def _path(value: str) -> str:
     if not PATH.fullmatch(value):
         raise ValueError(value)
+    if len(value) > LONGEST_PATH:
+        raise RefusedError("is longer than 1024 characters: browsers ignore such a path.")
     return value
 
 

@@ -58,13 +58,29 @@ def read_settings(settings: Mapping[str, Any]) -> Settings:
         read = read_settings({"session.type": "memory", "session.timeout": "30m"})
         assert read.session.timeout == 1800
     """
+    read, mistakes = examine_settings(settings)
+    if mistakes:
+        raise SettingsError(mistakes)
+    return read
+
+
+def examine_settings(settings: Mapping[str, Any]) -> tuple[Settings, tuple[str, ...]]:
+    """Read settings that may be wrong; give what is obeyed of them, and the mistakes.
+
+    What is wrong is as if it were not written. The mistakes are those of `read_settings`.
+
+    Example::
+
+        read, mistakes = examine_settings({"session.timeout": "soon"})
+        assert read.session.timeout == 14 * 86400 and len(mistakes) == 1
+    """
     report = _report(settings, strict=True)
     package = _read_package(settings, report)
     session = _read_session(settings, report)
     regions = _read_regions(settings, report)
     _require([session, *regions.values()], report)
-    _raise(report)
-    return Settings(session, regions, tuple(report.messages), package.clock)
+    read = Settings(session, regions, tuple(report.messages), package.clock)
+    return read, tuple(report.mistakes)
 
 
 def read_session_settings(

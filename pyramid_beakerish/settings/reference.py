@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .beaker_only import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS
@@ -48,7 +49,7 @@ def _row(scope: str, name: str, option: Option) -> OptionRow:
         scope=scope,
         name=name,
         allowed=option.convert.allowed,
-        default=option.default_text or _default_shown(option.default),
+        default=default_shown(option),
         help=option.help,
         since=option.since,
         needed_by=", ".join(option.needed_by),
@@ -56,11 +57,26 @@ def _row(scope: str, name: str, option: Option) -> OptionRow:
     )
 
 
-def _default_shown(default: Any) -> str:
-    """Spell a default as an ini file would."""
-    if default is None or default == ():
+def default_shown(option: Option) -> str:
+    """Give the default of an option in words, or as an ini file would spell it."""
+    return option.default_text or spelt(option.default)
+
+
+def spelt(value: Any) -> str:
+    """Spell a value as an ini file would."""
+    if value is None or value == ():
         return "none"
-    if isinstance(default, float):
-        unit, letter = next(found for found in UNITS_SHOWN if default % found[0] == 0)
-        return f"{default / unit:g}{letter}"
-    return str(default).lower() if isinstance(default, bool) else str(default)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        unit, letter = next((u for u in UNITS_SHOWN if value % u[0] == 0), (1, "s"))
+        return f"{value / unit:g}{letter}"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return str(value) if isinstance(value, (str, int, datetime)) else dotted_name(value)
+
+
+def dotted_name(value: Any) -> str:
+    """Name an object: a class or a function by where it is, others by their type alone."""
+    named = value if hasattr(value, "__qualname__") else type(value)
+    return f"{named.__module__}:{named.__qualname__}"

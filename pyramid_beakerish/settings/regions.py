@@ -28,7 +28,7 @@ REGION_NAME = re.compile(r"[\w-]+(?:\.[\w-]+)*")
 def build_regions(cache: Section, report: Report) -> dict[str, RegionSettings]:
     """Give the settings of each listed region; mistakes and messages go to the report."""
     names = _region_names(cache, report)
-    defaults, own = _divide(cache, names)
+    defaults, own = divide(cache, names)
     values = _values(defaults, report)
     given = {name: {**values, **_values(own[name], report)} for name in names}
     passed_on = _passed_on(defaults, own, given, report)
@@ -56,7 +56,7 @@ def _only(section: Section, names: Container[str]) -> dict[str, Written]:
     return {name: entry for name, entry in section.written.items() if name in names}
 
 
-def _divide(cache: Section, names: list[str]) -> tuple[Section, dict[str, Section]]:
+def divide(cache: Section, names: list[str]) -> tuple[Section, dict[str, Section]]:
     """Give what holds for every region, and what was written for each."""
     own = {name: Section(f"{cache.prefix}{name}.", ALL_REGION_OPTIONS, {}) for name in names}
     defaults = Section(cache.prefix, ALL_REGION_OPTIONS, {})
@@ -114,12 +114,13 @@ def _without_effect(section: Section, regions: list[RegionSettings]) -> Iterator
     """Tell what was written for these regions and is obeyed by none of them."""
     for name in section.written:
         option = find_option(section.options, name)
-        reason = option and _no_effect(name, option, regions)
+        reason = option and no_effect(name, option, regions)
         if reason:
             yield f"{section.key(name)} has no effect: {reason}."
 
 
-def _no_effect(name: str, option: Option, regions: list[RegionSettings]) -> str | None:
+def no_effect(name: str, option: Option, regions: list[RegionSettings]) -> str | None:
+    """Tell why these regions have no use for an option that is given, or give ``None``."""
     if not regions:
         return "cache.regions lists no region"
     if option.obeyed_by == "nobody":

@@ -64,7 +64,10 @@ class Section:
     def is_secret(self, name: str) -> bool:
         """Tell whether the value must not be shown."""
         option = find_option(self.options, name)
-        return sounds_secret(name) if option is None else option.secret
+        if option is not None:
+            return option.secret
+        meant = near_miss(name, self.options)
+        return sounds_secret(name) or (meant is not None and self.options[meant].secret)
 
     def sentence(self, name: str, rest: str) -> str:
         """Begin a sentence with the key and the value as they were written."""

@@ -31,7 +31,7 @@ def session_messages(section: Section, session: SessionSettings) -> Iterator[str
         yield f"Beaker keeps the sessions: {session.beaker_reason}."
     for name in session.given:
         option = find_option(ALL_SESSION_OPTIONS, name)
-        reason = option and (_not_pyramids(name, session) or _no_effect(option, session))
+        reason = option and no_effect(name, option, session)
         if reason:
             yield f"{section.key(name)} has no effect: {reason}."
     if not session.require_secret:
@@ -39,13 +39,10 @@ def session_messages(section: Section, session: SessionSettings) -> Iterator[str
     yield from _ignored_secrets(section, session)
 
 
-def _not_pyramids(name: str, session: SessionSettings) -> str | None:
-    if session.format != "pyramid" or name in SHARED or name in SIGNED_COOKIE_OPTIONS:
-        return None
-    return "Pyramid keeps the sessions and has no such option"
-
-
-def _no_effect(option: Option, session: SessionSettings) -> str | None:
+def no_effect(name: str, option: Option, session: SessionSettings) -> str | None:
+    """Tell why these sessions have no use for an option that is given, or give ``None``."""
+    if session.format == "pyramid" and name not in SHARED and name not in SIGNED_COOKIE_OPTIONS:
+        return "Pyramid keeps the sessions and has no such option"
     if option.obeyed_by == "nobody":
         return option.inert
     if session.format == "beakerish" and option.obeyed_by == "beaker":

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from .facts import StoreFacts
 from .forks import notice_fork, renew_after_fork
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 Entry = tuple[bytes, Any]
 
 WRITE_ID_SIZE = 8
+
+#: A key that nobody uses: to load it shows whether a store answers.
+PROBE = "probe:"
 
 
 class _WriteIds:
@@ -116,6 +120,14 @@ class Store(ABC):
     def sweep(self) -> int:
         """Remove what has expired and tell how much; nothing to do where the server does it."""
         return 0
+
+    def inspect(self) -> StoreFacts:
+        """Contact the keeper of the bytes, change nothing, and give what an administrator asks.
+
+        A store tells what it can find out; the rest is left out.
+        """
+        self.load(PROBE)
+        return StoreFacts()
 
     def close(self) -> None:  # noqa: B027 - many stores have nothing to give back
         """Give back connections and files; the store may be used again."""

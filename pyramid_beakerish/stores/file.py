@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyramid_beakerish.errors import SettingsError, StoreUnavailable
 
-from .base import WRITE_ID_SIZE, Entry, Store, decode_key, encode_key
+from .base import PROBE, WRITE_ID_SIZE, Entry, Store, decode_key, encode_key
 from .entry_file import (
     FIRST_READ,
     READ,
@@ -29,13 +29,15 @@ from .entry_file import (
 )
 from .file_errors import translating_errors, unavailable
 from .file_sweep import Sweeper
-from .folders import fsync_name, make_private_folder, own_folder
+from .folders import facts_of_folder, fsync_name, make_private_folder, own_folder
 from .locks import FileLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pyramid_beakerish.settings import StoreSettings
+
+    from .facts import StoreFacts
 
 log = logging.getLogger(__name__)
 
@@ -163,6 +165,12 @@ class FileStore(Store):
         """Remove what has expired or is damaged, and tell how much."""
         now = self._clock()
         return sum(self._examine(name, now) for name in self._sweeper.names())
+
+    def inspect(self) -> StoreFacts:
+        """Tell how much room the disk has; raises `StoreUnavailable` for a folder of others."""
+        facts = facts_of_folder(self._root)
+        self.load(PROBE)
+        return facts
 
     def close(self) -> None:
         """Close the lock files; the store may be used again."""

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+from shutil import disk_usage
+
+from ..errors import StoreUnavailable
+from .facts import StoreFacts
 
 #: Our own folder in ``data_dir`` and ``lock_dir``, as Beaker keeps its files there too.
 FOLDER = "beakerish"
@@ -29,6 +33,18 @@ def make_private_folder(path: str, fsync: bool = False) -> None:
     os.chmod(path, 0o700)  # the umask may have taken away even the owner's rights
     if fsync:
         fsync_name(path)
+
+
+def facts_of_folder(path: str) -> StoreFacts:
+    """Tell how much room there is at the path, or at the first folder above it that is there.
+
+    Raises `StoreUnavailable` if this user could store nothing there.
+    """
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    if not os.access(path, os.W_OK):
+        raise StoreUnavailable(f"this user may not write to {path}")
+    return StoreFacts(reach="host", persistent=True, free=disk_usage(path).free)
 
 
 def fsync_name(path: str) -> None:

@@ -11,6 +11,7 @@ from pyramid_beakerish.errors import SettingsError, StoreUnavailable
 from pyramid_beakerish.settings.addresses import read_addresses
 
 from .base import Entry, Store
+from .facts import StoreFacts
 from .memcached_server import Connection, Server
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ NEVER = (1 << 64) - 1
 # more seconds than the first are a moment, 0 is never, what is below 0 has expired.
 LONGEST_TTL, LATEST_MOMENT = 30 * 86_400, 2**31 - 1
 NO_TTL, EXPIRED = 0, -1
+
+MORE_MEMORY = "give memcached more memory (-m), https://docs.memcached.org/serverguide/"
 
 
 class MemcachedStore(Store):
@@ -116,6 +119,25 @@ class MemcachedStore(Store):
 
     def keys(self, prefix: str) -> None:
         """Give ``None``: memcached cannot list its keys."""
+
+    def inspect(self) -> StoreFacts:
+        """Tell the versions of the servers, and how much of their memory is used."""
+        answers = [server.ask(Connection.stats) for server in self._servers]
+        used = sum(int(answer[b"bytes"]) for answer in answers)
+        room = sum(int(answer[b"limit_maxbytes"]) for answer in answers)
+        facts = StoreFacts(
+            version=", ".join(sorted({f"memcached {a[b'version'].decode()}" for a in answers})),
+            reach="network",
+            persistent=False,
+            evicts=True,
+            entries=sum(int(answer[b"curr_items"]) for answer in answers),
+            used=used,
+            free=room - used,
+        )
+        lost = sum(int(answer[b"evictions"]) for answer in answers)
+        if lost:
+            facts["remarks"] = (f"{lost} entries have left before their time: {MORE_MEMORY}",)
+        return facts
 
     def close(self) -> None:
         """Close all connections that nobody uses; the store may be used again."""

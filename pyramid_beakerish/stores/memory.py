@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from .base import WRITE_ID_SIZE, Entry, Store
+from .facts import StoreFacts
 from .forks import renew_after_fork
 
 if TYPE_CHECKING:
@@ -130,6 +131,10 @@ class MemoryStore(Store):
             for key in expired:
                 del self._entries[key]
         return len(expired)
+
+    def inspect(self) -> StoreFacts:
+        """Tell how many entries there can be, and that only this process sees them."""
+        return StoreFacts(reach="process", persistent=False, most_entries=self._max_entries)
 
     def forked(self) -> None:
         """Get ready to serve a child process, which shares nothing with its parent any more."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import sqlite3
 import time
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -12,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 from pyramid_beakerish.errors import SettingsError, StoreUnavailable
 
 from ..settings.file_url import read_file_url
-from .base import WRITE_ID_SIZE, Entry, Store, decode_key, encode_key
-from .folders import own_folder
+from .base import PROBE, WRITE_ID_SIZE, Entry, Store, decode_key, encode_key
+from .folders import facts_of_folder, own_folder
 from .sqlite_connections import Connections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from pyramid_beakerish.settings import StoreSettings
+
+    from .facts import StoreFacts
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +104,7 @@ class SqliteStore(Store):
         *,
         patience: float = 2.0,
     ) -> None:
-        path = os.path.abspath(path)
+        path = self._path = os.path.abspath(path)
         lock_path = f"{path}.lock" if lock_dir is None else f"{own_folder(lock_dir)}sqlite.lock"
         self._connections = Connections(path, lock_path, SCHEMA, fsync, patience)
         self._clock = clock
@@ -177,6 +180,21 @@ class SqliteStore(Store):
             batch = self._delete_expired(BATCH, now)
             removed += batch
         return removed
+
+    def inspect(self) -> StoreFacts:
+        """Tell the version of SQLite, how large the file is, and how much room the disk has.
+
+        The file is not made: it would belong to whoever asks.
+        """
+        facts = facts_of_folder(self._path)
+        facts["version"] = f"SQLite {sqlite3.sqlite_version}"
+        try:
+            facts["used"] = os.path.getsize(self._path)
+        except FileNotFoundError:
+            facts["absent"] = "The file is made when the application starts."
+        else:
+            self.load(PROBE)
+        return facts
 
     def close(self) -> None:
         """Close the file; the store may be used again."""

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from .site import Browser, Site
 
 
+DAY = 24 * 3600
+
+
 class UsersSuite(SessionSuiteBase):
     """A user sees his sessions, and an ended one fails at its next request."""
 
@@ -108,6 +111,30 @@ class UsersSuite(SessionSuiteBase):
         desk.use(lambda session: session.sessions_of().end_others())
         assert phone.use(lambda session: session.new)
 
+    def test_new_id_between_list_and_end(self) -> None:
+        """A session that is given a new id while it is being ended does not escape."""
+        phone, desk = self.log_in(self.bob), self.log_in(self.bob)
+
+        def work(session: Any) -> None:
+            listed = session.sessions_of()
+            phone.use(lambda own: own.regenerate_id())
+            listed.end_others()
+
+        desk.use(work)
+        assert phone.use(lambda session: session.new)
+        self.assert_records(1)
+
+    def test_session_with_a_lifetime_of_its_own(self) -> None:
+        """A session that was told to live longer than others is in the list as long as it lives."""
+        site = self.make_site(lifetime=3600)
+        phone = self.log_in(self.bob, site)
+        phone.use(lambda session: session.set_lifetime(timeout=30 * DAY, lifetime=30 * DAY))
+        self.clock.advance(DAY)
+        desk = self.log_in(self.bob, site)
+        assert desk.use(lambda session: len(session.sessions_of())) == 2
+        desk.use(lambda session: session.sessions_of().end_others())
+        assert phone.use(lambda session: session.new)
+
     def test_renewed_id(self) -> None:
         """A session whose id is renewed by itself stays in the list, and can be ended."""
         site = self.make_site(renew_id_every=900)
@@ -148,12 +175,32 @@ class UsersSuite(SessionSuiteBase):
             {"device": "new"}
         ]
 
+    def test_login_on_a_planted_id(self) -> None:
+        """A session gets a new id when it becomes a user's, so that a planted one sees nothing."""
+        planted = self.visitor(a=1)
+        victim = planted.twin()
+        victim.use(lambda session: session.bind_user(self.bob))
+        assert planted.use(lambda session: session.new)
+        assert victim.contents() == {"a": 1}
+        before = victim.cookies
+        victim.use(lambda session: session.bind_user(self.bob, device="desk"))
+        assert victim.cookies == before
+
+    def test_login_that_keeps_the_id(self) -> None:
+        """Where ids are not to change by themselves, they do not change at a login."""
+        visitor = self.make_site(rotate_on="none").stranger().put(a=1)
+        before = visitor.cookies
+        visitor.use(lambda session: session.bind_user(self.bob))
+        assert visitor.cookies == before
+
     def test_another_user_in_one_session(self) -> None:
-        """A session belongs to whom it was bound to last."""
-        mine = self.log_in(self.bob)
-        mine.use(lambda session: session.bind_user(self.eve))
-        assert mine.use(lambda session: len(session.sessions_of())) == 1
-        assert mine.use(lambda session: len(session.sessions_of(self.bob))) == 0
+        """A session belongs to whom it was bound to last, under a new id or the same."""
+        for site in (self.site, self.make_site(rotate_on="none")):
+            mine = self.log_in(self.bob, site)
+            mine.use(lambda session: session.bind_user(self.eve))
+            assert mine.use(lambda session: len(session.sessions_of(self.bob))) == 0
+            mine.use(lambda session: session.sessions_of().end_all())
+            assert mine.use(lambda session: session.new)
 
     def test_userids_are_told_apart(self) -> None:
         """The number 7 and the text "7" are two users, and the store holds neither."""
@@ -190,3 +237,16 @@ class UsersSuite(SessionSuiteBase):
 
         mine.use(work)
         assert mine.response.status_code == 503
+
+    def test_store_down_at_the_end(self) -> None:
+        """Sessions that cannot be ended are a 503, and not taken for ended."""
+        other, mine = self.log_in(self.bob), self.log_in(self.bob)
+
+        def work(session: Any) -> None:
+            with self.store.failing("delete"):
+                session.sessions_of().end_others()
+
+        mine.use(work)
+        assert mine.response.status_code == 503
+        assert not other.use(lambda session: session.new)
+        assert mine.use(lambda session: len(session.sessions_of())) == 2

@@ -11,7 +11,8 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pyramid_beakerish.stores.base import WRITE_ID_SIZE, Entry, Store, new_write_id
+from pyramid_beakerish.stores.base import PROBE, WRITE_ID_SIZE, Entry, Store, new_write_id
+from pyramid_beakerish.stores.facts import StoreFacts
 
 from .clock import FrozenClock
 
@@ -235,6 +236,13 @@ class StoreSuite(ABC):
             self._set(key)
         listed = self.store.keys("user:")
         assert listed is None or sorted(listed) == sorted(wanted)
+
+    def test_inspect(self) -> None:
+        """A store tells only what administrators know to read, and is as it was afterwards."""
+        value = self._set("there")
+        assert self.store.inspect().keys() <= StoreFacts.__annotations__.keys()
+        assert self._loaded("there")[0] == value
+        assert self.store.load(PROBE) is None
 
     def test_any_key(self) -> None:
         """A key may be any string."""

@@ -56,9 +56,12 @@ def open_engine(settings: StoreSettings) -> tuple[Engine, bool]:
             options, "sa.", isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True
         )
     except ImportError as error:
-        raise SettingsError([f"url needs a driver that cannot be imported: {error}"]) from None
+        raise SettingsError(
+            [f"{settings.key_prefix}url needs a driver that cannot be imported: {error}"]
+        ) from None
     except (TypeError, ValueError) as error:
-        raise SettingsError([f"the engine options under sa.* cannot be obeyed: {error}"]) from None
+        reason = f"the engine options under {settings.key_prefix}sa.* cannot be obeyed: {error}"
+        raise SettingsError([reason]) from None
     if engine.driver == "psycopg":
         event.listen(engine, "do_connect", _connect_bounded)
     return engine, True

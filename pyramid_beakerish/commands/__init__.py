@@ -1,0 +1,28 @@
+"""The command ``beakerish``, for those who run an application."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NEEDS_RICH = (
+    "The command beakerish needs the library rich: pip install 'pyramid_beakerish[command]'\n"
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and give its exit code.
+
+    That is 0 if all is well, 1 if something is wrong with what was looked at or could not be done,
+    2 if the command, or its ini file, makes no sense.
+    """
+    if find_spec("rich") is None:
+        sys.stderr.write(NEEDS_RICH)
+        return 2
+    from .program import run
+
+    return run(arguments)

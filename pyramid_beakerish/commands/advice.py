@@ -1,0 +1,122 @@
+"""What an administrator should think about: settings that are no mistakes and yet a risk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..settings.beaker_only import ALL_SESSION_OPTIONS
+from ..settings.read import SESSION_PREFIXES
+from ..settings.section import Report, cut
+from ..settings.session_messages import weak_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ..settings import SessionSettings, Settings
+    from .ini import Ini
+    from .stores import Examined
+
+OWASP = "https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html"
+ASVS = "https://github.com/OWASP/ASVS/blob/v5.0.0/5.0/en/0x16-V7-Session-Management.md"
+PROXIES = "https://docs.pylonsproject.org/projects/waitress/en/stable/reverse-proxy.html"
+MDN_COOKIES = "https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/Set-Cookie"
+PICKLE = "https://docs.python.org/3/library/pickle.html"
+FORKS = "https://docs.gunicorn.org/en/stable/design.html"
+
+#: Words of secrets that examples show, so that everybody knows them.
+EXAMPLE_WORDS = ("example", "replace", "changeme", "change-me", "put in a secret", "itsaseekreet")
+
+REMEDY = "use session.type = sqlite or a server."
+APART = f"each has sessions of its own, so that users seem logged out at random: {REMEDY}"
+ALONE = f"Sessions end with the process, and no other worker process has them: {REMEDY}"
+
+#: Under so many bytes a store is about to be full.
+LITTLE_ROOM = 100 * 1024 * 1024
+
+
+class Advice(NamedTuple):
+    """One sentence with its remedy, and where more is said."""
+
+    text: str
+    link: str = ""
+
+
+def all_advice(ini: Ini, read: Settings, stores: Iterable[Examined]) -> list[Advice]:
+    """Give everything there is to say."""
+    about_stores = (advice for found in stores for advice in _on_store(ini, found))
+    return [*_on_messages(ini, read), *_on_session(read.session), *about_stores]
+
+
+def _on_messages(ini: Ini, read: Settings) -> Iterator[Advice]:
+    section = cut(ini.settings, SESSION_PREFIXES, ALL_SESSION_OPTIONS, Report("ignore"))
+    about_secrets = set(weak_secrets(section, read.session))
+    for message in read.messages:
+        yield Advice(message, OWASP if message in about_secrets else "")
+
+
+def _on_session(session: SessionSettings) -> Iterator[Advice]:
+    if any(word in secret.lower() for secret in session.secret for word in EXAMPLE_WORDS):
+        yield Advice("session.secret is one of an example: make one with beakerish secret.", OWASP)
+    if session.constant_csrf_token:
+        yield Advice("session.constant_csrf_token is for tests alone: leave it out.", OWASP)
+    if session.data_serializer == "pickle":
+        yield Advice("Pickles run what is written in them: use msgpack or json.", PICKLE)
+    if session.use_cookies:
+        yield from _on_cookie(session)
+    yield from _on_times(session)
+
+
+def _on_cookie(session: SessionSettings) -> Iterator[Advice]:
+    if session.secure is False:
+        yield Advice("The cookie is sent in clear text, too: set session.secure = true.", OWASP)
+    elif session.secure == "auto":
+        yield Advice(
+            "The cookie is Secure where the request is https, as the WSGI server sees it: set "
+            "session.secure = true if all of the site is, or tell the server to trust its proxy.",
+            PROXIES,
+        )
+    if not session.httponly:
+        yield Advice("Scripts can read the cookie: set session.httponly = true.", OWASP)
+    if session.samesite in (None, "None"):
+        yield Advice(
+            "Other sites' requests carry the cookie: use session.samesite = Lax, or check CSRF "
+            "tokens everywhere.",
+            MDN_COOKIES,
+        )
+
+
+def _on_times(session: SessionSettings) -> Iterator[Advice]:
+    if session.timeout is None:
+        yield Advice("Sessions never end by themselves: set session.timeout.", ASVS)
+    if session.lifetime is None and session.format == "beakerish":
+        yield Advice(
+            "A session that is used lives for ever: set session.lifetime, such as 30d.", ASVS
+        )
+
+
+def _on_store(ini: Ini, found: Examined) -> Iterator[Advice]:
+    facts, used = found.facts, found.used
+    if used.keeps_sessions:
+        yield from _on_session_store(ini, found)
+    if facts.get("free", LITTLE_ROOM) < LITTLE_ROOM:
+        yield Advice(f"{used.name} has less than 100 MB left: give it more room.")
+    for remark in facts.get("remarks", ()):
+        yield Advice(remark)
+
+
+def _on_session_store(ini: Ini, found: Examined) -> Iterator[Advice]:
+    facts, name = found.facts, found.used.name
+    if facts.get("reach") == "process":
+        workers = _workers(ini)
+        several = f"[server:main] starts {workers} processes, and {APART}"
+        yield Advice(several if workers else ALONE, FORKS)
+    elif facts.get("persistent") is False:
+        yield Advice(f"When {name} is started again, all users are logged out.")
+    if facts.get("evicts"):
+        yield Advice(f"When {name} is full, users are logged out before their time.")
+
+
+def _workers(ini: Ini) -> str | None:
+    """Give the number of processes that the server is told to start, if they are several."""
+    given = (ini.server.get(name, "1") for name in ("workers", "processes"))
+    return next((number for number in given if number.strip() not in ("0", "1")), None)

@@ -1,0 +1,92 @@
+"""``beakerish cache``: clear regions, and forget single results."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ..cache.region import CacheRegions
+from ..errors import RegionNotConfigured
+from .ini import CommandError, add_ini, load_ini
+from .progress import progress
+from .report import Fact
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator
+
+    from ..cache.region import Region
+    from .ini import Commands, Parser, Result
+
+    Work = Callable[[CacheRegions, argparse.Namespace], Result]
+
+IN_MEMORY = "in the memory of each process of the application, which no other program can reach"
+
+
+def add_to(commands: Commands) -> Iterator[Parser]:
+    """Add the sub-command and its actions to the command line."""
+    group = commands.add_parser("cache", help="clear regions, and forget single results")
+    actions = group.add_subparsers(required=True, metavar="ACTION")
+    clearing = actions.add_parser("clear", help="forget everything in regions")
+    add_ini(clearing)
+    clearing.add_argument("regions", metavar="REGION", nargs="*", help="its name")
+    clearing.add_argument(
+        "--all", action="store_true", help="all regions that can be reached from here"
+    )
+    forgetting = actions.add_parser("invalidate", help="forget single results")
+    add_ini(forgetting)
+    forgetting.add_argument("regions", metavar="REGION", nargs=1, help="its name")
+    forgetting.add_argument(
+        "keys", metavar="KEY", nargs="+", help="what get_or_create or key_for(...) calls it"
+    )
+    for parser, work in ((clearing, clear), (forgetting, invalidate)):
+        parser.set_defaults(run=partial(run, work))
+        yield parser
+
+
+def run(work: Work, options: argparse.Namespace) -> Result:
+    """Open the regions that the settings describe, and do the work on them."""
+    read = load_ini(options.ini).read()
+    return work(CacheRegions(read.regions, read.clock), options)
+
+
+def clear(regions: CacheRegions, options: argparse.Namespace) -> Result:
+    """Forget everything in the regions that are named, or in all that can be reached."""
+    if options.all == bool(options.regions):
+        raise CommandError("Name regions, or say --all.", code=2)
+    if options.all:
+        chosen = [region for region in regions.values() if unreachable(region) is None]
+    else:
+        chosen = [reachable(regions, name) for name in options.regions]
+    with progress("Clearing the regions", len(chosen)) as step:
+        for region in chosen:
+            region.clear()
+            step()
+    names = ", ".join(region.name for region in chosen) or "none"
+    return [Fact("cleared", [region.name for region in chosen], f"Regions cleared: {names}.")], 0
+
+
+def invalidate(regions: CacheRegions, options: argparse.Namespace) -> Result:
+    """Forget the results under some keys."""
+    region = reachable(regions, options.regions[0])
+    for key in options.keys:
+        region.invalidate(key)
+    keys = len(options.keys)
+    return [Fact("invalidated", keys, f"Keys forgotten in {region.name}: {keys}.")], 0
+
+
+def reachable(regions: CacheRegions, name: str) -> Region:
+    """Give the region; raises `CommandError` if there is none, or none that can be reached."""
+    try:
+        region = regions[name]
+    except RegionNotConfigured as error:
+        raise CommandError(str(error), code=2) from None
+    reason = unreachable(region)
+    if reason is not None:
+        raise CommandError(f"Region {name} is {reason}.")
+    return region
+
+
+def unreachable(region: Region) -> str | None:
+    """Tell why another program than the application cannot reach a region, if it cannot."""
+    return IN_MEMORY if region.settings.type == "memory" else None

@@ -1,0 +1,71 @@
+"""The ini file that pserve takes: its settings, without the application that they are for."""
+
+from __future__ import annotations
+
+import configparser
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from plaster import PlasterError, get_settings
+from pyramid.paster import get_appsettings
+
+from ..settings import read_settings
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ..settings import Settings
+    from .report import Part
+
+    Parser = argparse.ArgumentParser
+    #: What sub-commands are added to.
+    Commands = argparse._SubParsersAction[Parser]
+    #: What a sub-command has to say, and the exit code.
+    Result = tuple[list[Part], int]
+
+#: What reading a file raises that is not there, is no ini file, or names what is not installed.
+FAILURES = (OSError, LookupError, ImportError, ValueError, configparser.Error, PlasterError)
+
+HELP = "the ini file that pserve takes; app.ini#name is its section [app:name]"
+
+
+class CommandError(Exception):
+    """The command cannot do what it was asked; the text says why, and what helps.
+
+    ``code`` is the exit code.
+    """
+
+    def __init__(self, text: str, code: int = 1) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Ini:
+    """The settings of an application, as the ini file has them.
+
+    What the application's own code sets, or includes, is not in them: it is not started.
+    ``server`` is the section ``[server:main]``.
+    """
+
+    uri: str
+    settings: dict[str, Any]
+    server: dict[str, Any]
+
+    def read(self) -> Settings:
+        """Read the settings; raises `SettingsError` with every mistake."""
+        return read_settings(self.settings)
+
+
+def load_ini(uri: str) -> Ini:
+    """Load an ini file; raises `CommandError` if it cannot be had."""
+    try:
+        return Ini(uri, get_appsettings(uri), get_settings(uri, "server:main"))
+    except FAILURES as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise CommandError(f"{uri} cannot be read: {reason}", code=2) from error
+
+
+def add_ini(parser: Parser) -> None:
+    """Have a sub-command take an ini file."""
+    parser.add_argument("ini", metavar="INI", help=HELP)

@@ -1,0 +1,132 @@
+"""All sessions of a store: to count, to look at and to end, for whoever runs the application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .events import EndReason
+from .ids import STORE_KEY_PREFIX
+from .no_record import Moved, NoRecord
+from .users import user_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from .manager import SessionManager
+    from .record import Record
+
+#: How much of the store's name of a session is shown: 48 bits, which tell apart millions.
+FINGERPRINT_LENGTH = 12
+
+#: With less, somebody who mistypes might end the wrong session.
+SHORTEST_FINGERPRINT = 6
+
+
+class CannotList(Exception):
+    """The store cannot tell which sessions it has."""
+
+
+@dataclass(frozen=True)
+class StoredSession:
+    """One session as it is stored; moments are seconds since the epoch, sizes are bytes.
+
+    ``fingerprint`` begins the name that the session has in the store, which is no id and opens
+    nothing. ``user`` is the name of its user's index entry, ``about`` what `bind_user` was told.
+    """
+
+    fingerprint: str
+    created: float
+    last_accessed: float
+    expires: float | None
+    sizes: Mapping[str, int]
+    handle: str | None
+    about: Mapping[str, Any]
+    user: str | None = field(repr=False)
+    key: str = field(repr=False)
+    record: Record = field(repr=False, compare=False)
+    token: Any = field(repr=False, compare=False)
+
+    @property
+    def size(self) -> int:
+        """How many bytes its keys and values take."""
+        return sum(self.sizes.values())
+
+
+class Administration:
+    """Every session of one configuration. To look at them is no use of them.
+
+    Raises `CannotList` where all are asked for of a store that cannot list its keys: there only
+    the sessions of a user can be found.
+
+    Example::
+
+        from pyramid_beakerish.sessions.manager import SessionManager
+
+        sessions = Administration(SessionManager(settings)).sessions()
+        with_carts = [session for session in sessions if "cart" in session.sizes]
+    """
+
+    def __init__(self, manager: SessionManager) -> None:
+        self._records = manager.records
+        self._loads = manager.serializer.loads
+
+    def keys(self, beginning: str = "") -> list[str]:
+        """Give the store's keys of all sessions whose fingerprint begins like this."""
+        found = self._records.store.keys(STORE_KEY_PREFIX + beginning)
+        if found is None:
+            raise CannotList
+        return list(found)
+
+    def sessions(
+        self, keys: Iterable[str] | None = None, seen: Callable[[], object] = lambda: None
+    ) -> Iterator[StoredSession]:
+        """Give the sessions of these keys, or all; what has ended meanwhile is left out.
+
+        ``seen`` is called for each key.
+        """
+        for key in self.keys() if keys is None else keys:
+            try:
+                record, token, _ = self._records.load(key)
+            except (NoRecord, Moved):
+                continue
+            finally:
+                seen()
+            yield _stored_session(key, record, token)
+
+    def sessions_of(self, userid: str | int) -> list[StoredSession]:
+        """Give the sessions of a user, the last used one first; on any store."""
+        found = self._records.users.sessions_of(user_key(userid), None)
+        return list(self.sessions([session.key for session in found]))
+
+    def value(self, session: StoredSession, key: str) -> Any:
+        """Decode a value of a session; raises `CorruptData` if it cannot be read."""
+        return self._loads(session.record.values[key])
+
+    def end(self, session: StoredSession) -> None:
+        """End a session: its cookie opens nothing from now on."""
+        if session.user is None:
+            self._records.end(session.key, session.record, session.token)
+        else:
+            self._records.users.end(session.user, [session], EndReason.REVOKED)
+
+    def sweep(self) -> int:
+        """Remove what has expired, and tell how much; the server does that by itself, if any."""
+        return self._records.store.sweep()
+
+
+def _stored_session(key: str, record: Record, token: Any) -> StoredSession:
+    own = record.own
+    return StoredSession(
+        fingerprint=key.removeprefix(STORE_KEY_PREFIX)[:FINGERPRINT_LENGTH],
+        created=record.created,
+        last_accessed=record.accessed,
+        expires=record.expires,
+        sizes={name: len(name.encode()) + len(value) for name, value in record.values.items()},
+        handle=own.get("handle"),
+        about=own.get("about", {}),
+        user=own.get("user"),
+        key=key,
+        record=record,
+        token=token,
+    )

@@ -1,0 +1,153 @@
+"""A session that is watched while a request uses it: what is read, changed, stored and sent.
+
+For those who develop an application. A session that nobody watches has none of this.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..stores.timed import TimedStore
+from .records import RecordStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ..stores.timed import Command
+    from .manager import SessionManager
+    from .record import Record
+    from .stored import StoredMapping as Watched
+else:
+    Watched = object
+
+#: Why a cookie is sent, by the method that asks for it.
+REASONS = {
+    "_create": "the session is new",
+    "_rotate": "the session has a new id, as after a login",
+    "_renew": "the id was old enough to be renewed (session.renew_id_every)",
+    "_load_successor": "another request has just renewed the id",
+    "_load": "the cookie was not signed with the newest secret",
+    "_slide": "the browser's copy lives on with the session",
+    "_update": "this session's own times, path, domain or user were set",
+}
+REMOVED = "the session was ended, so the browser is to forget it"
+
+
+@dataclass
+class SessionWatch:
+    """What was seen. Keys are in the order in which they were met."""
+
+    commands: list[Command] = field(default_factory=list)
+    read: dict[str, None] = field(default_factory=dict)
+    changed: dict[str, None] = field(default_factory=dict)
+    removed: dict[str, None] = field(default_factory=dict)
+    events: list[str] = field(default_factory=list)
+    reason: str | None = None
+    #: Whether it is the application that uses the session, and not an onlooker.
+    looking: bool = False
+
+
+class Watching(Watched):
+    """What a class of sessions has in front, so that ``watch`` is told what happens to them."""
+
+    watch: SessionWatch
+
+    def __getitem__(self, key: str) -> Any:
+        self._note(key)
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """See `Session`."""
+        self._note(key)
+        return super().get(key, default)
+
+    def __iter__(self) -> Iterator[str]:
+        for key in super().__iter__():
+            self._note(key)
+            yield key
+
+    def _note(self, key: str) -> None:
+        if self.watch.looking:
+            self.watch.read[key] = None
+
+    @property
+    def cookie_reason(self) -> str | None:
+        """Why a cookie was sent, or is going to be; ``None`` if none is."""
+        if self._cookie is None:
+            return None if self._remove_cookie is None else REMOVED
+        return self.watch.reason
+
+    @property
+    def stored_sizes(self) -> dict[str, int]:
+        """How many bytes each key takes in the store, with its value; nothing is loaded."""
+        return {key: len(key.encode()) + len(value) for key, value in (self._base or {}).items()}
+
+    @property
+    def stored_record(self) -> Record | None:
+        """The record, as far as this request knows it."""
+        return self._record
+
+    @property
+    def stored_fingerprint(self) -> str | None:
+        """What names this session in the log; ``None`` if it has no id."""
+        return None if self._id is None else self._manager.fingerprint(self._id)
+
+
+def _noting(name: str, reason: str) -> Any:
+    """Make the method of that name tell why it wants a cookie sent, if it does."""
+
+    def method(self: Watching, *arguments: Any) -> Any:
+        before, told = self._cookie, self.watch.reason
+        result = getattr(super(Watching, self), name)(*arguments)
+        # What it has called may have had a better reason.
+        if self._cookie is not before and self.watch.reason is told:
+            self.watch.reason = reason
+        return result
+
+    return method
+
+
+for _name, _reason in REASONS.items():
+    setattr(Watching, _name, _noting(_name, _reason))
+
+
+class WatchedRecords(RecordStore):
+    """Records that tell which keys each change has changed."""
+
+    def __init__(self, manager: SessionManager, watch: SessionWatch) -> None:
+        store = TimedStore(manager.records.store, watch.commands)
+        super().__init__(store, manager.settings, manager.serializer, manager.clock, manager.notify)
+        self._watch = watch
+
+    def save(
+        self, key: str, record: Record, token: Any, own: Mapping[str, Any], values: dict[str, bytes]
+    ) -> bool:
+        """See `RecordStore`."""
+        before = record.values
+        saved = super().save(key, record, token, own, values)
+        if saved:
+            changed = (name for name, value in values.items() if before.get(name) != value)
+            self._watch.changed.update(dict.fromkeys(changed))
+            self._watch.removed.update(dict.fromkeys(name for name in before if name not in values))
+        return saved
+
+
+def watched_manager(manager: SessionManager, watch: SessionWatch) -> SessionManager:
+    """Give a manager of the same sessions in the same store that tells the watch what it does."""
+
+    def notify(event: object) -> None:
+        watch.events.append(_described(event))
+        manager.notify(event)
+
+    watched = copy.copy(manager)
+    watched.notify = notify
+    watched.__dict__["records"] = WatchedRecords(watched, watch)
+    return watched
+
+
+def _described(event: object) -> str:
+    """Tell of an event without the ids that one of them carries."""
+    reason = getattr(event, "reason", None)
+    return type(event).__name__ + (f": {reason.value}" if reason else "")

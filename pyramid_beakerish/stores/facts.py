@@ -1,0 +1,27 @@
+"""What a store can tell of itself to an administrator."""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+
+class StoreFacts(TypedDict, total=False):
+    """What `Store.inspect` gives; whatever cannot be found out is left out."""
+
+    #: The name and version of the keeper of the bytes.
+    version: str
+    #: Who sees the same entries: one process, those of one host, or whoever is connected.
+    reach: Literal["process", "host", "network"]
+    #: Whether entries outlive a restart of their keeper.
+    persistent: bool
+    #: Whether entries may leave before their time for want of room.
+    evicts: bool
+    entries: int
+    most_entries: int
+    #: Bytes that are taken, and bytes that are left.
+    used: int
+    free: int
+    #: Why there was nothing to contact yet, as one sentence.
+    absent: str
+    #: Sentences of advice, each with its remedy.
+    remarks: tuple[str, ...]

@@ -1,0 +1,167 @@
+"""``beakerish cache``, ``secret`` and ``prepare``, and the command line itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from pyramid_beakerish.cache.region import CacheRegions
+from pyramid_beakerish.commands import main, program
+from pyramid_beakerish.settings import read_region_settings, session_settings
+from tests.command_help import Run, in_terminal, ini, piped
+
+
+@pytest.fixture
+def run(capsys):
+    return Run(capsys)
+
+
+LINES = ("cache.regions = files, others, here",)
+
+
+@pytest.fixture
+def path(tmp_path):
+    """An ini file with two regions in files, and one in memory."""
+    own = (f"cache.{name}.{line}" for name in ("files", "others") for line in in_files(tmp_path))
+    return ini(tmp_path, "session.type = memory", *LINES, *own)
+
+
+def in_files(folder):
+    return ("type = file", f"data_dir = {folder}")
+
+
+@pytest.fixture
+def regions(path, tmp_path):
+    """The regions in files, as the application has them, each with two values."""
+    settings = {
+        "cache.regions": "files, others",
+        "cache.type": "file",
+        "cache.data_dir": str(tmp_path),
+    }
+    made = CacheRegions(read_region_settings(settings)[0])
+    for region in made.values():
+        region.set("a", 1)
+        region.set("b", 2)
+    return made
+
+
+def kept(regions):
+    return {name: [key for key in "ab" if region.peek(key)] for name, region in regions.items()}
+
+
+def test_clear_forgets_the_named_region(run, path, regions):
+    """What the application finds next is made anew; other regions keep theirs."""
+    assert run("cache", "clear", path, "files") == 0
+    assert run.out == "Regions cleared: files.\n"
+    assert kept(regions) == {"files": [], "others": ["a", "b"]}
+
+
+def test_clear_all_forgets_what_can_be_reached(run, path, regions):
+    """With --all every region goes that another program can reach, and no other is named."""
+    assert run.json("cache", "clear", path, "--all") == {"cleared": ["files", "others"]}
+    assert kept(regions) == {"files": [], "others": []}
+
+
+def test_invalidate_forgets_single_keys(run, path, regions):
+    """The keys that are given are forgotten, and no other."""
+    assert run("cache", "invalidate", path, "files", "a", "no such key") == 0
+    assert kept(regions) == {"files": ["b"], "others": ["a", "b"]}
+
+
+@pytest.mark.parametrize("arguments", [[], ["files", "--all"]])
+def test_clear_wants_to_know_which(run, path, arguments):
+    """Nothing, and both at once, is no answer."""
+    assert run("cache", "clear", path, *arguments) == 2
+    assert "Name regions, or say --all." in run.err
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "words"),
+    [
+        ("no_such", 2, "is not configured"),
+        ("here", 1, "in the memory of each process"),
+    ],
+)
+def test_a_region_that_cannot_be_reached_says_why(run, path, name, code, words):
+    """An unknown region and one in memory are told apart."""
+    assert run("cache", "clear", path, name) == code
+    assert words in run.err
+
+
+def test_secret_in_a_pipe_is_the_secret_alone():
+    """A pipe gets a good secret and nothing else, another one each time."""
+    first, second = (piped("secret").stdout for _ in range(2))
+    assert first.count("\n") == 1
+    assert first != second
+    assert session_settings(secret=first.strip(), require_secret=True)
+
+
+def test_secret_in_a_terminal_shows_how_to_rotate():
+    """A person is shown where it goes, and that the old one stays for a while."""
+    code, sent = in_terminal("secret")
+    assert code == 0
+    assert "session.secret =" in sent
+    assert "the secret you have had until now" in sent
+
+
+def test_secret_as_json(run):
+    """A program finds it under its name."""
+    assert len(run.json("secret")["secret"]) == 43
+
+
+def test_prepare_makes_what_is_needed_first(run, tmp_path):
+    """The file of sqlite is there afterwards, with its table; to repeat it does no harm."""
+    path = ini(tmp_path, "session.type = sqlite", f"session.data_dir = {tmp_path}/data")
+    for _ in range(2):
+        assert run("prepare", path) == 0
+        assert run.out == "sqlite (sessions): prepared\n"
+    assert (tmp_path / "data" / "beakerish" / "sqlite.db").exists()
+
+
+def test_prepare_fails_where_it_cannot(run, tmp_path):
+    """A folder that cannot be made is an error in one line."""
+    (tmp_path / "file").touch()
+    path = ini(tmp_path, "session.type = sqlite", f"session.data_dir = {tmp_path}/file/data")
+    assert run("prepare", path) == 1
+    assert run.err.startswith("beakerish: ")
+
+
+def test_without_rich_the_message_names_the_extra(monkeypatch, capsys):
+    """Where the library is not installed, the command says what to install."""
+    monkeypatch.setattr("pyramid_beakerish.commands.find_spec", lambda name: None)
+    assert main(["secret"]) == 2
+    assert "pip install 'pyramid_beakerish[command]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["sessions"], ["cache"], ["no-such-command"]])
+def test_half_a_command_line_is_refused(run, arguments):
+    """What is missing is told, with the usage, and the code is 2."""
+    assert run(*arguments) == 2
+    assert "usage: beakerish" in run.err
+
+
+def test_help_names_the_commands_and_the_codes(run):
+    """The help has every sub-command, and what the exit codes mean."""
+    assert run("--help") == 0
+    for word in ("check", "sessions", "cache", "prepare", "secret", "Exit codes"):
+        assert word in run.out
+
+
+def test_an_interruption_is_no_traceback(run, tmp_path, monkeypatch):
+    """Ctrl-C ends the command with the code that shells know."""
+
+    def interrupt(options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(program.secret, "run", interrupt)
+    assert run("secret") == 130
+    assert run.err == "beakerish: Interrupted.\n"
+
+
+def test_the_console_script_is_installed():
+    """The name that people type is that of the command."""
+    script = sys.executable.rpartition("/")[0] + "/beakerish"
+    done = subprocess.run([script, "secret"], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, len(done.stdout)) == (0, 44)
