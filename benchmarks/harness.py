@@ -37,7 +37,9 @@ class Rounds:
             for name, contestant in contestants.items():
                 times[name].append(contestant())
         bases = times.pop(base) if base else [0.0] * rounds
-        return cls({name: [t - b for t, b in zip(ts, bases)] for name, ts in times.items()})
+        return cls(
+            {name: [t - b for t, b in zip(ts, bases, strict=True)] for name, ts in times.items()}
+        )
 
     def median(self, name: str) -> float:
         """Give the median of a contestant."""
@@ -50,7 +52,7 @@ class Rounds:
 
     def ratio(self, one: str, other: str) -> float:
         """Give the share that one takes of what the other takes."""
-        pairs = zip(self.times[one], self.times[other])
+        pairs = zip(self.times[one], self.times[other], strict=True)
         return median(mine / theirs for mine, theirs in pairs)
 
 

@@ -1,6 +1,6 @@
 """What a session of many keys costs: a read and a change of one key, and the bytes stored.
 
-python -m benchmarks.payloads
+python -m benchmarks payloads
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What no figure may be reached by dropping: asserted of each site of ours before it is measured."""
+"""What no figure may be reached by dropping: asserted of each site of ours before a round."""
 
 from __future__ import annotations
 

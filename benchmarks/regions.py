@@ -1,6 +1,6 @@
 """What a hit of a cache region costs, in microseconds: each decorated function gives a dictionary.
 
-python -m benchmarks.regions
+python -m benchmarks regions
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a session costs a request, over the same request without sessions, in microseconds.
 
-python -m benchmarks.sessions [rounds]
+python -m benchmarks sessions
 """
 
 from __future__ import annotations
