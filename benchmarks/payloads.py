@@ -16,10 +16,11 @@ from tests.servers.redis import RedisServer
 from . import peers
 from .harness import Rounds, Table, Target, pin
 from .peers import BARE, BEAKER, OURS, THEIR_REDIS
-from .site import Site
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from .site import Site
 
 SIZES = (1, 10, 100, 1000, 10_000)
 LARGE = f"{SIZES[-1]:,} keys"
@@ -63,7 +64,7 @@ def _contestants(keys: int) -> dict[str, Site]:
     return {BARE: peers.one_call(object), **peers.both(keys, type="memory"), WHOLE: whole}
 
 
-def _largest(client: redis.Redis, make, keys: int) -> list[float]:
+def _largest(client: redis.Redis, make: Callable[[int], Site], keys: int) -> list[float]:
     client.flushdb()
     make(keys)
     return [float(max(client.strlen(key) for key in client.scan_iter()))] * 2

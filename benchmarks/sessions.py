@@ -25,7 +25,7 @@ from .site import KINDS, Site
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROUNDS = 101
+ROUNDS = 81
 HAND_MADE, ONE_FILE, ONE_SELECT = "hand-made session", "one file", "one SELECT"
 GET, SET = "client.get()", "client.set()"
 #: Who is not asked for what has nothing to do with sessions.
