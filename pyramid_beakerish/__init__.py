@@ -17,6 +17,7 @@ from .errors import LockTimeout as LockTimeout
 from .errors import RegionNotConfigured as RegionNotConfigured
 from .errors import SerializationError as SerializationError
 from .errors import SessionStateError as SessionStateError
+from .errors import SessionTooLarge as SessionTooLarge
 from .errors import SettingsError as SettingsError
 from .errors import StoreError as StoreError
 from .errors import StoreUnavailable as StoreUnavailable

@@ -40,6 +40,10 @@ class SerializationError(BeakerishError, TypeError):
     """A value would not come back from the store equal and of the same type."""
 
 
+class SessionTooLarge(SerializationError):
+    """A session that is kept in its cookie does not fit into one."""
+
+
 class CorruptData(BeakerishError, ValueError):
     """Stored bytes are not what this package wrote."""
 

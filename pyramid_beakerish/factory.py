@@ -12,6 +12,7 @@ from webob.request import BaseRequest
 from zope.interface import implementer
 
 from .errors import StoreUnavailable
+from .sessions.client_side import ClientSideManager, ClientSideSession
 from .sessions.components import ComponentRegistry, everywhere
 from .sessions.manager import SessionManager
 from .sessions.session import Session
@@ -45,6 +46,13 @@ class PyramidSession(Visit, Session):  # type: ignore[misc]
         return everywhere if own is None else own
 
 
+@implementer(ISession)
+class PyramidClientSideSession(Visit, ClientSideSession):  # type: ignore[misc]
+    """`request.session` where ``session.type`` is ``cookie``."""
+
+    _component_registry = PyramidSession._component_registry
+
+
 @implementer(ISessionFactory)
 class SessionFactory:
     """Makes the session of each request, by one configuration.
@@ -59,10 +67,13 @@ class SessionFactory:
 
     def __init__(self, settings: SessionSettings, clock: Callable[[], float] = time.time) -> None:
         self._configure(settings)
-        self._manager = SessionManager(settings, clock, _notify, SessionUnavailable)
-        self._session = self._session_class()
+        kind = ClientSideManager if settings.type == "cookie" else SessionManager
+        self._manager = kind(settings, clock, _notify, SessionUnavailable)
+        self._session: Any = self._session_class()
 
-    def _session_class(self) -> type[PyramidSession]:
+    def _session_class(self) -> type[Session]:
+        if self._settings.type == "cookie":
+            return PyramidClientSideSession
         if not self._settings.transactional:
             return PyramidSession
         from .request_transaction import PyramidTransactionalSession  # needs an extra

@@ -9,7 +9,6 @@ from tests.rivals import PyramidBeaker
 
 TYPES = ["memory", "file", "dbm", "cookie", "ext:database", "ext:sqla", "own"]
 KEPT = [store for store in TYPES if store != "cookie"]
-NO_STORE_YET = ["own"]
 
 kept = pytest.mark.parametrize("store", KEPT)
 one_type = pytest.mark.parametrize("store", ["file"])

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 from beaker.session import CookieSession
 
-from tests.beaker_types import NO_STORE_YET, TYPES, kept, neighbour
+from tests.beaker_types import TYPES, kept, neighbour
 from tests.rivals import KEY, SECRET, SHELVES, BeakersFormat
 
 pytestmark = pytest.mark.usefixtures("own_databases")
@@ -31,23 +29,12 @@ def reasons(caplog):
     return [line for line in said if line.startswith("Beaker keeps")]
 
 
-@pytest.mark.parametrize("store", NO_STORE_YET)
+@pytest.mark.parametrize("store", ["own"])
 def test_one_line_says_why(site, caplog):
     """Where nobody asked for Beaker's sessions one line of the log says why they are used."""
     del site.settings["session.format"]
     site.visitor(a=1).get("a")
-    why = f"session.type = {site.store} has no store of pyramid_beakerish yet"
-    if site.store == "own":
-        why = "session.namespace_class is an option of Beaker's own sessions"
-    assert reasons(caplog) == [f"Beaker keeps the sessions: {why}."]
-
-
-@pytest.mark.parametrize("store", ["cookie"])
-def test_one_line_says_why_for_a_cookie(site, caplog):
-    """Sessions in the cookie are Beaker's without being asked for, and one line says so."""
-    del site.settings["session.format"]
-    assert site.visitor(a=1).get("a") == 1
-    why = "session.type = cookie has no store of pyramid_beakerish yet"
+    why = "session.namespace_class is an option of Beaker's own sessions"
     assert reasons(caplog) == [f"Beaker keeps the sessions: {why}."]
 
 
@@ -55,25 +42,6 @@ def test_nothing_is_said_where_it_was_asked_for(site, caplog):
     """With ``session.format = beaker`` nobody has to be told."""
     site.visitor(a=1)
     assert reasons(caplog) == []
-
-
-@pytest.mark.parametrize(
-    ("store", "library", "options"),
-    [],
-)
-def test_types_with_a_server_are_configured(
-    package, store, library, options, tmp_path, monkeypatch, caplog
-):
-    """With a client library for it each type is configured, and its server is not contacted."""
-    (tmp_path / f"{library}.py").touch()
-    monkeypatch.syspath_prepend(tmp_path)
-    site = package("memory", tmp_path, monkeypatch)
-    site.set(type=store, **options)
-    del site.settings["session.format"]
-    caplog.set_level(logging.WARNING)
-    assert site.start()
-    why = f"session.type = {store} has no store of pyramid_beakerish yet"
-    assert reasons(caplog) == [f"Beaker keeps the sessions: {why}."]
 
 
 CONTENTS = {"user": "u", "n": 3, "cart": ["one", {"two": 2.0}], "none": None}

@@ -25,7 +25,7 @@ REQUIREMENTS = [
 FEATURES = [str(number) for number in range(1, 50)]
 #: What no test here proves: an interface that does not exist, and what cookie sessions
 #: and encryption prove where they are made.
-UNPROVEN = {"49", "9.1.1", "9.1.2", "9.1.3", "9.2.1", "35", "36"}
+UNPROVEN = {"49"}
 
 
 def definitions(tree, prefix=()):

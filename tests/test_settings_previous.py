@@ -165,6 +165,7 @@ def test_sessions_in_beakers_cookie_take_over_none():
         read_settings(
             {
                 "session.type": "cookie",
+                "session.format": "beaker",
                 "session.validate_key": SECRET,
                 "session.previous.type": "memory",
             }

@@ -79,9 +79,11 @@ SESSION: dict[str, Option] = {
     "validate_key": Option(
         convert=convert.secrets,
         default=None,
-        help="What Beaker signs a cookie-only or encrypted session with.",
+        help="What signs a session in a cookie where there is no secret, as in Beaker; there it "
+        "signs encrypted sessions, too.",
+        own_types=("cookie",),
         needed_by=("cookie",),
-        obeyed_by="beaker",
+        alternatives={"cookie": ("secret", "encrypt_key")},
         inert="a record that stays on the server needs no signature, and one that is encrypted "
         "has it; only what Beaker has stored is read with this key",
         secret=True,

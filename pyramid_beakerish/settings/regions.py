@@ -12,7 +12,7 @@ from .option import GivenOptions
 from .options import REGION_OPTIONS, RegionSettings
 from .section import Section
 from .sentences import listed
-from .store_types import PYRAMID_TYPES, has_own_store, passes_on
+from .store_types import PYRAMID_TYPES, passes_on
 from .types_read import drop_wrong_type
 from .unknown import unknown_defaults, unknown_options
 
@@ -34,7 +34,6 @@ def build_regions(cache: Section, report: Report) -> dict[str, RegionSettings]:
     passed_on = _passed_on(defaults, own, given, report)
     regions = {name: _region(name, given[name], passed_on[name]) for name in names}
     for name, region in regions.items():
-        report.messages.extend(_about_type(own[name], region))
         report.messages.extend(_without_effect(own[name], [region]))
     report.messages.extend(_without_effect(defaults, list(regions.values())))
     return regions
@@ -100,14 +99,6 @@ def _region(name: str, given: dict[str, Any], passed_on: dict[str, Any]) -> Regi
 
 def _type(given: dict[str, Any]) -> Any:
     return given.get("type", REGION_OPTIONS["type"].default)
-
-
-def _about_type(section: Section, region: RegionSettings) -> Iterator[str]:
-    if isinstance(region.type, str) and not has_own_store(region.type):
-        yield (
-            f"{section.key('type')} = {region.type} has no store of pyramid_beakerish yet: "
-            "only Beaker's own decorators can use this region."
-        )
 
 
 def _without_effect(section: Section, regions: list[RegionSettings]) -> Iterator[str]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 #: https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html
 SHORTEST_SECRET = 32
 SECRETS = ("secret", "encrypt_key", "validate_key")
+#: What is about sessions that the server has.
+NEED_A_STORE = frozenset({"max_sessions_per_user", "on_store_error", "rotation_grace"})
 #: Who keeps the sessions that are not this package's.
 KEEPERS = {"beaker": "Beaker", "pyramid": "Pyramid"}
 NEW_SECRET = "python -c 'import secrets; print(secrets.token_urlsafe(32))' makes one."  # noqa: S105
@@ -49,9 +51,11 @@ def no_effect(name: str, option: Option, session: SessionSettings) -> str | None
         return option.inert
     if session.format == "beaker" and option.obeyed_by == "beakerish":
         return "Beaker keeps the sessions and has no such option"
+    if session.format == "beakerish" and session.type == "cookie" and name in NEED_A_STORE:
+        return "a session in a cookie is in no store"
     types = option.types or (session.format == "beakerish" and option.own_types)
     if types and session.type not in types and not _of_ones_own(session):
-        return f"only session.type = {listed(types)} reads it"
+        return option.inert or f"only session.type = {listed(types)} reads it"
     return None
 
 

@@ -15,7 +15,7 @@ from .previous import GROUP, as_had_before, build_previous, may_have_had_others
 from .pyramid_only import SIGNED_COOKIE
 from .sentences import shown
 from .session_messages import session_messages, weak_secrets
-from .store_types import beaker_has, has_own_store, passes_on
+from .store_types import beaker_has, passes_on
 from .types_read import drop_wrong_type
 from .unknown import unknown_options
 
@@ -87,12 +87,6 @@ def _unknown_options(section: Section, values: dict[str, Any], report: Report) -
 
 def _beaker_reason(section: Section, values: dict[str, Any]) -> str | None:
     """Tell why only Beaker can keep these sessions, or give ``None``."""
-    # What only Beaker can store is Beaker's whatever else is said; its class is no type.
-    kind = None if "namespace_class" in values else values["type"]
-    if kind == SIGNED_COOKIE:
-        return None
-    if isinstance(kind, str) and not has_own_store(kind):
-        return f"{section.key('type')} = {kind} has no store of pyramid_beakerish yet"
     for name in ASK_FOR_BEAKER:
         if name in values:
             return f"{section.key(name)} is an option of Beaker's own sessions"

@@ -8,6 +8,7 @@ that was slow, or was killed half-way, revives nothing. To remove the old record
 
 from __future__ import annotations
 
+import copy
 import logging
 from base64 import urlsafe_b64encode
 from itertools import count, islice
@@ -59,6 +60,12 @@ class Adoption:
         self._earlier = earlier
         self._ids = DerivedIds(secrets)
         self._numbers = count(1)
+
+    def into(self, manager: SessionManager) -> Adoption:
+        """Give the same for another manager, which keeps its records elsewhere."""
+        other = copy.copy(self)
+        other._manager = manager
+        return other
 
     def open(self) -> None:
         """Open what the earlier configuration reads from."""

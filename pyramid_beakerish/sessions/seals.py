@@ -1,0 +1,112 @@
+"""Bytes as text that nobody else can write, or can even read."""
+
+from __future__ import annotations
+
+import os
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from contextlib import suppress
+from hashlib import blake2b
+from hmac import compare_digest
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NONCE_SIZE = 12  # what AES-GCM is made for: NIST SP 800-38D section 8.2
+MAC_SIZE = 32
+
+
+class Seal(Protocol):
+    """One key, and what it does."""
+
+    def close(self, data: bytes) -> bytes:
+        """Give the data so that only `open` makes sense of it."""
+
+    def open(self, sealed: bytes) -> bytes | None:
+        """Give what was sealed under this key, or ``None``."""
+
+
+class Signed:
+    """Anybody can read what is sealed, and nobody else can change it."""
+
+    def __init__(self, secret: str, purpose: str) -> None:
+        self._key = blake2b(key=_key(secret, purpose, b"signed cookie"), digest_size=MAC_SIZE)
+
+    def close(self, data: bytes) -> bytes:
+        """Give the data and a keyed hash of it."""
+        return data + self._mac(data)
+
+    def open(self, sealed: bytes) -> bytes | None:
+        """Give the data if the hash is right: nothing is looked at before."""
+        data, mac = sealed[:-MAC_SIZE], sealed[-MAC_SIZE:]
+        return data if compare_digest(mac, self._mac(data)) else None
+
+    def _mac(self, data: bytes) -> bytes:
+        mac = self._key.copy()
+        mac.update(data)
+        return mac.digest()
+
+
+class Encrypted:
+    """Nobody else can read what is sealed, nor change it: AES-GCM, with a random nonce each."""
+
+    def __init__(self, secret: str, purpose: str) -> None:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # needs an extra
+
+        self._cipher = AESGCM(_key(secret, purpose, b"secret cookie"))
+
+    def close(self, data: bytes) -> bytes:
+        """Give a nonce and the encrypted data."""
+        nonce = os.urandom(NONCE_SIZE)
+        return nonce + self._cipher.encrypt(nonce, data, None)
+
+    def open(self, sealed: bytes) -> bytes | None:
+        """Give the data, or ``None`` for what was encrypted under another key, or changed."""
+        from cryptography.exceptions import InvalidTag
+
+        with suppress(InvalidTag, ValueError):  # the latter for what is too short
+            return self._cipher.decrypt(sealed[:NONCE_SIZE], sealed[NONCE_SIZE:], None)
+        return None
+
+
+class Seals:
+    """Seals under the newest key, and opens what was sealed under any.
+
+    ``purpose`` keeps what was sealed for one use from being taken for another's.
+
+    >>> seals = Seals([Signed("a secret that only these examples know", "greetings")])
+    >>> seals.open(seals.close(b"hello"))
+    (b'hello', True)
+    >>> seals.open("nonsense") is None
+    True
+    """
+
+    def __init__(self, newest_first: Sequence[Seal]) -> None:
+        self._seals = newest_first
+
+    def close(self, data: bytes) -> str:
+        """Give the data as text that fits into a cookie."""
+        return urlsafe_b64encode(self._seals[0].close(data)).rstrip(b"=").decode()
+
+    def open(self, text: str) -> tuple[bytes, bool] | None:
+        """Give what was sealed, and whether it was under the newest key; or ``None``."""
+        try:
+            sealed = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        except ValueError:  # no base64, or not even ASCII
+            return None
+        for age, seal in enumerate(self._seals):
+            data = seal.open(sealed)
+            if data is not None:
+                return data, age == 0
+        return None
+
+
+def _key(secret: str, purpose: str, person: bytes) -> bytes:
+    # One secret may serve for several things: each has a key of its own.
+    digest = blake2b(purpose.encode(), key=_bounded(secret), digest_size=32, person=person)
+    return digest.digest()
+
+
+def _bounded(secret: str) -> bytes:
+    """Give what BLAKE2b takes for a key, of a secret of any length."""
+    return blake2b(secret.encode()).digest()
