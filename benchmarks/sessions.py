@@ -20,7 +20,7 @@ from tests.servers.redis import RedisServer
 from . import peers
 from .harness import Rounds, Table, Target, pin
 from .peers import BARE, BEAKER, OURS, SIGNED, THEIR_REDIS
-from .site import KINDS, Site
+from .site import KINDS, SECRET, Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +38,7 @@ def tables(rounds: int = ROUNDS) -> Iterator[Table]:
     """Measure sessions in each kind of store."""
     pin()
     yield in_memory(rounds)
+    yield in_cookies(rounds)
     with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
         yield in_files("files in memory", folder, rounds)
     with tempfile.TemporaryDirectory() as folder:
@@ -49,17 +50,26 @@ def tables(rounds: int = ROUNDS) -> Iterator[Table]:
 
 
 def in_memory(rounds: int) -> Table:
-    contestants = {**peers.both(type="memory"), HAND_MADE: peers.hand_made(), **peers.in_cookies()}
-    peers.wait_for_next_second()
+    contestants = {**peers.both(type="memory"), HAND_MADE: peers.hand_made()}
     targets = [
         Target("read", OURS, BEAKER, 0.20),
         Target("write", OURS, BEAKER, 0.27),
         Target("new", OURS, BEAKER, 0.40),
         Target("read", OURS, HAND_MADE, 1.3),
-        Target("read", OURS, SIGNED, 0.5),
-        Target("write", OURS, SIGNED, 0.5),
     ]
-    return measure("sessions in memory, and in cookies", contestants, rounds, targets)
+    return measure("sessions in memory", contestants, rounds, targets)
+
+
+def in_cookies(rounds: int) -> Table:
+    signed = peers.both(type="cookie", validate_key=SECRET)
+    encrypted = peers.both(type="cookie", validate_key=SECRET, encrypt_key=SECRET)
+    contestants = {**signed, **peers.in_cookies()}
+    contestants |= {f"{name}, encrypted": site for name, site in encrypted.items()}
+    peers.wait_for_next_second()
+    targets = [Target(kind, OURS, SIGNED, 0.5) for kind in ("read", "write")]
+    of_beaker = (f"{OURS}, encrypted", f"{BEAKER}, encrypted", 0.5)
+    targets += [Target(kind, *of_beaker) for kind in ("read", "write")]
+    return measure("sessions in cookies", contestants, rounds, targets)
 
 
 def in_files(where: str, folder: str, rounds: int) -> Table:
