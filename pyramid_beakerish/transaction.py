@@ -17,7 +17,7 @@ from transaction.interfaces import (
 from zope.interface import implementer
 
 from .errors import BeakerishError, SessionStateError, StoreUnavailable
-from .sessions.no_record import NoRecord
+from .sessions.no_record import Moved, NoRecord
 from .sessions.record import NOTHING
 from .sessions.session import Session
 from .snapshot import Snapshot
@@ -143,19 +143,22 @@ class TransactionalSession(Session):
         base = self._base or NOTHING
         changed = self._unusual or any(base.get(key) != value for key, value in encoded.items())
         if not changed or self._record is None or self._detached:
-            return
+            return None
         try:
             record, token, _ = self._manager.records.load(self._key)
         except NoRecord:
             self._stale = True
             raise SessionConflict("The session has ended in another request.") from None
+        except Moved as moved:
+            self._follow(moved)
+            return self._vote()
         except StoreUnavailable as error:
-            self._fail(error)
-            return
+            return self._fail(error)
         if record.values != self._base:
             self._stale = True
             raise SessionConflict("Another request has changed the session.")
         self._record, self._token = record, token
+        return None
 
     def _undo(self, before: Snapshot) -> None:
         """Go back to what was before the transaction, or to what others have made of it."""
@@ -163,9 +166,7 @@ class TransactionalSession(Session):
         before.restore(self)
         if self._stale:
             self._stale = False
-            self._header = self._manager.cookie.request_header(str(self._stored_id))
-            self._forget_values()
-            self._base = None  # loaded at the next use
+            self._load_again()
 
     def _publish(self) -> None:
         """Store the changes. Raises nothing, as others may have committed already."""

@@ -10,11 +10,13 @@ import pytest
 from pyramid_beakerish.settings import session_settings
 from pyramid_beakerish.stores import Store, open_store
 from pyramid_beakerish.stores.base import PROBE
-from pyramid_beakerish.stores.facts import StoreFacts
+from pyramid_beakerish.stores.facts import Advice, StoreFacts
 from pyramid_beakerish.stores.memory import MemoryStore
 from tests.command_help import SECRET, Run, in_terminal, ini, piped
 from tests.servers import own, running
 from tests.servers.memcached import MemcachedServer
+from tests.servers.redis import RedisServer
+from tests.sql_help import FastPostgreSQL, administrator
 
 EXAMPLE = Path(__file__).parent.parent / "example.ini"
 
@@ -167,7 +169,10 @@ def test_memcached_tells_its_version_and_room(check):
     (row,) = report["stores"]
     assert row["version"].startswith("memcached 1.")
     assert row["room"].endswith("entries")
-    assert "When memcached is started again, all users are logged out." in advice(report)
+    assert (
+        "When memcached is started again, all users are logged out: use another session.type."
+        in advice(report)
+    )
     assert "When memcached is full" in advice(report)
 
 
@@ -182,6 +187,54 @@ def test_memcached_tells_that_it_is_too_small(check):
         store.close()
         report = check("session.type = memcached", f"session.url = {server.url}")
     assert "entries have left before their time" in advice(report)
+
+
+class EvictingRedis(RedisServer):
+    """A server that removes entries when it is full, and keeps none when it ends."""
+
+    options = (*RedisServer.options, "--maxmemory", "256mb", "--maxmemory-policy", "allkeys-lru")
+
+
+def test_redis_that_ends_sessions_early_is_told(check):
+    """A server that is no place for sessions is told with what to set, and where that is said."""
+    with own(EvictingRedis) as server:
+        report = check("session.type = redis", f"session.url = {server.url}")
+    (row,) = report["stores"]
+    assert row["version"].startswith("Redis ")
+    assert row["room"].endswith(" free")
+    links = {row["advice"]: row["see"] for row in report["advice"]}
+    full = "When redis is full, users are logged out too early: set maxmemory-policy noeviction."
+    ended = "When redis is started again, all users are logged out: set appendonly yes."
+    assert links[full].endswith("/eviction/")
+    assert links[ended].endswith("/persistence/")
+
+
+def test_caches_may_lose_entries(check):
+    """What only sessions suffer from is not said of a region's server."""
+    with own(EvictingRedis) as server:
+        report = check(
+            "session.type = file", "session.data_dir = %(here)s", "cache.regions = a",
+            "cache.type = redis", f"cache.url = {server.url}",
+        )  # fmt: skip
+    assert "redis" not in advice(report)
+
+
+def test_a_missing_table_is_told(check, run, tmp_path):
+    """Where nobody else makes the table, ``beakerish prepare`` is named, and makes it."""
+    url = running(FastPostgreSQL).url
+    lines = ("session.type = sql", f"session.url = {url}", "session.table_name = told")
+    with administrator(url) as execute:
+        execute("DROP TABLE IF EXISTS told_entries")
+    (row,) = check(*lines)["stores"]
+    assert row["version"].startswith("PostgreSQL ")
+    made = "The table told_entries is made when the application starts, or by beakerish prepare."
+    assert row["state"] == made
+    lines = (*lines, "session.create_table = false")
+    (row,) = check(*lines, code=1)["stores"]
+    assert "told_entries is not there: beakerish prepare makes it" in row["state"]
+    assert run("prepare", ini(tmp_path, *lines)) == 0
+    (row,) = check(*lines)["stores"]
+    assert row["state"] == "answers"
 
 
 def test_a_server_that_is_down_is_a_failure(check):
@@ -276,7 +329,7 @@ class Remarking(MemoryStore):
     """A store of somebody else's that tells of itself."""
 
     def inspect(self):
-        return StoreFacts(version="Odd 7", remarks=("Odd things happen: be careful.",))
+        return StoreFacts(version="Odd 7", remarks=(Advice("Odd things happen: be careful."),))
 
 
 class Plain(Store):

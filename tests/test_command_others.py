@@ -120,6 +120,13 @@ def test_prepare_makes_what_is_needed_first(run, tmp_path):
     assert (tmp_path / "data" / "beakerish" / "sqlite.db").exists()
 
 
+def test_prepare_fails_where_the_database_is_down(run, tmp_path):
+    """What an application puts up with when it starts is an error for who asked for a table."""
+    lines = ("session.type = sql", "session.url = postgresql://127.0.0.1:1/none")
+    assert run("prepare", ini(tmp_path, *lines)) == 1
+    assert "the database cannot be used" in run.err
+
+
 def test_prepare_fails_where_it_cannot(run, tmp_path):
     """A folder that cannot be made is an error in one line."""
     (tmp_path / "file").touch()

@@ -36,9 +36,15 @@ CRASH = st.tuples(st.just("crash"), WHICH, CRASHES)
 SHARE = st.tuples(st.just("share"), WHICH)
 DOWN = st.tuples(st.just("store_is_down"), WHICH)
 WAIT = st.tuples(st.just("wait"), TIMES)
+RENEW = st.tuples(st.just("renew"), WHICH)
+BIND = st.tuples(st.just("bind"), WHICH)
+REVOKE = st.tuples(st.just("revoke"))
 # Not one_of: that takes each kind once, however often it is named.
 EVENTS = st.sampled_from(
-    [*[START] * 6, *[ACT] * 8, *[FINISH] * 4, CRASH, SHARE, SHARE, DOWN, WAIT, WAIT]
+    [
+        *[*[START] * 6, *[ACT] * 8, *[FINISH] * 4, CRASH, SHARE, SHARE, DOWN, WAIT, WAIT],
+        *[RENEW, RENEW, BIND, REVOKE],
+    ]
 ).flatmap(lambda kind: kind)
 NEEDS_REQUEST = ("act", "finish", "crash")
 
@@ -47,7 +53,8 @@ class SessionMachine(RuleBasedStateMachine):
     """Two windows, up to three requests under way; subclasses make the store.
 
     The model: ``stored`` are the contents of the sessions that live, by names of its own;
-    ``jars`` is the name that each window's cookie stands for.
+    ``jars`` is the name that each window's cookie stands for, whatever id is in it; ``bobs`` are
+    the sessions that were bound to a user.
     """
 
     @initialize()
@@ -59,8 +66,12 @@ class SessionMachine(RuleBasedStateMachine):
         site = Site(self.store, self.clock, timeout=TIMEOUT)
         self.windows = [site.stranger(), site.stranger()]
         self.stranger = site.stranger
-        self.stored, self.jars = {}, [None, None]
+        # Its grace time outlives every session: what ends with it has tests of its own.
+        options = {"renew_id_every": "1s", "rotation_grace": "30d"}
+        self.renewing = Site(self.store, self.clock, timeout=TIMEOUT, **options)
+        self.stored, self.jars, self.bobs = {}, [None, None], set()
         self.cookies = {}  # of every session that ever was, by name
+        self.newest = {}  # the same, with the id that it has now
         self.open = []
         self.numbers = count(1)
         self.start(0)
@@ -165,6 +176,7 @@ class SessionMachine(RuleBasedStateMachine):
         request, model, window = self.open.pop(which % len(self.open))
         assert request.finish() == 200
         self.save(model, window)
+        self.hear(model, window)
         self.look(window)
 
     def crash(self, which, crash):
@@ -177,7 +189,13 @@ class SessionMachine(RuleBasedStateMachine):
             self.save(model, window)
         else:
             self.save_half(model, window, crash)
+        self.hear(model, window)
         self.look(window)
+
+    def hear(self, model, window):
+        """A response tells the id once more of a session whose id another request has renewed."""
+        if model.name in self.stored and self.windows[window].cookies == self.newest[model.name]:
+            self.jars[window] = model.name
 
     def save(self, model, window):
         """Do in the model what a request does when it is saved."""
@@ -192,7 +210,7 @@ class SessionMachine(RuleBasedStateMachine):
             contents = model.applied_to(self.stored[model.name])
             if model.rotated:
                 del self.stored[model.name]
-                self.begin_session(window, contents)
+                self.begin_session(window, contents, model.name in self.bobs)
             else:
                 self.stored[model.name] = contents
 
@@ -203,20 +221,23 @@ class SessionMachine(RuleBasedStateMachine):
         if model.ended is not None and crash[0] != "delete":
             self.jars[window] = None
         if model.name in self.stored:
-            if model.rotated and crash == ("delete", True) and not self.opens(model.name):
-                del self.stored[model.name]  # it was the old record whose removal was not told
+            if model.rotated:
+                if crash == ("delete", True) and not self.opens(model.name):
+                    del self.stored[model.name]  # it was the old record whose removal was not told
             elif crash == ("swap", True):
                 self.stored[model.name] = model.applied_to(self.stored[model.name])
 
     def opens(self, name):
         """Tell whether the cookie of a session opens it still."""
-        return self.stranger().keep(self.cookies[name]).contents() != {}
+        return not self.stranger().keep(self.cookies[name]).use(lambda session: session.new)
 
-    def begin_session(self, window, contents):
+    def begin_session(self, window, contents, is_bobs=False):
         """Store contents under a name that nobody had, and put its cookie into the window."""
         name = self.jars[window] = next(self.numbers)
         self.stored[name] = contents
-        self.cookies[name] = self.windows[window].cookies
+        self.cookies[name] = self.newest[name] = self.windows[window].cookies
+        if is_bobs:
+            self.bobs.add(name)
 
     def look(self, which):
         """What a window's next request would find is what the model says."""
@@ -234,6 +255,50 @@ class SessionMachine(RuleBasedStateMachine):
             with self.store.failing("load"):
                 self.windows[which].use(dict)
             assert self.windows[which].response.status_code == 503
+
+    def renew(self, which):
+        """An id is renewed, and all windows are told; requests are under way with the old one."""
+        self.clock.advance(1)
+        browser = self.renewing.stranger().keep(self.windows[which].cookies)
+        browser.use(dict)
+        is_renewed = browser.cookies != self.windows[which].cookies
+        assert is_renewed is (self.jars[which] in self.stored)
+        if is_renewed:
+            self.newest[self.jars[which]] = browser.cookies
+            for window, name in zip(self.windows, self.jars, strict=True):
+                if name == self.jars[which]:
+                    window.keep(browser.cookies)
+        self.look(which)
+
+    def bind(self, which):
+        """Bob logs in."""
+        number, window = next(self.numbers), self.windows[which]
+
+        def work(session):
+            session["b"] = number
+            session.bind_user("bob")
+
+        before = self.jars[which]
+        window.use(work)
+        contents = {**self.stored.get(before, {}), "b": number}
+        if before not in self.bobs or before not in self.stored:
+            self.stored.pop(before, None)
+            self.begin_session(which, contents, is_bobs=True)
+        self.stored[self.jars[which]] = contents
+
+    def revoke(self):
+        """All sessions of bob's are ended, and there are no others of his."""
+        living = self.bobs & self.stored.keys()
+        ended = self.stranger().use(self.end_all)
+        assert ended == len(living)
+        for name in living:
+            del self.stored[name]
+
+    def end_all(self, session):
+        """End all of bob's sessions and tell how many there were."""
+        found = session.sessions_of("bob")
+        found.end_all()
+        return len(found)
 
     def wait(self, seconds):
         """Time passes; at last so much that all sessions end, those of requests under way too."""

@@ -8,7 +8,7 @@ from pyramid_beakerish.errors import StoreUnavailable
 from pyramid_beakerish.sessions.ids import store_key
 from pyramid_beakerish.stores.memory import MemoryStore
 from pyramid_beakerish.testing import FrozenClock
-from pyramid_beakerish.testing.site import Site
+from pyramid_beakerish.testing.site import Site, WatchedStore
 from tests.fuzz.records import spelled
 
 
@@ -27,13 +27,18 @@ class Interrupted(MemoryStore):
 
 
 @pytest.fixture
-def store():
-    return Interrupted(FrozenClock())
+def clock():
+    return FrozenClock()
 
 
 @pytest.fixture
-def site(store):
-    return Site(store, FrozenClock())
+def store(clock):
+    return Interrupted(clock)
+
+
+@pytest.fixture
+def site(store, clock):
+    return Site(store, clock)
 
 
 def log_in(site):
@@ -75,6 +80,20 @@ def test_many_new_ids_at_once(site, store):
     assert listed(desk) == 2
     desk.use(lambda session: session.sessions_of().end_others())
     assert phone.use(lambda session: session.new)
+
+
+def test_two_logins_at_once_where_one_is_allowed(clock):
+    """Of two logins at the same moment one session is left, the later one's."""
+    store = WatchedStore(MemoryStore(clock))
+    site, later = Site(store, clock, max_sessions_per_user=1), []
+
+    def stored():
+        store.before("load", "user:", lambda: later.append(log_in(site)))
+
+    store.before("create", "session:", stored)
+    earlier = log_in(site)
+    assert earlier.use(lambda session: session.new)
+    assert not later[0].use(lambda session: session.new)
 
 
 def test_the_list_of_nobody(site, store):

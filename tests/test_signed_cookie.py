@@ -200,10 +200,16 @@ def test_messages():
     settings = {
         **SETTINGS,
         "session.lifetime": "1d",
+        "session.constant_csrf_token": "x",
+        "session.require_secret": "true",
         "session.secret": f"{SECRET}\n{SECRET} too",
     }
     assert read_settings(settings).messages == (
         "session.lifetime has no effect: Pyramid keeps the sessions and has no such option.",
+        (
+            "session.constant_csrf_token has no effect: "
+            "Pyramid keeps the sessions and has no such option."
+        ),
         "session.secret has several lines, and Pyramid takes the first alone.",
     )
     others = {"session.type": "memory", "session.secret": SECRET, "session.salt": "x"}

@@ -232,7 +232,7 @@ class TestTable:
             ) as caught:
                 call()
             assert not isinstance(caught.value, StoreUnavailable)
-        store.create_table()
+        store.install()
         assert store.load("k") is None
         store.close()
 
@@ -242,7 +242,32 @@ class TestTable:
         store.prepare()
         assert caplog.messages == []
         with pytest.raises(StoreUnavailable):
-            store.create_table()
+            store.install()
+        store.close()
+
+    def test_what_is_told(self, url, clock, execute):
+        """The database has a name and a version, and a table that is to be made is absent."""
+        store = sql_store(url, clock, table_name="other")
+        facts = store.inspect()
+        told = "The table other_entries is made when the application starts, or by "
+        assert facts.pop("absent") == told + "beakerish prepare."
+        name, number = facts.pop("version").split(" ")
+        is_file = url.startswith("sqlite")
+        kinds = {"postgresql+psycopg": "PostgreSQL", "sqlite": "SQLite"}
+        assert name == kinds.get(url.partition(":")[0], "MariaDB")
+        assert all(part.isdecimal() for part in number.split("."))
+        assert facts == {"reach": "host" if is_file else "network", "persistent": True}
+        store.prepare()
+        assert "absent" not in store.inspect()
+        store.close()
+
+    def test_a_table_that_nobody_makes(self, url, clock, execute):
+        """With create_table = false a missing table is an error that names the remedy."""
+        store = sql_store(url, clock, table_name="other", create_table=False)
+        with pytest.raises(StoreError, match="beakerish prepare makes it"):
+            store.inspect()
+        store.install()
+        assert "absent" not in store.inspect()
         store.close()
 
     @pytest.mark.parametrize("kind", KINDS)

@@ -146,7 +146,7 @@ def test_table_is_made_by_many(kind, clock, tmp_path):
             store = sql_store(url, clock, table_name="made")
             while time.monotonic() < together:
                 pass
-            store.create_table()
+            store.install()
             store.set(str(os.getpid()), stamped(), None)
 
         children = [start_child(start) for _ in range(8)]

@@ -588,6 +588,34 @@ def test_a_touch_is_no_conflict(site):
     assert site.contents(visitors[0]) == {"old": "1", "new": 1}
 
 
+def test_an_id_is_renewed_by_a_request_that_only_reads():
+    """Ids are renewed as without transactions, also where nobody changes anything."""
+    site = make_site(**{"session.renew_id_every": "900"})
+    visitor = site.visitor()
+    site.clock.advance(900)
+    assert set_cookies(visitor.get("/look"))
+    assert not set_cookies(visitor.get("/look"))
+    assert site.contents(visitor) == {"old": "1"}
+
+
+def test_a_renewal_is_no_conflict():
+    """That another request has renewed the id meanwhile disturbs nobody."""
+    site = make_site(**{"session.renew_id_every": "900"})
+    visitors = []
+
+    def work(session, request):
+        session["new"] = 1
+        site.clock.advance(900)
+        visitors[0].get("/look")
+
+    page(site, work)
+    visitors.append(site.visitor())
+    response = visitors[0].get("/page")
+    assert set_cookies(response)
+    site.clock.advance(60)
+    assert site.contents(visitors[0]) == {"old": "1", "new": 1}
+
+
 def test_a_change_between_vote_and_finish_is_merged(site):
     """Who is later by less than the commit takes is merged key by key, as without transactions."""
     site.page("change")(lambda request: str(request.session.update(other=1)))

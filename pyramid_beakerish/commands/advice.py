@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ..settings.beaker_only import ALL_SESSION_OPTIONS
 from ..settings.read import SESSION_PREFIXES
 from ..settings.section import Report, cut
 from ..settings.session_messages import weak_secrets
+from ..stores.facts import Advice, StoreFacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,13 +33,6 @@ ALONE = f"Sessions end with the process, and no other worker process has them: {
 
 #: Under so many bytes a store is about to be full.
 LITTLE_ROOM = 100 * 1024 * 1024
-
-
-class Advice(NamedTuple):
-    """One sentence with its remedy, and where more is said."""
-
-    text: str
-    link: str = ""
 
 
 def all_advice(ini: Ini, read: Settings, stores: Iterable[Examined]) -> list[Advice]:
@@ -100,8 +94,7 @@ def _on_store(ini: Ini, found: Examined) -> Iterator[Advice]:
         yield from _on_session_store(ini, found)
     if facts.get("free", LITTLE_ROOM) < LITTLE_ROOM:
         yield Advice(f"{used.name} has less than 100 MB left: give it more room.")
-    for remark in facts.get("remarks", ()):
-        yield Advice(remark)
+    yield from facts.get("remarks", ())
 
 
 def _on_session_store(ini: Ini, found: Examined) -> Iterator[Advice]:
@@ -111,9 +104,16 @@ def _on_session_store(ini: Ini, found: Examined) -> Iterator[Advice]:
         several = f"[server:main] starts {workers} processes, and {APART}"
         yield Advice(several if workers else ALONE, FORKS)
     elif facts.get("persistent") is False:
-        yield Advice(f"When {name} is started again, all users are logged out.")
+        yield _remedied(
+            f"When {name} is started again, all users are logged out", "persistent", facts
+        )
     if facts.get("evicts"):
-        yield Advice(f"When {name} is full, users are logged out before their time.")
+        yield _remedied(f"When {name} is full, users are logged out too early", "evicts", facts)
+
+
+def _remedied(risk: str, fact: str, facts: StoreFacts) -> Advice:
+    remedy = facts.get("remedies", {}).get(fact, Advice("use another session.type"))
+    return Advice(f"{risk}: {remedy.text}.", remedy.link)
 
 
 def _workers(ini: Ini) -> str | None:

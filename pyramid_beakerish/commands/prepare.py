@@ -31,6 +31,6 @@ def run(options: argparse.Namespace) -> Result:
     parts: list[Part] = []
     for used in used_stores(load_ini(options.ini).read()):
         with used.opened() as store:
-            store.prepare()
+            store.install()
         parts.append(Fact(used.name, "prepared", f"{used.name} ({used.users}): prepared"))
     return parts, 0

@@ -158,6 +158,7 @@ class RecordStore:
         stored = self.put(key, record, token, values)
         if stored:
             self.users.enter(key, own)
+            self.users.make_room(own)
         return stored
 
     def create(self, key: str, own: Mapping[str, Any], values: dict[str, bytes]) -> Record:
@@ -175,12 +176,12 @@ class RecordStore:
 
         ``change`` gives the new values for the stored ones; it is called again on what another
         request has stored. With no token the record is read first. Raises `NoRecord` if the
-        session has ended.
+        session has ended, and `Moved` if it goes on under another key.
         """
         for _ in range(MOST_CONFLICTS):
             if token is not None and self.save(key, record, token, own, change(record.values)):
                 return record
-            key, record, token = self.find(key)
+            record, token, _ = self.load(key)
         raise _never_left_alone()
 
     def rotate(
@@ -194,12 +195,13 @@ class RecordStore:
         """Move a session from one key to another, changed; the old id opens nothing more.
 
         The new record is there before the old one goes: whatever breaks in between, the
-        visitor's cookie still opens a session. Raises `NoRecord` if the session has ended.
+        visitor's cookie still opens a session. Raises `NoRecord` if the session has ended, and
+        `Moved` if it goes on under another key.
         """
         old_key, new_key = keys
         for _ in range(MOST_CONFLICTS):
             if token is None:
-                old_key, record, token = self.find(old_key)
+                record, token, _ = self.load(old_key)
             rotated = self._copy(new_key, record, own, change)
             if self._leave(old_key, record, token):
                 return rotated
@@ -268,7 +270,7 @@ class RecordStore:
             return self._leave(key, record, token)
         kept = {name: value for name, value in record.own.items() if name == ADOPTED}
         way = Record(record.created, self._clock(), None, kept, {})
-        own = {"moved_to": new_key, "seed": seed, "timeout": grace}
+        own = {"moved_to": new_key, "seed": seed, "timeout": grace, "lifetime": None}
         return self.save(key, way, token, own, {})
 
     def _copy(self, key: str, record: Record, own: Mapping[str, Any], change: Change) -> Record:

@@ -149,6 +149,8 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
             return None
         except Moved:
             pass  # the one that is made now finds the way
+        except StoreUnavailable as error:
+            raise self._manager.unavailable(error) from error
         other = type(self)(self._manager, self._manager.cookie.request_header(session_id))
         return None if other.new else other
 
@@ -186,8 +188,8 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
             return
         self._lease = lease
         if self._record is not None and not self._dirty and not self._changed():
-            self._forget_values()
-            self._load()
+            self._load_again()
+            self._touch()
 
     # Our own
 

@@ -215,16 +215,26 @@ class StoredMapping(EncodedMapping):
             self._renew_if_due(record)
         return None
 
+    def _load_again(self) -> None:
+        """Have the next use read the record anew, under the id that it was stored with."""
+        self._header = self._manager.cookie.request_header(str(self._stored_id))
+        self._forget_values()
+        self._base = None
+
     def _load_successor(self, session_id: str, moved: Moved) -> None:
         """Go on under the id that another request has drawn, and tell the browser once more."""
-        self._header = self._manager.cookie.request_header(successor_id(session_id, moved.seed))
+        cookie, whole = self._manager.cookie, str(self._header)
+        found = cookie.request_header(successor_id(session_id, moved.seed))
+        others = cookie.without(whole, session_id)
+        self._whole_header = self._whole_header or whole
+        self._header = found if others is None else f"{found}; {others}"
         self._load()
         if self._record is not None:
             self._cookie = self.id, self._record.own
 
     def _renew_if_due(self, record: Record) -> None:
-        since = record.own.get("renewed", record.created)
-        if self._writable and self._manager.clock() - since >= self._settings.renew_id_every:
+        age = self._manager.clock() - record.own.get("renewed", record.created)
+        if age >= self._settings.renew_id_every and not self._writes_through:
             self._renewing = self._unusual = self._touch_due = True
 
     def _load_another(self, session_id: str, answer: NoRecord) -> None:
@@ -292,9 +302,16 @@ class StoredMapping(EncodedMapping):
     # Storing
 
     def _store(self, changed: dict[str, bytes]) -> None:
-        """Store whatever has happened to the session."""
+        """Store whatever has happened to the session, where it is now."""
         if self._ended:
             self._end()
+        try:
+            self._store_here(changed)
+        except Moved as moved:
+            self._follow(moved)
+            self._store(changed)
+
+    def _store_here(self, changed: dict[str, bytes]) -> None:
         record = self._record
         if record is None:
             if changed or self._forced:
@@ -307,6 +324,16 @@ class StoredMapping(EncodedMapping):
             self._update(record, changed)
         elif self._touch_due and self._settings.save_accessed_time:
             self._extend(record)
+
+    def _follow(self, moved: Moved) -> None:
+        """Go on under the id that another request has drawn, and tell the browser once more."""
+        is_changing = self._id is not self._stored_id
+        self._stored_id = successor_id(str(self._stored_id), moved.seed)
+        # Not by the way's own word: one that was damaged could lead round in circles.
+        self._key, self._token, self._renewing = store_key(self._stored_id), None, False
+        self._cookie = self._stored_id, self._own_of_record()
+        if not is_changing:
+            self._id = self._stored_id
 
     def _end(self) -> None:
         while self._ended:
@@ -326,7 +353,7 @@ class StoredMapping(EncodedMapping):
         own, apply = self._own, partial(self._apply, changed)
         update = self._manager.records.update
         self._stored(update(self._key, record, self._token, own, apply), changed)
-        if own:
+        if own or self._cookie is not None:
             self._cookie = self.id, self._own_of_record()
         self._slide()
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgpack import unpackb
@@ -90,7 +91,7 @@ class UserIndex:
             changed = change(keys)
             if changed == keys or self._put(user, entry, changed):
                 return
-        raise StoreUnavailable("the sessions of a user were changed by others again and again")
+        raise _never_left_alone()
 
     def _put(self, user: str, entry: Entry | None, keys: Keys) -> bool:
         value = new_write_id() + pack(keys)
@@ -146,19 +147,34 @@ class Users:
         self._index = UserIndex(records.store)
 
     def enter(self, key: str, own: Mapping[str, Any]) -> None:
-        """Enter a session that is about to be stored; too many of its user's end before."""
+        """Enter a session that is about to be stored, or is stored now."""
+        self._index.enter(own["user"], own["handle"], key)
+
+    def make_room(self, own: Mapping[str, Any]) -> None:
+        """End those of its user's sessions that one too many leaves no room for."""
         user, handle = own["user"], own["handle"]
         if self._most is not None:
-            others = [one for one in self.sessions_of(user, handle) if not one.is_current]
-            self.end(user, others[self._most - 1 :], EndReason.TOO_MANY)
-        self._index.enter(user, handle, key)
+            before = self._before(user, handle)
+            self.end(user, before[self._most - 1 :], EndReason.TOO_MANY)
+
+    def _before(self, user: str, handle: str) -> list[UserSession]:
+        """Give the sessions that were entered before this one, unless it has ended."""
+        # Of two logins at once the later one ends the other's session, and not each the other's.
+        earlier = set(takewhile(lambda other: other != handle, self._index.keys(user)))
+        sessions = self.sessions_of(user, handle)
+        is_alive = any(one.is_current for one in sessions)
+        return [one for one in sessions if is_alive and one.handle in earlier]
 
     def sessions_of(self, user: str, current: str | None) -> list[UserSession]:
         """Give the sessions of a user, the last used one first; ``current`` is a handle."""
-        keys = self._index.keys(user).items()
-        found = [self._session(handle, each, handle == current) for handle, each in keys]
-        alive = [session for session in found if session is not None]
-        return sorted(alive, key=lambda session: session.last_accessed, reverse=True)
+        for _ in range(MOST_CONFLICTS):
+            keys = self._index.keys(user)
+            found = [self._session(handle, keys[handle], handle == current) for handle in keys]
+            # One that is not there may have got another key since the index was read.
+            if None not in found or self._index.keys(user) == keys:
+                alive = [session for session in found if session is not None]
+                return sorted(alive, key=lambda session: session.last_accessed, reverse=True)
+        raise _never_left_alone()
 
     def end(self, user: str, sessions: Sequence[OneOfUser], reason: EndReason) -> None:
         """End these sessions of a user, whatever ids they are given meanwhile."""
@@ -181,7 +197,7 @@ class Users:
             sessions = [one for one in self.sessions_of(user, None) if one.handle in handles]
             if not sessions:
                 return
-        raise StoreUnavailable("the sessions of a user were changed by others again and again")
+        raise _never_left_alone()
 
     def _session(self, handle: str, keys: list[str], is_current: bool) -> UserSession | None:
         """Give the session, which is under one of the keys if it is there."""
@@ -261,3 +277,7 @@ def _read(value: bytes) -> Keys:
         log.error("The list of a user's sessions is damaged: those in it cannot be ended by it.")
         return {}
     return keys
+
+
+def _never_left_alone() -> StoreUnavailable:
+    return StoreUnavailable("the sessions of a user were changed by others again and again")

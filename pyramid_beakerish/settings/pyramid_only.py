@@ -15,11 +15,11 @@ from .convert import Converter, RefusedError
 from .option import Option
 
 SIGNED_COOKIE = "signed_cookie"
-#: Options that other types have too and Pyramid's sessions obey.
+#: Options that other types have too and that are obeyed where Pyramid keeps the sessions.
 SHARED = frozenset(
     (
         *("type", "key", "secret", "timeout", "cookie_path", "cookie_domain", "cookie_expires"),
-        *("secure", "httponly", "samesite", "cookie_on_exception"),
+        *("secure", "httponly", "samesite", "cookie_on_exception", "require_secret"),
     )
 )
 

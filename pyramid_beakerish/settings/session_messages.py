@@ -31,7 +31,8 @@ def session_messages(section: Section, session: SessionSettings) -> Iterator[str
     """Give a sentence for each thing that an administrator may not expect."""
     if session.beaker_reason is not None:
         yield f"Beaker keeps the sessions: {session.beaker_reason}."
-    for name in session.given:
+    # pyramid_beaker does not list the latter among what was given.
+    for name in (*session.given, *["constant_csrf_token"] * bool(session.constant_csrf_token)):
         option = find_option(ALL_SESSION_OPTIONS, name)
         reason = option and no_effect(name, option, session)
         if reason:

@@ -88,6 +88,14 @@ class Store(ABC):
         Called when a configuration opens its store, never in a request.
         """
 
+    def install(self) -> None:
+        """Make it because an administrator says so (``beakerish prepare``), and not as it suits.
+
+        The same as `prepare`, but for stores where settings leave it to the administrator
+        (``create_table = false``), or where `prepare` puts up with a failure.
+        """
+        self.prepare()
+
     @abstractmethod
     def load(self, key: str) -> Entry | None:
         """Give the value under the key and its token, or ``None``."""

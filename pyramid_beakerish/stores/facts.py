@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Advice(NamedTuple):
+    """One sentence with its remedy, and where more is said."""
+
+    text: str
+    link: str = ""
 
 
 class StoreFacts(TypedDict, total=False):
@@ -23,5 +33,8 @@ class StoreFacts(TypedDict, total=False):
     free: int
     #: Why there was nothing to contact yet, as one sentence.
     absent: str
+    #: By the name of a fact, ``persistent`` or ``evicts``: what to do where it is not as sessions
+    #: need it, in the imperative and without a full stop.
+    remedies: Mapping[str, Advice]
     #: Sentences of advice, each with its remedy.
-    remarks: tuple[str, ...]
+    remarks: tuple[Advice, ...]

@@ -11,7 +11,7 @@ from pyramid_beakerish.errors import SettingsError, StoreUnavailable
 from pyramid_beakerish.settings.addresses import read_addresses
 
 from .base import Entry, Store
-from .facts import StoreFacts
+from .facts import Advice, StoreFacts
 from .memcached_server import Connection, Server
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ NEVER = (1 << 64) - 1
 LONGEST_TTL, LATEST_MOMENT = 30 * 86_400, 2**31 - 1
 NO_TTL, EXPIRED = 0, -1
 
-MORE_MEMORY = "give memcached more memory (-m), https://docs.memcached.org/serverguide/"
+MORE_MEMORY = Advice("give memcached more memory (-m)", "https://docs.memcached.org/serverguide/")
 
 
 class MemcachedStore(Store):
@@ -130,13 +130,19 @@ class MemcachedStore(Store):
             reach="network",
             persistent=False,
             evicts=True,
+            remedies={"evicts": MORE_MEMORY},
             entries=sum(int(answer[b"curr_items"]) for answer in answers),
             used=used,
             free=room - used,
         )
         lost = sum(int(answer[b"evictions"]) for answer in answers)
         if lost:
-            facts["remarks"] = (f"{lost} entries have left before their time: {MORE_MEMORY}",)
+            facts["remarks"] = (
+                Advice(
+                    f"{lost} entries have left before their time: {MORE_MEMORY.text}.",
+                    MORE_MEMORY.link,
+                ),
+            )
         return facts
 
     def close(self) -> None:

@@ -293,6 +293,22 @@ class ConcurrencySuite(SessionSuiteBase):
 
         visitor.use(work)
 
+    def test_lock_after_persist(self) -> None:
+        """A lock reads a session anew where it is, under an id that the cookie did not have."""
+        visitor = self.site.stranger()
+
+        def work(session: Any) -> None:
+            session.regenerate_id()
+            session["n"] = session.get("n", 0) + 1
+            session.persist()
+            session.lock()
+            session["locked"] = session["n"]
+
+        visitor.use(work)
+        assert visitor.contents() == {"n": 1, "locked": 1}
+        visitor.use(work)
+        assert visitor.contents() == {"n": 2, "locked": 2}
+
     def test_lock_of_a_failing_request(self) -> None:
         """A lock ends with its request, also when that fails."""
         visitor = self.visitor(n=1)
@@ -323,6 +339,18 @@ class ConcurrencySuite(SessionSuiteBase):
 
         assert one.use(work) == [None] * 6
         assert (one.contents(), other.contents()) == ({"a": 1}, {"b": 2})
+
+    def test_get_by_id_of_a_store_that_is_down(self) -> None:
+        """Where it is not known whether there is such a session the answer is a 503."""
+        visitor = self.visitor(a=1)
+
+        def work(session: Any) -> None:
+            session_id = session.id
+            with self.store.failing("load"):
+                session.get_by_id(session_id)
+
+        visitor.use(work)
+        assert visitor.response.status_code == 503
 
 
 def _count(session: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyramid_beakerish.sessions.events import SessionRotated
 
-from .session_base import SessionSuiteBase
+from .session_base import COOKIE, SessionSuiteBase
 
 if TYPE_CHECKING:
     from .site import Browser, Site, Work
@@ -103,6 +103,26 @@ class RenewalSuite(SessionSuiteBase):
         self._overlap(visitor, lambda session: session.update(b=2), meanwhile)
         assert other.contents() == {"a": 1, "b": 2}
 
+    def test_cookie_of_a_request_under_way(self) -> None:
+        """A request that began before the renewal tells its visitor the new id, not the old one."""
+        works: tuple[Work, ...] = (
+            lambda session: session.update(b=2),
+            lambda session: session.set_lifetime(timeout=2 * EVERY),
+        )
+        for work in works:
+            visitor = self.renewing(cookie_expires=10 * EVERY).stranger().put(a=1)
+            self.clock.advance(EVERY - 1)
+            other = visitor.twin()
+
+            def meanwhile(other: Browser = other) -> None:
+                self.clock.advance(1)
+                other.use(dict)
+
+            self._overlap(visitor, work, meanwhile)
+            assert visitor.cookies == other.cookies
+            self.clock.advance(2 * GRACE)
+            assert visitor.contents()["a"] == 1
+
     def test_logout_of_a_request_under_way(self) -> None:
         """A request that began before the renewal and ends the session ends it for both ids."""
         visitor = self.due()
@@ -118,6 +138,18 @@ class RenewalSuite(SessionSuiteBase):
         visitor.use(lambda session: session.invalidate())
         assert old.contents() == {}
 
+    def test_ended_session_beside_another(self) -> None:
+        """The old id of a session that has ended does not hide another one's cookie."""
+        site = self.renewing()
+        one, other = site.stranger().put(a=1), site.stranger().put(b=1)
+        self.clock.advance(EVERY)
+        old = one.cookies[COOKIE]
+        one.use(dict)
+        one.use(lambda session: session.invalidate())
+        both = f"{COOKIE}={old}; {COOKIE}={other.cookies[COOKIE]}"
+        found = site.stranger().visit(lambda request: dict(request.session), Cookie=both)
+        assert found == {"b": 1}
+
     def test_login_of_a_request_under_way(self) -> None:
         """A login beside a renewal gives an id that neither of the earlier ones leads to."""
         visitor = self.due()
@@ -125,6 +157,18 @@ class RenewalSuite(SessionSuiteBase):
         self._overlap(visitor, lambda session: session.regenerate_id(), partial(other.use, dict))
         assert visitor.contents() == {"a": 1}
         assert old.contents() == other.contents() == {}
+
+    def test_events_of_a_login_under_way(self) -> None:
+        """Whoever follows the ids by the events comes to the last one."""
+        self.site = self.renewing()
+        visitor = self.site.stranger().put(a=1)
+        ids = [visitor.use(lambda session: session.id)]
+        self.clock.advance(EVERY)
+        other = visitor.twin()
+        self._overlap(visitor, lambda session: session.regenerate_id(), partial(other.use, dict))
+        ids.append(visitor.use(lambda session: session.id))
+        first, second = (one for one in self.site.events if isinstance(one, SessionRotated))
+        assert (first.old_id, first.new_id, second.new_id) == (ids[0], second.old_id, ids[1])
 
     def test_login_when_renewal_is_due(self) -> None:
         """A login renews the id as well, at once and without a grace time."""
@@ -166,6 +210,15 @@ class RenewalSuite(SessionSuiteBase):
         visitor.use(dict)
         self.clock.advance(EVERY)
         assert visitor.contents() == {}
+
+    def test_grace_after_the_usual_lifetime(self) -> None:
+        """A session that was given a longer lifetime has the same grace time."""
+        visitor = self.renewing(lifetime=EVERY).stranger().put(a=1)
+        visitor.use(lambda session: session.set_lifetime(lifetime=10 * EVERY))
+        self.clock.advance(EVERY)
+        old = visitor.twin()
+        visitor.use(dict)
+        assert old.contents() == {"a": 1}
 
     def _overlap(self, visitor: Browser, work: Work, meanwhile: Any) -> None:
         def working(session: Any) -> None:

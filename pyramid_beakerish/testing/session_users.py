@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pyramid_beakerish.sessions.events import EndReason, SessionEnded
@@ -146,6 +147,45 @@ class UsersSuite(SessionSuiteBase):
         desk.use(lambda session: session.sessions_of().end_others())
         assert phone.use(lambda session: session.new)
         assert old.use(lambda session: session.new)
+
+    def test_renewed_by_many_requests(self) -> None:
+        """However many requests renew an id at once, the session can be ended afterwards."""
+        site = self.make_site(renew_id_every=900)
+        phone, desk = self.log_in(self.bob, site), self.log_in(self.bob, site)
+        self.clock.advance(900)
+        requests = [phone, *(phone.twin() for _ in range(5))]
+
+        def overlap(session: Any) -> None:
+            dict(session)
+            if requests:
+                requests.pop().use(overlap)
+
+        requests.pop().use(overlap)
+        assert not phone.use(lambda session: session.new)
+        desk.use(lambda session: session.sessions_of().end_others())
+        assert phone.use(lambda session: session.new)
+
+    def test_new_id_that_failed(self) -> None:
+        """A session is ended under each key that it has, after a change of its id that broke."""
+        phone, desk = self.log_in(self.bob), self.log_in(self.bob)
+        for _ in range(4):
+            with self.store.failing("delete"):
+                phone.use(lambda session: session.regenerate_id())
+        assert not phone.use(lambda session: session.new)
+        assert desk.use(lambda session: session.sessions_of().end_others()) is True
+        assert phone.use(lambda session: session.new)
+
+    def test_new_id_while_it_is_listed(self) -> None:
+        """A session that gets a new id while its user's are listed is in the list."""
+        phone, desk = self.log_in(self.bob), self.log_in(self.bob)
+
+        def work(session: Any) -> int:
+            dict(session)
+            rotate = partial(phone.use, lambda its: its.regenerate_id())
+            self.store.before("load", "session:", rotate)
+            return len(session.sessions_of())
+
+        assert desk.use(work) == 2
 
     def test_logged_out_session_is_not_listed(self) -> None:
         """What has ended, in whatever way, is in no list."""

@@ -37,6 +37,7 @@ class WatchedStore(Store):
     def __init__(self, store: Store) -> None:
         self._store = store
         self._failing: set[tuple[str, bool]] = set()
+        self._before: dict[tuple[str, str], Callable[[], object]] = {}
         self.calls: list[str] = []
 
     @classmethod
@@ -57,6 +58,10 @@ class WatchedStore(Store):
             yield
         finally:
             self._failing -= failures
+
+    def before(self, method: str, prefix: str, work: Callable[[], object]) -> None:
+        """Have the work done just before the next call of the method for a key with the prefix."""
+        self._before[method, prefix] = work
 
     def prepare(self) -> None:
         """See `Store`."""
@@ -92,6 +97,7 @@ class WatchedStore(Store):
         self._store.close()
 
     def _pass_on(self, method: str, *arguments: Any) -> Any:
+        self._before.pop((method, arguments[0].partition(":")[0] + ":"), int)()
         self.calls.append(method)
         self._fail_if_told((method, False))
         result = getattr(self._store, method)(*arguments)

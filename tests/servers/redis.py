@@ -139,6 +139,11 @@ class WatchedRedisServer(RedisServer):
         for server in (self.sentinel, self.replica, super()):
             server.kill()
 
+    def stop(self) -> None:
+        """Stop all three; to kill it leaves the others to do their work."""
+        for server in (self.sentinel, self.replica, super()):
+            server.stop()
+
     def wait_for_failover(self) -> None:
         """Wait until clients are sent to what was the replica."""
         sentinel, replica = self.sentinel.client(), self.replica

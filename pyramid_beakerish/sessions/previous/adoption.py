@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ...errors import CorruptData, SerializationError, StoreUnavailable
 from ..cookie import MOST_TRIED
 from ..events import Refusal, SessionAdopted
-from ..ids import store_key
-from ..no_record import NoRecord
+from ..ids import store_key, successor_id
+from ..no_record import Moved, NoRecord
 from ..record import ADOPTED, Record
 from ..records import NEW
 from .derived import DerivedIds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..manager import SessionManager
     from .earlier import Contents, Earlier, EarlierSession
@@ -93,37 +93,47 @@ class Adoption:
     def _meet(self, session: EarlierSession) -> Adopted:
         """Give the record that was made of the session before, or make it."""
         session_id = urlsafe_b64encode(self._ids.derive(session.name)).rstrip(b"=").decode()
-        key = store_key(session_id)
         try:
-            return Adopted(session_id, key, *self._manager.records.load(key))
+            return self._loaded(session_id)
         except NoRecord as answer:
             if answer.refusal is not Refusal.UNKNOWN:
                 raise  # it has ended: only its key is still taken
-        return self._adopt(session, session_id, key)
+        return self._adopt(session, session_id)
 
-    def _adopt(self, session: EarlierSession, session_id: str, key: str) -> Adopted:
-        records = self._manager.records
+    def _loaded(self, session_id: str) -> Adopted:
+        """Give the record, wherever the session goes on."""
+        key = store_key(session_id)
+        try:
+            return Adopted(session_id, key, *self._manager.records.load(key))
+        except Moved as moved:
+            return self._loaded(successor_id(session_id, moved.seed))
+
+    def _adopt(self, session: EarlierSession, session_id: str) -> Adopted:
+        records, key = self._manager.records, store_key(session_id)
         try:
             contents = session.read()
         except NoRecord:  # perhaps another request has just taken it over
-            return Adopted(session_id, key, *records.load(key))
-        record = self._record(contents)
+            return self._loaded(session_id)
+        record, own = self._begun(contents)
         values = {name: self._encoded(name, value) for name, value in contents.values.items()}
-        if not records.save(key, record, NEW, {}, values):  # another request was faster
-            return Adopted(session_id, key, *records.load(key))
+        if not records.save(key, record, NEW, own, values):  # another request was faster
+            return self._loaded(session_id)
         if not self._forget(session):
             # Ended there since it was read: what was read must not outlive it.
             records.end(key, record, None)
             raise NoRecord(Refusal.UNKNOWN)
         return Adopted(session_id, key, record, None, False, self._counted(session))
 
-    def _record(self, contents: Contents) -> Record:
-        """Begin a record; raises `NoRecord` if the session is over, there or here."""
+    def _begun(self, contents: Contents) -> tuple[Record, Mapping[str, Any]]:
+        """Begin a record, and give what it is to set otherwise than the settings do.
+
+        Raises `NoRecord` if the session is over, there or here.
+        """
         settings, now = self._manager.settings, self._manager.clock()
         timeouts = self._earlier.timeout, settings.timeout
         idle = contents.idle_limit(now, timeouts, settings.lifetime)
         own = {**contents.own, ADOPTED: now + idle + _SLACK}
-        return Record(contents.created, now, None, own, {})
+        return Record(contents.created, now, None, {}, {}), own
 
     def _encoded(self, name: str, value: object) -> bytes:
         try:

@@ -29,7 +29,12 @@ class Contents:
     def idle_limit(
         self, now: float, timeouts: Iterable[float | None], lifetime: float | None
     ) -> float:
-        """Give for how long it may be unused; raises `NoRecord` if it is over."""
+        """Give for how long it may be unused; raises `NoRecord` if it is over.
+
+        The limits are those of the settings, where it has none of its own.
+        """
+        timeouts = (self.own["timeout"],) if "timeout" in self.own else timeouts
+        lifetime = self.own.get("lifetime", lifetime)
         idle = min(inf if timeout is None else timeout for timeout in timeouts)
         if now - self.accessed >= idle or now - self.created >= (lifetime or inf):
             raise NoRecord(Refusal.IDLE)

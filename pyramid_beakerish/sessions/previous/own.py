@@ -56,7 +56,7 @@ class _OwnSession:
         self.name = trusted.session_id
 
     def read(self) -> Contents:
-        record, _, _ = self._sessions.records.load(self._key)
+        self._key, record, _ = self._sessions.records.find(self._key)
         loads = self._sessions.serializer.loads
         values = {key: loads(value) for key, value in record.values.items()}
         own = {name: value for name, value in record.own.items() if name != ADOPTED}

@@ -42,6 +42,10 @@ class Client(Server):
         """Send a command that is never sent again, as long as the client does as it was told."""
         return self.ask(name, *arguments)
 
+    def ask_each(self, name: str, *arguments: bytes) -> list[Any]:
+        """Send a command to the server, or to each of the cluster that takes writes."""
+        return self._call(partial(_ask_each, (name, *arguments)))
+
     def get_many(self, names: Sequence[bytes]) -> Sequence[bytes | None]:
         """Give the values of several names, in one round trip to each server concerned."""
         values: Sequence[bytes | None] = self._call(partial(_get_many, names))
@@ -64,6 +68,13 @@ class Client(Server):
         if self._made is None or self._made[0] != os.getpid():
             self._made = os.getpid(), self._make()
         return self._made[1]
+
+
+def _ask_each(command: Sequence[Any], client: Any) -> list[Any]:
+    if isinstance(client, RedisCluster):
+        nodes = client.get_primaries()
+        return [client.execute_command(*command, target_nodes=node) for node in nodes]
+    return [client.execute_command(*command)]
 
 
 def _get_many(names: Sequence[bytes], client: Any) -> Any:

@@ -72,6 +72,10 @@ class Connections(Server):
                 raise
             raise AnswerLost from error
 
+    def ask_each(self, name: str, *arguments: bytes) -> list[Any]:
+        """Send a command to the one server that there is."""
+        return [self.ask(name, *arguments)]
+
     def get_many(self, names: Sequence[bytes]) -> Sequence[bytes | None]:
         """Give the values of several names."""
         values: Sequence[bytes | None] = self.ask("MGET", *names)

@@ -35,6 +35,10 @@ class Server(ABC):
         """Send a command that is never sent again, whatever becomes of its answer."""
 
     @abstractmethod
+    def ask_each(self, name: str, *arguments: bytes) -> list[Any]:
+        """Send a command to each server that takes writes; give what they answer."""
+
+    @abstractmethod
     def get_many(self, names: Sequence[bytes]) -> Sequence[bytes | None]:
         """Give the values of several names, in one round trip to each server concerned."""
 

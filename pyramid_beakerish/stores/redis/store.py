@@ -7,10 +7,13 @@ from math import ceil
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import ResponseError
+
 from pyramid_beakerish.settings.convert import LONGEST
 
-from ..base import WRITE_ID_SIZE, Entry, Store
+from ..base import PROBE, WRITE_ID_SIZE, Entry, Store
 from .errors import FAILURES, AnswerLost, translated, translating_errors
+from .facts import facts_told
 from .options import open_server
 from .server import Script
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
     from pyramid_beakerish.settings import StoreSettings
 
+    from ..facts import StoreFacts
     from .server import Server
 
 NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
@@ -120,9 +124,24 @@ class RedisStore(Store):
         names = self._names(GLOB.sub(rb"\\\1", named(prefix)) + b"*")
         return (name[len(PREFIX) :].decode("utf-8", "surrogatepass") for name in names)
 
+    def inspect(self) -> StoreFacts:
+        """Tell the version, the memory, and what becomes of entries when a server is full or ends.
+
+        Whatever the user may not ask, or a managed server tells nobody, is left out.
+        """
+        self.load(PROBE)
+        return facts_told(self._told("INFO"), self._told("CONFIG", b"GET", b"save"))
+
     def close(self) -> None:
         """Close the connections that are idle; the store may be used again."""
         self._server.close()
+
+    @translating_errors
+    def _told(self, name: str, *arguments: bytes) -> list[Any]:
+        try:
+            return self._server.ask_each(name, *arguments)
+        except ResponseError:  # forbidden, renamed or unknown
+            return []
 
     @translating_errors
     def _names(self, pattern: bytes) -> dict[bytes, None]:

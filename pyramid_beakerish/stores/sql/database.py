@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from ..forks import notice_fork, renew_after_fork
@@ -13,9 +14,11 @@ from .errors import may_be_repeated, translated
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from sqlalchemy import Connection, Engine, Executable, Table
+    from sqlalchemy import Connection, Dialect, Engine, Executable, Table
 
 R = TypeVar("R")
+
+NAMES = {"postgresql": "PostgreSQL", "mysql": "MySQL", "sqlite": "SQLite"}
 
 #: Seconds after which a broken connection is no stale one of the pool, but a server in trouble.
 PATIENCE = 0.5
@@ -73,6 +76,16 @@ class Database:
 
         return Written(*self._run(work))
 
+    def examine(self) -> tuple[str, bool]:
+        """Give the name and the version of the database, and whether it has the table."""
+
+        def work(connection: Connection) -> tuple[str, bool]:
+            there = inspect(connection).has_table(self._table.name, self._table.schema)
+            return _version(connection.dialect), there
+
+        examined, _ = self._run(work)
+        return examined
+
     def create_table(self) -> None:
         """Make the table and its index, where they are not there."""
 
@@ -105,6 +118,12 @@ class Database:
                 lost = lost or stale
             except SQLAlchemyError as error:
                 raise translated(error, self._table.fullname) from None
+
+
+def _version(dialect: Dialect) -> str:
+    maria = getattr(dialect, "is_mariadb", False)  # which a URL may call mysql
+    name = "MariaDB" if maria else NAMES[dialect.name]
+    return f"{name} {'.'.join(map(str, dialect.server_version_info or ()))}"
 
 
 def _changed(connection: Connection, statement: Executable, parameters: dict[str, Any]) -> int:

@@ -7,12 +7,13 @@ import logging
 import random
 import time
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pyramid_beakerish.errors import SettingsError, StoreError, StoreUnavailable
 from pyramid_beakerish.settings.databases import database_mistakes
 
-from ..base import WRITE_ID_SIZE, Entry, Store
+from ..base import PROBE, WRITE_ID_SIZE, Entry, Store
+from ..facts import StoreFacts
 from .database import Database
 from .engine import open_engine
 from .table import BATCH, CUT_AT, FOREVER, Statements, make_table, pack_key, unpack_key
@@ -66,6 +67,7 @@ class SqlStore(Store):
         self._table = make_table(table_name, schema_name)
         self._statements = Statements(self._table, engine.dialect.name)
         self._database = Database(engine, self._table)
+        self._is_file = engine.dialect.name == "sqlite"
         self._creates_table = create_table
         self._clock = clock
         self._owned = owned
@@ -97,11 +99,11 @@ class SqlStore(Store):
         if not self._creates_table:
             return
         try:
-            self.create_table()
+            self.install()
         except StoreUnavailable as error:
             log.warning("The table %s could not be looked for: %s", self._table.fullname, error)
 
-    def create_table(self) -> None:
+    def install(self) -> None:
         """Make the table and its index if they are not there, whatever ``create_table`` says."""
         self._database.create_table()
 
@@ -162,6 +164,23 @@ class SqlStore(Store):
             removed += gone
             if found < BATCH:
                 return removed
+
+    def inspect(self) -> StoreFacts:
+        """Tell the version of the database, and whether the table is still to be made.
+
+        That nobody has made it, though ``create_table`` is false, is a `StoreError`.
+        """
+        version, there = self._database.examine()
+        reach: Literal["host", "network"] = "host" if self._is_file else "network"
+        facts = StoreFacts(version=version, reach=reach, persistent=True)
+        if there or not self._creates_table:
+            self.load(PROBE)
+        else:
+            facts["absent"] = (
+                f"The table {self._table.fullname} is made when the application starts, or by "
+                "beakerish prepare."
+            )
+        return facts
 
     def close(self) -> None:
         """Close the connections, unless the engine is the application's."""
