@@ -22,7 +22,7 @@ help:
 	@echo "make test-wheel  run all tests against that wheel"
 	@echo "make torture break stores while clients use them, a few minutes"
 	@echo "make fuzz    a million damaged cookies, records and values, some minutes"
-	@echo "make bench   measure sessions and regions beside pyramid_beaker"
+	@echo "make bench   measure sessions and regions beside their peers, a few minutes"
 	@echo "make clean   remove what these have made, and the demonstration's sessions"
 
 demo: $(VENV)/demo.done
@@ -67,13 +67,11 @@ torture: $(VENV)/test.done
 fuzz: $(VENV)/test.done
 	$(BIN)/python -m tests.fuzz
 
-bench: $(VENV)/test.done
-	$(BIN)/python -m benchmarks.core
-	$(BIN)/python -m benchmarks.memcached
-	$(BIN)/python -m benchmarks.redis_sessions
+bench: $(VENV)/bench.done
+	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) build dist data docs/_build .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist data benchmarks.json docs/_build .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/made.done: setup.cfg
 	$(PYTHON) -m venv --clear $(VENV)
@@ -85,6 +83,10 @@ $(VENV)/demo.done: $(VENV)/made.done
 
 $(VENV)/test.done: $(VENV)/made.done
 	$(INSTALL) '.[test]'
+	touch $@
+
+$(VENV)/bench.done: $(VENV)/test.done
+	$(INSTALL) '.[bench]'
 	touch $@
 
 $(VENV)/lint.done: $(VENV)/made.done

@@ -1,109 +1,265 @@
-"""What a hit in memory costs, beside Beaker's, in one run: of a memory region, and of local.
+"""What a hit of a cache region costs, in microseconds: each decorated function gives a dictionary.
 
-python -m benchmarks.regions
+python -m benchmarks regions
 """
 
 from __future__ import annotations
 
-import timeit
-import warnings
-from dataclasses import dataclass
-from statistics import median
-from typing import TYPE_CHECKING
+import asyncio
+import functools
+import itertools
+import os
+import pickle
+import random
+import tempfile
+import time
+from threading import Thread
+from typing import TYPE_CHECKING, Any
 
 import beaker.cache
+import cachetools.func
+import cashews
+import django.conf
+import redis
+from django.core.cache import caches
+from dogpile.cache import make_region
 
-from pyramid_beakerish.cache.configured import configure, enter_beaker_regions
-from pyramid_beakerish.cache.decorator import cache_region
-from pyramid_beakerish.cache.region import CacheRegions
-from pyramid_beakerish.settings import RegionSettings
-from pyramid_beakerish.stores.memory import MemoryStore
+from pyramid_beakerish import cache_region, set_cache_regions_from_settings
+from tests.servers import own, remove_folders
+from tests.servers.redis import RedisServer
+
+from .harness import Rounds, Table, Target, pin
+from .peers import BEAKER, OURS
+from .sessions import GET, IN_MEMORY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-REGION = "benchmark"
-CALLS = 20_000
-BOTH = {"name": REGION, "type": "memory", "expire": 3600}
+    Function = Callable[[int], dict[str, Any]]
+    Decorator = Callable[[Function], Function]
 
-
-@dataclass(frozen=True)
-class Comparison:
-    """The medians of a way to call, in microseconds, and the median ratio of the rounds."""
-
-    name: str
-    ours: float
-    beakers: float
-    ratio: float
-
-    def __str__(self) -> str:
-        return f"{self.name:<24}{self.ours:>8.3f}{self.beakers:>10.3f}{self.ratio:>8.3f}"
+SIZES = (1, 1000, 100_000)
+LARGE = f"{SIZES[-1]:,} entries"
+THREADS = 8
+#: More entries than there are, for the caches that are bounded.
+ROOM = 10 * SIZES[-1]
+CALLS, SLOW_CALLS = 2000, 100
+TTL = 3600
+LOCAL, DOGPILE, DJANGO, TTL_CACHE = f"{OURS}, local", "dogpile.cache", "Django", "cachetools"
+CASHEWS = "cashews, awaited"
 
 
-def memory_hits(rounds: int = 15) -> list[Comparison]:
-    """Compare the hits of both in rounds that alternate, so that noise meets both alike."""
-    return _hits(RegionSettings(**BOTH), rounds)
+def result(number: int) -> dict[str, Any]:
+    return {"number": number, "text": "some text"}
 
 
-def local_hits(rounds: int = 15) -> list[Comparison]:
-    """Compare the hits in memory in front of a store with those of Beaker's memory."""
-    return _hits(RegionSettings(**{**BOTH, "type": MemoryStore()}, local=3600.0), rounds)
+def tables(rounds: int = 31) -> Iterator[Table]:
+    """Measure regions in memory, in files and in Redis."""
+    pin()
+    yield in_memory(rounds)
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
+        yield in_files(folder, rounds)
+    with own(RedisServer) as server:
+        pin(server.pid)
+        yield in_redis(server.url, rounds)
+    remove_folders()
 
 
-def _hits(settings: RegionSettings, rounds: int) -> list[Comparison]:
-    regions = CacheRegions({REGION: settings})
-    configure(regions)
-    enter_beaker_regions(CacheRegions({REGION: RegionSettings(**BOTH)}))
-    warnings.simplefilter("ignore", UserWarning)  # that self is not in the key
-    ours = _ways_to_call(cache_region)
-    beakers = _ways_to_call(beaker.cache.cache_region)
-    comparisons = [_compare(name, ours[name], beakers[name], rounds) for name in ours]
-    if regions[REGION].stats().misses != len(ours):
-        raise RuntimeError("what was measured were no hits")
-    return comparisons
-
-
-def _ways_to_call(decorator: Callable[..., Callable]) -> dict[str, Callable[[], object]]:
-    @decorator(REGION)
-    def one_argument(term):
-        return {"term": term}
-
-    @decorator(REGION)
-    def several_arguments(term, limit, offset=0):
-        return {"term": term, "limit": limit, "offset": offset}
-
-    class Shop:
-        @decorator(REGION)
-        def method(self, item):
-            return {"item": item}
-
-    shop = Shop()
-    return {
-        "one str": lambda: one_argument("abc"),
-        "str and int": lambda: several_arguments("abc", 10),
-        "keyword": lambda: several_arguments("abc", limit=20),
-        "method": lambda: shop.method("abc"),
+def in_memory(rounds: int) -> Table:
+    """Measure hits with few and many entries, and of several threads."""
+    decorators = {
+        OURS: ours(type="memory", max_entries=ROOM),
+        BEAKER: beakers(type="memory"),
+        DOGPILE: make_region().configure("dogpile.cache.memory", TTL).cache_on_arguments(),
+        TTL_CACHE: lambda function: cachetools.func.ttl_cache(ROOM, TTL)(function),
+        DJANGO: djangos(BACKEND="django.core.cache.backends.locmem.LocMemCache"),
+        CASHEWS: cashews_in_memory(),
+        "functools.lru_cache": functools.lru_cache(ROOM),
     }
+    one, many_threads = "1 entry", f"1 entry, {THREADS} threads"
+    targets = [
+        Target(one, OURS, BEAKER, 0.18),
+        Target(one, OURS, TTL_CACHE, 0.35),
+    ]
+    table = sizes("hit of a region in memory", decorators, SIZES, CALLS, rounds, targets)
+    del decorators[CASHEWS]  # an event loop belongs to one thread
+    functions = {name: filled(decorate, 1) for name, decorate in decorators.items()}
+    timers = {name: functools.partial(together, f) for name, f in functions.items()}
+    table.columns[many_threads] = Rounds.of(timers, rounds)
+    alone, all_of_them = (table.columns[c].median(OURS) for c in (one, many_threads))
+    table.notes.append(f"{THREADS} threads take {all_of_them / alone:.2f} of one for a hit of ours")
+    return table
 
 
-def _compare(
-    name: str, ours: Callable[[], object], beakers: Callable[[], object], rounds: int
-) -> Comparison:
-    pairs = [(_microseconds(ours), _microseconds(beakers)) for _ in range(rounds)]
-    return Comparison(
-        name,
-        median(own for own, _ in pairs),
-        median(other for _, other in pairs),
-        median(own / other for own, other in pairs),
-    )
+def in_files(folder: str, rounds: int) -> Table:
+    """Measure hits in files and in SQLite; Beaker's one pickle cannot be filled in that time."""
+    mine = {name: os.path.join(folder, name) for name in ("file", "sqlite", "beaker")}
+    decorators = {f"{OURS}, {n}": ours(type=n, data_dir=mine[n]) for n in ("file", "sqlite")}
+    title = "hit of a region in files, in memory"
+    table = sizes(title, decorators, (1, SIZES[-1]), SLOW_CALLS, rounds, [])
+    beakers_file = {BEAKER: beakers(type="file", data_dir=mine["beaker"])}
+    one = sizes(title, {**decorators, **beakers_file}, (1,), SLOW_CALLS, rounds, [])
+    table.columns |= one.columns
+    table.targets.append(Target("1 entry", f"{OURS}, sqlite", BEAKER, 0.4))
+    for name in decorators:
+        few, many = (table.columns[column].median(name) for column in ("1 entry", LARGE))
+        table.notes.append(f"{name}: {LARGE} take {many / few:.2f} of one entry, at most 1.5")
+    return table
 
 
-def _microseconds(call: Callable[[], object]) -> float:
-    return timeit.timeit(call, number=CALLS) / CALLS * 1e6
+def in_redis(url: str, rounds: int) -> Table:
+    """Measure hits on a server, beside one get() of the client and the decoding of its value."""
+    client = redis.Redis.from_url(url)
+
+    def floor(function: Function) -> Function:
+        client.set("floor", pickle.dumps(function(0)))
+        return lambda number: pickle.loads(client.get("floor"))
+
+    dogpile = make_region().configure("dogpile.cache.redis", TTL, arguments={"url": url})
+    decorators = {
+        OURS: ours(type="ext:redis", url=url),
+        LOCAL: ours(type="ext:redis", url=url, local=TTL),
+        BEAKER: beakers(type="ext:redis", url=url),
+        DOGPILE: dogpile.cache_on_arguments(),
+        DJANGO: djangos(BACKEND="django.core.cache.backends.redis.RedisCache", LOCATION=url),
+        GET: floor,
+    }
+    targets = [
+        Target("1 entry", OURS, GET, 1.0),
+        Target("1 entry", LOCAL, GET, 0.01),
+    ]
+    title = "hit of a region in Redis, on another processor"
+    return sizes(title, decorators, (1,), SLOW_CALLS, rounds, targets)
 
 
-if __name__ == "__main__":
-    for name, comparisons in [("memory region, hit", memory_hits()), ("local, hit", local_hits())]:
-        print(f"{name:<24}{'us':>8}{'Beaker':>10}{'ratio':>8}")
-        for comparison in comparisons:
-            print(comparison)
+def sizes(
+    title: str,
+    decorators: dict[str, Decorator],
+    entries: tuple[int, ...],
+    calls: int,
+    rounds: int,
+    targets: list[Target],
+) -> Table:
+    """Measure hits of entries taken at random, with each number of entries."""
+    table = Table(f"{title}: microseconds", targets=targets)
+    for number in entries:
+        functions = {name: filled(decorate, number) for name, decorate in decorators.items()}
+        numbers = [random.randrange(number) for _ in range(calls)]
+        timers = {n: functools.partial(hits, f, numbers) for n, f in functions.items()}
+        column = "1 entry" if number == 1 else f"{number:,} entries"
+        table.columns[column] = Rounds.of(timers, rounds)
+    return table
+
+
+def filled(decorate: Decorator, entries: int) -> Function:
+    """Give a function that is cached with so many results."""
+    name = f"result_{next(_serial)}"
+    made = []
+
+    def function(number: int) -> dict[str, Any]:
+        made.append(number)
+        return result(number)
+
+    function.__name__ = function.__qualname__ = name  # by which caches tell functions apart
+    cached = decorate(function)
+    hits(cached, list(range(entries)))
+    hits(cached, [0])
+    if len(made) != entries:
+        raise RuntimeError("this cache keeps nothing")
+    return cached
+
+
+_serial = itertools.count()
+
+
+def hits(function: Function, numbers: list[int]) -> float:
+    """Give the time of a call with these numbers."""
+    if asyncio.iscoroutinefunction(function):
+        return _loop.run_until_complete(_hits_awaited(function, numbers))
+    function(numbers[0])
+    began = time.perf_counter()
+    for number in numbers:
+        function(number)
+    return (time.perf_counter() - began) / len(numbers) * 1e6
+
+
+def together(function: Function) -> float:
+    """Give the time of a call where several threads call, all of them together."""
+    numbers = [0] * CALLS
+    working = [Thread(target=hits, args=(function, numbers)) for _ in range(THREADS)]
+    began = time.perf_counter()
+    for thread in working:
+        thread.start()
+    for thread in working:
+        thread.join(60)
+    return (time.perf_counter() - began) / CALLS / THREADS * 1e6
+
+
+def ours(**options: Any) -> Decorator:
+    """Give the decorator of a region of ours."""
+    name = f"r{next(_serial)}"
+    _settings.update({f"cache.{name}.{option}": str(value) for option, value in options.items()})
+    _settings[f"cache.{name}.expire"] = str(TTL)
+    _settings["cache.regions"] = f"{_settings.get('cache.regions', '')}, {name}".strip(", ")
+    set_cache_regions_from_settings(_settings)
+    return cache_region(name)
+
+
+_settings: dict[str, str] = {}
+
+
+def beakers(**options: Any) -> Decorator:
+    """Give the decorator of a region of Beaker's."""
+    name = f"b{next(_serial)}"
+    beaker.cache.cache_regions[name] = {"expire": TTL, **options}
+    # Made anew for each function: what one decorator is given twice has one cache for both.
+    return lambda function: beaker.cache.cache_region(name)(function)
+
+
+def djangos(**options: Any) -> Decorator:
+    """Give a decorator that keeps results in one of Django's caches, which has none of its own."""
+    everything = {"MAX_ENTRIES": ROOM} if "LOCATION" not in options else {}
+    name = f"d{next(_serial)}"
+    if not django.conf.settings.configured:
+        django.conf.settings.configure(CACHES={"default": options})
+    django.conf.settings.CACHES[name] = {**options, "OPTIONS": everything}
+    caches.settings = caches.configure_settings(None)
+    cache = caches[name]
+
+    def decorate(function: Function) -> Function:
+        def cached(number: int) -> dict[str, Any]:
+            key = f"{function.__name__}:{number}"
+            found = cache.get(key)
+            if found is None:
+                found = function(number)
+                cache.set(key, found, TTL)
+            return found
+
+        return cached
+
+    return decorate
+
+
+def cashews_in_memory() -> Decorator:
+    """Give the decorator of a cache of cashews, which is one for coroutines."""
+    cache = cashews.Cache()
+    cache.setup("mem://", size=ROOM)
+
+    def decorate(function: Function) -> Function:
+        async def coroutine(number: int) -> dict[str, Any]:
+            return function(number)
+
+        coroutine.__name__ = coroutine.__qualname__ = function.__name__
+        return cache(ttl=TTL)(coroutine)
+
+    return decorate
+
+
+_loop = asyncio.new_event_loop()
+
+
+async def _hits_awaited(function: Callable[..., Any], numbers: list[int]) -> float:
+    began = time.perf_counter()
+    for number in numbers:
+        await function(number)
+    return (time.perf_counter() - began) / len(numbers) * 1e6

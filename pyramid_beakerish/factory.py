@@ -12,12 +12,9 @@ from webob.request import BaseRequest
 from zope.interface import implementer
 
 from .errors import StoreUnavailable
-from .sessions.beaker_format import BeakerSession
-from .sessions.beaker_previous import BeakerAdoption
 from .sessions.client_side import ClientSideManager, ClientSideSession
 from .sessions.components import ComponentRegistry, everywhere
 from .sessions.manager import SessionManager
-from .sessions.previous import open_earlier
 from .sessions.session import Session
 from .signed_cookie import SignedCookieFactory
 from .visit import Visit
@@ -54,11 +51,6 @@ class PyramidClientSideSession(Visit, ClientSideSession):  # type: ignore[misc]
     """`request.session` where ``session.type`` is ``cookie``."""
 
     _component_registry = PyramidSession._component_registry
-
-
-@implementer(ISession)
-class PyramidBeakerSession(Visit, BeakerSession):  # type: ignore[misc]
-    """`request.session` where ``session.format`` is ``beaker``."""
 
 
 @implementer(ISessionFactory)
@@ -100,7 +92,7 @@ class SessionFactory:
         self._manager.open()
 
     def __call__(self, request: Any) -> Any:
-        header = request.environ.get("HTTP_COOKIE") or _cookie_header_of_double(request)
+        header = request.environ.get("HTTP_COOKIE") or cookie_header_of_double(request)
         session = self._session(self._manager, header if self._reads_cookies else None)
         session._join(request)
         return session
@@ -110,45 +102,24 @@ class SessionFactory:
         return f"<pyramid_beakerish {type(self).__name__}>"
 
 
-class BeakerSessionFactory(SessionFactory):
-    """Makes the session of each request out of Beaker's own Session."""
-
-    def __init__(self, settings: SessionSettings, clock: Callable[[], float] = time.time) -> None:
-        self._configure(settings)
-        self._previous = None
-        if settings.previous is not None:
-            earlier = open_earlier(settings, clock)
-            self._previous = BeakerAdoption(settings, earlier, clock, SessionUnavailable)
-
-    def open(self) -> None:
-        """Open what sessions are taken over from; the rest Beaker does with each session."""
-        if self._previous is not None:
-            self._previous.open()
-
-    def __call__(self, request: Any) -> Any:
-        environ = request.environ
-        header = environ.get("HTTP_COOKIE") or _cookie_header_of_double(request)
-        https = environ.get("wsgi.url_scheme") == "https"
-        session = PyramidBeakerSession(self._settings, header, self._previous, https=https)
-        session._join(request)
-        return session
-
-
 def session_factory(
     settings: SessionSettings, clock: Callable[[], float] = time.time
 ) -> SessionFactory | SignedCookieFactory:
     """Make the session factory that the settings ask for."""
     if settings.format == "pyramid":
         return SignedCookieFactory(settings)
-    kind = BeakerSessionFactory if settings.format == "beaker" else SessionFactory
-    return kind(settings, clock)
+    if settings.format == "beaker":
+        from .beaker_factory import BeakerSessionFactory  # Beaker imports all client libraries
+
+        return BeakerSessionFactory(settings, clock)
+    return SessionFactory(settings, clock)
 
 
 def _notify(event: object) -> None:
     get_current_registry().notify(event)
 
 
-def _cookie_header_of_double(request: Any) -> str | None:
+def cookie_header_of_double(request: Any) -> str | None:
     """Give what a `pyramid.testing.DummyRequest` has in a dictionary instead of the environ."""
     if isinstance(request, BaseRequest):
         return None

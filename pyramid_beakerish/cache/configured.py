@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-import beaker.cache
-
 from ..errors import RegionNotConfigured
 from ..settings.backends import beaker_region_options
 
@@ -60,6 +58,10 @@ def enter_beaker_regions(regions: CacheRegions) -> None:
 
     :param regions: the regions; each is entered with Beaker's own options only.
     """
+    if not regions:
+        return  # Beaker imports every client library that is installed: a third of a second
+    import beaker.cache
+
     for name, region in regions.items():
         # Looked up at each call: the dict may have been replaced, and often is in tests.
         beaker.cache.cache_regions[name] = beaker_region_options(region.settings)

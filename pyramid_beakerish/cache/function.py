@@ -133,12 +133,12 @@ class FunctionCache:
         self, bound: _Bound, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
         # Lets the next call with just these arguments find the entry by itself.
-        rest = args[1:] if self.keys.first_ignored else args
-        if not self._can_be_aliased(args, rest, kwargs):
-            return
         entry = bound.region.entry(key)
+        rest = args[1:] if self.keys.first_ignored else args
+        if entry is None or not self._can_be_aliased(args, rest, kwargs):
+            return
         alias = dumps([rest, kwargs] if kwargs else rest, 2)
-        if entry is not None and len(alias) <= _LONGEST_ALIAS:
+        if len(alias) <= _LONGEST_ALIAS:
             if len(bound.aliases) >= bound.region.settings.max_entries:
                 bound.aliases.clear()
             bound.aliases[alias] = entry

@@ -6,8 +6,7 @@ it until its time is over. Of two requests at once the last one to be answered w
 
 from __future__ import annotations
 
-import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import SessionStateError, SessionTooLarge
 from ..stores.base import WRITE_ID_SIZE, Entry, Store
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
 
     from ..settings import SessionSettings
     from .users import UserSessions
+
+T = TypeVar("T")
 
 #: Browsers need not keep a longer one (https://datatracker.ietf.org/doc/html/rfc6265#section-6.1),
 #: and OWASP ASVS 5.0, 3.3.5 asks for no longer one.
@@ -125,8 +126,7 @@ class ClientSideManager(SessionManager):
 
     def of_visitor(self) -> SessionManager:
         """Give a manager for one request, whose store is the visitor's cookie."""
-        records = copy.copy(self.records)
-        own = copy.copy(self)
+        records, own = _twin(self.records), _twin(self)
         own.cookie = records.store = VisitorsCookie(self._sealed)
         own.__dict__["records"] = records
         if own.previous is not None:
@@ -215,3 +215,10 @@ class ClientSideSession(Session):
         encoded = {key: kept[key] for key in kept if key not in self._gone}
         encoded |= {key: self._encode(key) for key in self._suspects}
         return {key: len(key.encode()) + len(value) + 4 for key, value in encoded.items()}
+
+
+def _twin(one: T) -> T:
+    # copy.copy takes four times as long, and each request has two made.
+    twin = object.__new__(type(one))
+    twin.__dict__.update(vars(one))
+    return twin

@@ -103,7 +103,8 @@ class SessionManager:
     def tell(self, event: Any, session_id: str, *more: Any) -> None:
         """Log and send an event of this type about a session, named by its fingerprint."""
         made = event(self.fingerprint(session_id), *more)
-        log.log(event.level, event.says.format(made))
+        if log.isEnabledFor(event.level):
+            log.log(event.level, event.says.format(made))
         self.notify(made)
 
     def refuse(self, reason: Refusal | None, session_id: str | None = None) -> None:

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from beaker import crypto
-from beaker.session import Session
-
 from . import convert
 from .convert import Converter
 from .option import Option
@@ -28,12 +25,16 @@ CRYPTO_TYPES = ("default", "cryptography", "pycryptodome", "pycrypto")
 
 
 def _crypto_type(value: str) -> str:
+    from beaker import crypto  # imports pycryptodome, where it is installed
+
     if value not in CRYPTO_TYPES and value not in crypto.CRYPTO_MODULES:
         raise ValueError(value)
     return value
 
 
 def _session_class(value: Any) -> Any:
+    from beaker.session import Session  # imports every client library that is installed
+
     found = convert.resolve(value)
     if not issubclass(found, Session):
         raise TypeError(found)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from beaker import crypto
-
 from pyramid_beakerish.errors import SettingsError
 
 from .beaker_only import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS
@@ -160,6 +158,8 @@ def _missing_for_encryption(settings: SessionSettings) -> Iterator[str]:
 
 
 def _crypto_module(crypto_type: str) -> Any:
+    from beaker import crypto  # imports pycryptodome, where it is installed
+
     try:
         return crypto.get_crypto_module(crypto_type)
     except ImportError:

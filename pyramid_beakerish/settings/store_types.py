@@ -79,11 +79,18 @@ def passes_on(type_name: object) -> bool:
     return True
 
 
+def known_here() -> frozenset[str]:
+    """Give every type that needs no other package to be registered."""
+    from pyramid_beakerish.stores import OWN_STORES
+
+    return frozenset(OWN_STORES) | PYRAMID_TYPES | frozenset(BEAKER_TYPES)
+
+
 def all_types() -> frozenset[str]:
     """Give every type that somebody serves."""
     from pyramid_beakerish.stores import known_types
 
-    return known_types() | PYRAMID_TYPES | frozenset(BEAKER_TYPES) | _registered_with_beaker()
+    return known_here() | known_types() | _registered_with_beaker()
 
 
 def _registered_with_beaker() -> frozenset[str]:

@@ -7,6 +7,7 @@ import math
 import os
 import sqlite3
 import time
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -133,8 +134,7 @@ class SqliteStore(Store):
         wanted, now = iter(keys), self._clock()
         found: dict[str, Entry] = {}
         while some := [encode_key(key) for key in islice(wanted, MOST_KEYS)]:
-            statement = LOAD_MANY.format(", ".join("?" * len(some)))
-            rows, _ = self._connections.execute(statement, (*some, now), now)
+            rows, _ = self._connections.execute(_load_many(len(some)), (*some, now), now)
             found.update((decode_key(key), (value, value[:WRITE_ID_SIZE])) for key, value in rows)
         return found
 
@@ -216,6 +216,11 @@ class SqliteStore(Store):
 
     def _delete_expired(self, most: int, now: float) -> int:
         return self._connections.execute(DELETE_EXPIRED, (now, most), now)[1]
+
+
+@cache  # a hit of a region asks for two keys each time
+def _load_many(keys: int) -> str:
+    return LOAD_MANY.format(", ".join("?" * keys))
 
 
 def path_of(settings: StoreSettings) -> str:

@@ -8,8 +8,6 @@ from base64 import b64decode
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from beaker import crypto
-
 from ...errors import CorruptData
 from ...settings import cookie_rules
 from ..events import Refusal
@@ -45,7 +43,7 @@ class Envelope:
         given = settings.given
         self._keys = list(product(given.get("encrypt_key", ()), given.get("validate_key", ("",))))
         self._crypto_type = given.get("crypto_type", "default")
-        self._nonce_size = crypto.get_nonce_size(given.get("encrypt_nonce_bits", 128))[1]
+        self._nonce_bits = given.get("encrypt_nonce_bits", 128)
 
     def opened(self, text: Any) -> dict[str, Any]:
         """Give the data of a session; raises `CorruptData`, and nothing else."""
@@ -63,8 +61,11 @@ class Envelope:
         if not self._keys:
             yield _decoded(text)
             return
+        from beaker import crypto  # imports pycryptodome, where it is installed
+
         module = _crypto_module(self._crypto_type)
-        nonce, payload = text[: self._nonce_size], _decoded(text[self._nonce_size :])
+        nonce_size = crypto.get_nonce_size(self._nonce_bits)[1]
+        nonce, payload = text[:nonce_size], _decoded(text[nonce_size:])
         for encrypt_key, validate_key in self._keys:
             salt = validate_key + nonce
             try:
@@ -90,6 +91,8 @@ class Envelope:
 
 
 def _crypto_module(crypto_type: str) -> Any:
+    from beaker import crypto
+
     try:
         return crypto.get_crypto_module(crypto_type)
     except ImportError:

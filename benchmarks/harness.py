@@ -1,0 +1,135 @@
+"""Contestants that take turns, and what came of it.
+
+Each round times every contestant once, one after the other, so that whatever else the machine does
+meets them all. A ratio is the median of the ratios within a round; a time is the median over the
+rounds, with its quartiles, less the time of the base in the same round if there is one.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from dataclasses import dataclass, field
+from statistics import median, quantiles
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+
+class Rounds:
+    """The microseconds of each contestant, round by round."""
+
+    def __init__(self, times: Mapping[str, list[float]]) -> None:
+        self.times = times
+
+    @classmethod
+    def of(
+        cls, contestants: Mapping[str, Callable[[], float]], rounds: int, base: str | None = None
+    ) -> Rounds:
+        """Let all contestants take turns, once before the time is taken; ``base`` is taken off."""
+        for contestant in contestants.values():
+            contestant()
+        gc.collect()
+        gc.freeze()  # else each collection would go through what the other contestants keep
+        times: dict[str, list[float]] = {name: [] for name in contestants}
+        for _ in range(rounds):
+            for name, contestant in contestants.items():
+                times[name].append(contestant())
+        bases = times.pop(base) if base else [0.0] * rounds
+        return cls(
+            {name: [t - b for t, b in zip(ts, bases, strict=True)] for name, ts in times.items()}
+        )
+
+    def median(self, name: str) -> float:
+        """Give the median of a contestant."""
+        return median(self.times[name])
+
+    def quartiles(self, name: str) -> tuple[float, float]:
+        """Give the first and the third quartile."""
+        first, _, third = quantiles(self.times[name], n=4)
+        return first, third
+
+    def ratio(self, one: str, other: str) -> float:
+        """Give the share that one takes of what the other takes."""
+        pairs = zip(self.times[one], self.times[other], strict=True)
+        return median(mine / theirs for mine, theirs in pairs)
+
+
+@dataclass(frozen=True)
+class Target:
+    """The share that one contestant may take of what another takes, in a column of a table."""
+
+    column: str
+    one: str
+    other: str
+    at_most: float
+
+
+@dataclass
+class Table:
+    """What was measured of some contestants, a column for each thing that they were asked to do."""
+
+    title: str
+    columns: dict[str, Rounds] = field(default_factory=dict)
+    targets: list[Target] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def names(self) -> list[str]:
+        """Give the contestants, in the order of their first turn."""
+        return list(dict.fromkeys(name for each in self.columns.values() for name in each.times))
+
+    def lines(self) -> Iterator[str]:
+        """Spell the table, with a line for each target."""
+        names = self.names()
+        width = max(map(len, names)) + 2
+        yield f"\n{self.title}"
+        yield " " * width + "".join(f"{column:>26}" for column in self.columns)
+        for name in names:
+            cells = (_cell(rounds, name) for rounds in self.columns.values())
+            yield f"{name:<{width}}" + "".join(f"{cell:>26}" for cell in cells)
+        for target in self.targets:
+            ratio = self.ratio(target)
+            met = "reached" if ratio <= target.at_most else "MISSED"
+            yield (
+                f"  {target.column}: {target.one} takes {ratio:.3f} of {target.other}, "
+                f"at most {target.at_most}: {met}"
+            )
+        yield from (f"  {note}" for note in self.notes)
+
+    def ratio(self, target: Target) -> float:
+        """Give what the target is about."""
+        return self.columns[target.column].ratio(target.one, target.other)
+
+    def to_json(self) -> dict[str, object]:
+        """Give the medians and quartiles, and the ratios beside what they were to be."""
+        times = {
+            column: {n: [r.median(n), *r.quartiles(n)] for n in r.times}
+            for column, r in self.columns.items()
+        }
+        targets = [{**vars(target), "ratio": self.ratio(target)} for target in self.targets]
+        return {"title": self.title, "times": times, "targets": targets, "notes": self.notes}
+
+
+def _cell(rounds: Rounds, name: str) -> str:
+    if name not in rounds.times:
+        return ""
+    first, third = rounds.quartiles(name)
+    return f"{_short(rounds.median(name))} [{_short(first)}..{_short(third)}]"
+
+
+def _short(number: float) -> str:
+    return f"{number:.0f}" if abs(number) >= 100 else f"{number:.{1 if abs(number) >= 1 else 3}f}"
+
+
+def pin(*servers: int) -> None:
+    """Give this process one processor and the servers another, where there are two.
+
+    A round trip takes 14 us to a server on the same processor and 50 us to another: unpinned it
+    would be now the one, now the other. ``servers`` are process ids.
+    """
+    processors = sorted(getattr(os, "sched_getaffinity", lambda pid: ())(0))
+    if len(processors) > 1:
+        os.sched_setaffinity(0, processors[:1])
+        for thread in (t for server in servers for t in os.listdir(f"/proc/{server}/task")):
+            os.sched_setaffinity(int(thread), processors[1:2])
