@@ -262,7 +262,8 @@ class SessionSite(Site):  # type: ignore[misc]
         settings, messages = read_session_settings(
             {f"session.{name}": value for name, value in given.items()}
         )
-        if settings.format != "beakerish" or settings.transactional:
+        in_store = settings.format == "beakerish" and settings.type != "cookie"
+        if not in_store or settings.transactional:
             raise SettingsError(
                 ["Twisted serves sessions in stores of this package only, without transactions."]
             )

@@ -6,6 +6,7 @@ import tempfile
 from itertools import count
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
@@ -17,6 +18,10 @@ from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.site import Site, WatchedStore
 from tests.session_model import LOGIN, ModelRequest
 from tests.session_requests import OpenRequest
+
+# Many examples, of many requests each.
+pytestmark = pytest.mark.timeout(400)
+
 
 TIMEOUT = 3600
 KEYS = st.sampled_from(["a", "b", "c"])
@@ -328,6 +333,6 @@ SETTINGS = settings(max_examples=60, stateful_step_count=30, derandomize=True)
 TestInMemory = InMemory.TestCase
 TestInMemory.settings = SETTINGS
 TestInFiles = InFiles.TestCase
-TestInFiles.settings = settings(SETTINGS, max_examples=40)
+TestInFiles.settings = settings(SETTINGS, max_examples=30)
 TestInSqlite = InSqlite.TestCase
-TestInSqlite.settings = settings(SETTINGS, max_examples=25)
+TestInSqlite.settings = settings(SETTINGS, max_examples=15)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ..serializers import Serializer
 
 
-TEXT = frozenset((str,))
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -146,7 +145,7 @@ def check(record: Record) -> None:
     The moments are left to whoever compares them.
     """
     own, values = record.own, record.values
-    if type(values) is not dict or not TEXT.issuperset(map(type, values)):
+    if type(values) is not dict:
         raise TypeError
     for name, value in own.items():
         if not _OWN[name](value):
