@@ -93,7 +93,7 @@ unlisted = tests.closet:UnlistedNamespaceManager
 
 [pyramid_beakerish.stores]
 shelf = tests.closet:Shelf
-box = pyramid_beakerish.stores.file:FileStore
+box = pyramid_beakerish.stores.file.store:FileStore
 unlisted = tests.closet:Unlisted
 """
 

@@ -247,7 +247,9 @@ def test_a_server_that_is_down_is_a_failure(check):
 def test_a_folder_of_somebody_else_is_a_failure(check, monkeypatch):
     """Where this user may not write nothing can be stored."""
     # Root may write everywhere.
-    monkeypatch.setattr("pyramid_beakerish.stores.folders.os.access", lambda path, mode: False)
+    monkeypatch.setattr(
+        "pyramid_beakerish.stores.system.folders.os.access", lambda path, mode: False
+    )
     report = check("session.type = file", "session.data_dir = %(here)s/data", code=1)
     assert "may not write to" in report["stores"][0]["state"]
 
@@ -255,7 +257,7 @@ def test_a_folder_of_somebody_else_is_a_failure(check, monkeypatch):
 def test_little_room_is_told(check, monkeypatch):
     """A disk that is about to be full is worth a word."""
     full = shutil._ntuple_diskusage(10**9, 10**9 - 5000, 5000)
-    monkeypatch.setattr("pyramid_beakerish.stores.folders.disk_usage", lambda path: full)
+    monkeypatch.setattr("pyramid_beakerish.stores.system.folders.disk_usage", lambda path: full)
     report = check("session.type = file", "session.data_dir = %(here)s/data")
     assert "less than 100 MB left" in advice(report)
     assert report["stores"][0]["room"] == "5 kB free"
@@ -264,7 +266,7 @@ def test_little_room_is_told(check, monkeypatch):
 def test_a_huge_disk_is_shown_in_terabytes(check, monkeypatch):
     """Room has the unit that fits."""
     huge = shutil._ntuple_diskusage(10**14, 0, 10**14)
-    monkeypatch.setattr("pyramid_beakerish.stores.folders.disk_usage", lambda path: huge)
+    monkeypatch.setattr("pyramid_beakerish.stores.system.folders.disk_usage", lambda path: huge)
     report = check("session.type = file", "session.data_dir = %(here)s/data")
     assert report["stores"][0]["room"] == "90.9 TB free"
 

@@ -22,7 +22,7 @@ from pyramid_beakerish.sessions.no_record import NoRecord
 from pyramid_beakerish.sessions.previous import open_earlier, raw_local
 from pyramid_beakerish.sessions.previous.envelope import Envelope
 from pyramid_beakerish.settings import session_settings
-from pyramid_beakerish.stores.file import FileStore
+from pyramid_beakerish.stores.file.store import FileStore
 from tests import beaker_peer
 from tests.beaker_peer import KEY, PLAIN, fill, see
 from tests.beaker_records import ENCRYPT, SECRET, VALIDATE, Place, Way

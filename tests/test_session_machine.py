@@ -11,9 +11,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from pyramid_beakerish.stores.file import FileStore
+from pyramid_beakerish.stores.file.store import FileStore
 from pyramid_beakerish.stores.memory import MemoryStore
-from pyramid_beakerish.stores.sqlite import SqliteStore
+from pyramid_beakerish.stores.sqlite.store import SqliteStore
 from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.site import Site, WatchedStore
 from tests.session_model import LOGIN, ModelRequest

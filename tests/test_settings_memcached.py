@@ -16,7 +16,7 @@ from pyramid_beakerish.settings import (
 )
 from pyramid_beakerish.settings.addresses import read_addresses
 from pyramid_beakerish.stores import open_store
-from pyramid_beakerish.stores.memcached import MemcachedStore
+from pyramid_beakerish.stores.memcached.store import MemcachedStore
 from tests.rivals import SECRET, BeakersFormat, PyramidBeaker
 from tests.servers import running
 from tests.servers.memcached import MemcachedServer

@@ -15,8 +15,8 @@ from pyramid_beakerish.errors import SettingsError, StoreUnavailable
 from pyramid_beakerish.settings import StoreSettings, store_settings
 from pyramid_beakerish.stores import open_store
 from pyramid_beakerish.stores.beaker.dbm import DbmStore
-from pyramid_beakerish.stores.file_sweep import REST
-from pyramid_beakerish.stores.locks import FileLock
+from pyramid_beakerish.stores.file.sweep import REST
+from pyramid_beakerish.stores.system.locks import FileLock
 from pyramid_beakerish.testing import SessionSuite, StoreSuite
 from pyramid_beakerish.testing.stores import count_up, stamped
 from pyramid_beakerish.testing.together import Background, start_child, wait_for

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import settings
 
 from pyramid_beakerish.errors import StoreUnavailable
-from pyramid_beakerish.stores.entry_file import FRAME_SIZE, HEADER_SIZE, pack
-from pyramid_beakerish.stores.file import FileStore
-from pyramid_beakerish.stores.folders import make_private_folder
+from pyramid_beakerish.stores.file.entry import FRAME_SIZE, HEADER_SIZE, pack
+from pyramid_beakerish.stores.file.store import FileStore
+from pyramid_beakerish.stores.system.folders import make_private_folder
 from pyramid_beakerish.testing import StoreSuite
 from pyramid_beakerish.testing.stores import stamped
 from tests.file_help import HOUR, entries, files, fill, largest_file, umask
@@ -324,7 +324,7 @@ class TestDamage:
     def test_another_format(self, store, tmp_path, monkeypatch):
         """A file that another version of this package wrote in another format is absent."""
         with monkeypatch.context() as other_version:
-            other_version.setattr("pyramid_beakerish.stores.entry_file.MAGIC", b"BKR9")
+            other_version.setattr("pyramid_beakerish.stores.file.entry.MAGIC", b"BKR9")
             self.written(store, tmp_path, 2)
         self.check_absent(store, tmp_path)
 

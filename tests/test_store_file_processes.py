@@ -13,8 +13,8 @@ from hashlib import blake2b
 import pytest
 
 from pyramid_beakerish.errors import StoreUnavailable
-from pyramid_beakerish.stores.file import FileStore
-from pyramid_beakerish.stores.locks import FileLock
+from pyramid_beakerish.stores.file.store import FileStore
+from pyramid_beakerish.stores.system.locks import FileLock
 from pyramid_beakerish.testing.stores import count_up, stamped
 from pyramid_beakerish.testing.together import (
     PATIENCE,

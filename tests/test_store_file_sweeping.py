@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from pyramid_beakerish.stores.file import FileStore
+from pyramid_beakerish.stores.file.store import FileStore
 from pyramid_beakerish.testing.stores import stamped
 from pyramid_beakerish.testing.together import in_threads
 from tests.file_help import HOUR, entries, fill

@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from pyramid_beakerish.stores import forks
 from pyramid_beakerish.stores.base import new_write_id
+from pyramid_beakerish.stores.system import forks
 from pyramid_beakerish.testing.together import start_child, wait_for
 from tests.process_help import each_fork
 

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from pyramid_beakerish.errors import StoreError, StoreUnavailable
-from pyramid_beakerish.stores.memcached import MemcachedStore, name_of
+from pyramid_beakerish.stores.memcached.store import MemcachedStore, name_of
 from pyramid_beakerish.testing import SessionSuite
 from pyramid_beakerish.testing.stores import StoreSuite, stamped
 from tests.servers import own, running

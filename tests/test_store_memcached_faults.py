@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from pyramid_beakerish.errors import StoreUnavailable
-from pyramid_beakerish.stores.memcached import MemcachedStore, name_of
+from pyramid_beakerish.stores.memcached.store import MemcachedStore, name_of
 from pyramid_beakerish.testing.stores import stamped
 from pyramid_beakerish.testing.together import in_threads
 from tests.servers import own, running

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from pyramid_beakerish.stores.memcached import MemcachedStore
+from pyramid_beakerish.stores.memcached.store import MemcachedStore
 from pyramid_beakerish.testing.stores import stamped
 from pyramid_beakerish.testing.together import Background, in_threads, start_child, wait_for
 from tests.process_help import each_fork

@@ -10,7 +10,7 @@ import pytest
 from pyramid_beakerish.cache.region import Region
 from pyramid_beakerish.errors import StoreError
 from pyramid_beakerish.settings import RegionSettings
-from pyramid_beakerish.stores.memcached import MemcachedStore
+from pyramid_beakerish.stores.memcached.store import MemcachedStore
 from pyramid_beakerish.testing.site import Site
 from tests.servers import own, running
 from tests.servers.memcached import MemcachedServer

@@ -11,7 +11,7 @@ import pytest
 from pyramid_beakerish.errors import SettingsError
 from pyramid_beakerish.settings import StoreSettings
 from pyramid_beakerish.stores import OWN_STORES, known_types, open_store
-from pyramid_beakerish.stores.file import FileStore
+from pyramid_beakerish.stores.file.store import FileStore
 from pyramid_beakerish.stores.memory import MemoryStore
 from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.stores import stamped

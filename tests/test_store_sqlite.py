@@ -16,8 +16,9 @@ from hypothesis import settings
 
 from pyramid_beakerish.errors import SettingsError, StoreError, StoreUnavailable
 from pyramid_beakerish.settings import StoreSettings
-from pyramid_beakerish.stores import open_store, sqlite
-from pyramid_beakerish.stores.sqlite import SqliteStore
+from pyramid_beakerish.stores import open_store
+from pyramid_beakerish.stores.sqlite import store as sqlite
+from pyramid_beakerish.stores.sqlite.store import SqliteStore
 from pyramid_beakerish.testing import FrozenClock, StoreSuite
 from pyramid_beakerish.testing.stores import stamped
 from pyramid_beakerish.testing.together import in_threads, start_child, wait_for
@@ -124,7 +125,7 @@ class TestFile:
     def test_no_warning_at_exit(self, path):
         """A process that ends, or drops a store, without closing it leaves nothing open."""
         code = f"""if True:
-            from pyramid_beakerish.stores.sqlite import SqliteStore
+            from pyramid_beakerish.stores.sqlite.store import SqliteStore
             dropped, kept = SqliteStore({str(path)!r}), SqliteStore({str(path)!r})
             dropped.set("k", b"12345678", None)
             kept.set("k", b"12345678", None)

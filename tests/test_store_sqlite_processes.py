@@ -12,7 +12,7 @@ import pytest
 
 from pyramid_beakerish.errors import StoreUnavailable
 from pyramid_beakerish.stores.base import new_write_id
-from pyramid_beakerish.stores.sqlite import SqliteStore
+from pyramid_beakerish.stores.sqlite.store import SqliteStore
 from pyramid_beakerish.testing.stores import count_up, stamped
 from pyramid_beakerish.testing.together import Background, start_child, wait_for
 from tests.file_help import fill, open_files

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SerializationError
-from ..stores.forks import renew_after_fork
+from ..stores.system.forks import renew_after_fork
 from .single_flight import ABSENT
 from .slot import Slot
 

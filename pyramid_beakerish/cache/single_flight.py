@@ -6,7 +6,7 @@ import copy
 import threading
 from typing import TYPE_CHECKING, Any
 
-from ..stores.forks import renew_after_fork
+from ..stores.system.forks import renew_after_fork
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -22,15 +22,15 @@ ENTRY_POINTS = "pyramid_beakerish.stores"
 
 #: Imported when first used, so that a client library which is not installed costs nothing.
 OWN_STORES = {
-    "ext:memcached": "pyramid_beakerish.stores.memcached:MemcachedStore",
+    "ext:memcached": "pyramid_beakerish.stores.memcached.store:MemcachedStore",
     "dbm": "pyramid_beakerish.stores.beaker.dbm:DbmStore",
     "ext:mongodb": "pyramid_beakerish.stores.beaker.servers:MongoStore",
     "ext:rediscluster": "pyramid_beakerish.stores.beaker.servers:RedisClusterStore",
     "ext:redis": "pyramid_beakerish.stores.redis:RedisStore",
-    "file": "pyramid_beakerish.stores.file:FileStore",
-    "memcached": "pyramid_beakerish.stores.memcached:MemcachedStore",
+    "file": "pyramid_beakerish.stores.file.store:FileStore",
+    "memcached": "pyramid_beakerish.stores.memcached.store:MemcachedStore",
     "memory": "pyramid_beakerish.stores.memory:MemoryStore",
-    "sqlite": "pyramid_beakerish.stores.sqlite:SqliteStore",
+    "sqlite": "pyramid_beakerish.stores.sqlite.store:SqliteStore",
     "redis": "pyramid_beakerish.stores.redis:RedisStore",
     **dict.fromkeys(SQL_TYPES, "pyramid_beakerish.stores.sql:SqlStore"),
 }

@@ -8,7 +8,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from .facts import StoreFacts
-from .forks import notice_fork, renew_after_fork
+from .system.forks import notice_fork, renew_after_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .base import WRITE_ID_SIZE, Entry, Store
 from .facts import StoreFacts
-from .forks import renew_after_fork
+from .system.forks import renew_after_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

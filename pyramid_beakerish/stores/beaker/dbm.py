@@ -15,10 +15,10 @@ from beaker.synchronization import null_synchronizer
 from pyramid_beakerish.errors import SettingsError, StoreUnavailable
 
 from ..base import encode_key
-from ..file import STRIPES
-from ..file_sweep import Sweeper, list_folder
-from ..folders import own_folder
-from ..locks import FileLock
+from ..file.store import STRIPES
+from ..file.sweep import Sweeper, list_folder
+from ..system.folders import own_folder
+from ..system.locks import FileLock
 from .store import ENTRY, BeakerStore, translating_errors
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from pyramid_beakerish.settings import StoreSettings
 
-    from ..entry_file import Record
+    from ..file.entry import Record
 
 log = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from pyramid_beakerish.errors import SettingsError, StoreError, StoreUnavailable
 from pyramid_beakerish.settings.registered import registered
 
 from ..base import WRITE_ID_SIZE, Entry, Store, encode_key
-from ..entry_file import FRAME_SIZE, Record, pack, read_record
-from ..folders import make_private_folder, own_folder
+from ..file.entry import FRAME_SIZE, Record, pack, read_record
+from ..system.folders import make_private_folder, own_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
-from ..forks import notice_fork, renew_after_fork
+from ..system.forks import notice_fork, renew_after_fork
 from .errors import may_be_repeated, translated
 
 if TYPE_CHECKING:

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from pyramid_beakerish.errors import SettingsError, StoreUnavailable
 
-from .base import PROBE, WRITE_ID_SIZE, Entry, Store, decode_key, encode_key
-from .entry_file import (
+from ..base import PROBE, WRITE_ID_SIZE, Entry, Store, decode_key, encode_key
+from ..system.errors import translating_errors, unavailable
+from ..system.folders import facts_of_folder, fsync_name, make_private_folder, own_folder
+from ..system.locks import FileLock
+from .entry import (
     FIRST_READ,
     READ,
     UPDATE,
@@ -27,17 +30,14 @@ from .entry_file import (
     surely_alive,
     write_file,
 )
-from .file_errors import translating_errors, unavailable
-from .file_sweep import Sweeper
-from .folders import facts_of_folder, fsync_name, make_private_folder, own_folder
-from .locks import FileLock
+from .sweep import Sweeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pyramid_beakerish.settings import StoreSettings
 
-    from .facts import StoreFacts
+    from ..facts import StoreFacts
 
 log = logging.getLogger(__name__)
 

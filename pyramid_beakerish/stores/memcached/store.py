@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from pyramid_beakerish.errors import SettingsError, StoreUnavailable
 from pyramid_beakerish.settings.addresses import read_addresses
 
-from .base import Entry, Store
-from .facts import Advice, StoreFacts
-from .memcached_server import Connection, Server
+from ..base import Entry, Store
+from ..facts import Advice, StoreFacts
+from .server import Connection, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from pyramid_beakerish.errors import SettingsError, StoreUnavailable
 
-from ..settings.file_url import read_file_url
-from .base import PROBE, WRITE_ID_SIZE, Entry, Store, decode_key, encode_key
-from .folders import facts_of_folder, own_folder
-from .sqlite_connections import Connections
+from ...settings.file_url import read_file_url
+from ..base import PROBE, WRITE_ID_SIZE, Entry, Store, decode_key, encode_key
+from ..system.folders import facts_of_folder, own_folder
+from .connections import Connections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from pyramid_beakerish.settings import StoreSettings
 
-    from .facts import StoreFacts
+    from ..facts import StoreFacts
 
 log = logging.getLogger(__name__)
 

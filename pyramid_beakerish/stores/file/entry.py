@@ -14,7 +14,7 @@ import os
 import struct
 from zlib import crc32
 
-from .folders import fsync_name
+from ..system.folders import fsync_name
 
 MAGIC = b"BKR2"
 # Magic, size of the file, number of the write, moment of expiry, lengths of key and value.

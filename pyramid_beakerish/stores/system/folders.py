@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from shutil import disk_usage
 
-from ..errors import StoreUnavailable
-from .facts import StoreFacts
+from ...errors import StoreUnavailable
+from ..facts import StoreFacts
 
 #: Our own folder in ``data_dir`` and ``lock_dir``, as Beaker keeps its files there too.
 FOLDER = "beakerish"

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from pyramid_beakerish.errors import StoreError, StoreUnavailable
 
-from .file_errors import unavailable
-from .folders import fsync_name, make_private_folder
-from .forks import notice_fork, stop_for_fork
-from .locks import FileLock
+from ..system.errors import unavailable
+from ..system.folders import fsync_name, make_private_folder
+from ..system.forks import notice_fork, stop_for_fork
+from ..system.locks import FileLock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from .forks import renew_after_fork
+from ..system.forks import renew_after_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

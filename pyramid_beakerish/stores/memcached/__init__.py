@@ -1,0 +1,5 @@
+"""Entries on memcached servers."""
+
+from __future__ import annotations
+
+from .store import MemcachedStore as MemcachedStore

@@ -1,0 +1,1 @@
+"""What stores need of the operating system: folders, locks, forks."""
