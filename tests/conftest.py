@@ -39,6 +39,12 @@ def pytest_configure(config):
     servers.Policy.required = config.getoption("--servers-required")
 
 
+def pytest_runtest_logreport(report):
+    """Forget what a test has logged that passed: thousands of them would fill the memory."""
+    if report.passed:
+        report.sections.clear()
+
+
 def pytest_terminal_summary(terminalreporter):
     """Tell at the end what was skipped, and which command brings what it needs."""
     for line in servers.missing_lines():
