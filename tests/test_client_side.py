@@ -10,8 +10,9 @@ from pyramid.interfaces import ISession
 from zope.interface.verify import verifyObject
 
 from pyramid_beakerish import SerializationError, SessionStateError, SessionTooLarge
+from pyramid_beakerish.sessions.client_side import VisitorsCookie
 from pyramid_beakerish.sessions.events import EndReason, Refusal, SessionEnded, SessionRefused
-from pyramid_beakerish.settings import read_settings
+from pyramid_beakerish.settings import read_settings, session_settings
 from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.site import Site
 
@@ -267,3 +268,16 @@ def test_settings(clock):
         "session.max_sessions_per_user has no effect: a session in a cookie is in no store.",
         "session.data_dir has no effect: only session.type = dbm, file or sqlite reads it.",
     )
+
+
+def test_as_a_store(clock):
+    """What holds the record for the time of a request keeps the contract of a store."""
+    settings, _ = session_settings(type="cookie", secret=NEW)
+    store = VisitorsCookie.from_settings(settings, clock)
+    store.set("k", b"w" * 100, None)
+    value, token = store.load("k")
+    assert value == b"w" * 100
+    assert store.swap("k", token, b"x" * 100, None)
+    assert store.keys("") is None
+    assert store.delete("k")
+    assert store.load("k") is None

@@ -139,6 +139,21 @@ def test_a_list_that_others_change(site, store, monkeypatch, failures):
     assert listed(site.stranger()) == (2 if failures == 1 else 1)
 
 
+def test_a_list_that_never_rests(site, store, monkeypatch):
+    """Who cannot read a list because others change it all the time is told so."""
+    mine, gone = log_in(site), log_in(site)
+    store.delete(store_key(gone.use(lambda session: session.id)))
+    load, left = store.load, iter(range(1000))
+
+    def restless(key):
+        entry = load(key)
+        return None if key.startswith("user:") and next(left) % 2 else entry
+
+    monkeypatch.setattr(store, "load", restless)
+    mine.use(lambda session: session.sessions_of())
+    assert mine.response.status_code == 503
+
+
 @pytest.mark.parametrize("act", ["regenerate_id", "invalidate"])
 def test_others_who_always_win(site, store, monkeypatch, act):
     """Who can neither move nor end a session gives up after a while, and is told so."""

@@ -182,6 +182,7 @@ def test_exceptions():
         ({"reissue_time": "soon"}, "is not a duration: use seconds from 0"),
         ({"serializer": "no.such:thing"}, "cannot be imported"),
         ({"serializer": "json:JSONDecoder"}, "is not a serializer"),
+        ({"serializer": "pickle"}, "runs what is in a cookie: it reads earlier sessions only"),
         ({"set_on_exception": "maybe"}, "is not a boolean"),
         ({"cookie_expires": datetime(2030, 1, 1)}, "is a date: signed cookies need a number"),
         ({"format": "beaker"}, "cannot go with signed cookies, which Pyramid keeps"),

@@ -267,6 +267,13 @@ def test_two_requests_are_watched_at_once(on):
     assert (len(first), len(second)) == (2, 1)
 
 
+def test_each_change_of_a_session_that_is_there_is_told(on):
+    """The usual write, into a session that exists, is told like the first one."""
+    on.visit(lambda request: request.session.update(a=1))
+    on.visit(lambda request: request.session.update(a=1, b=2))
+    assert on.keys() == {"a": "", "b": "changed"}
+
+
 def test_a_write_that_somebody_else_has_overtaken_is_no_change(on):
     """A change that is tried again, as another request was faster, is told once."""
     on.visit(lambda request: request.session.update(a=1))

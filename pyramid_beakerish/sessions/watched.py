@@ -13,7 +13,7 @@ from ..stores.timed import TimedStore
 from .records import RecordStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from ..stores.timed import Command
     from .manager import SessionManager
@@ -121,12 +121,10 @@ class WatchedRecords(RecordStore):
         super().__init__(store, manager.settings, manager.serializer, manager.clock, manager.notify)
         self._watch = watch
 
-    def save(
-        self, key: str, record: Record, token: Any, own: Mapping[str, Any], values: dict[str, bytes]
-    ) -> bool:
+    def put(self, key: str, record: Record, token: Any, values: dict[str, bytes]) -> bool:
         """See `RecordStore`."""
         before = record.values
-        saved = super().save(key, record, token, own, values)
+        saved = super().put(key, record, token, values)
         if saved:
             changed = (name for name, value in values.items() if before.get(name) != value)
             self._watch.changed.update(dict.fromkeys(changed))
