@@ -225,13 +225,13 @@ class TestSweeping:
         other.close()
         assert list(store.keys("")) == ["k"]
 
-    def test_it_fails_after_the_write(self, store, raw, clock, caplog):
+    @pytest.mark.parametrize(
+        "failure", ["SELECT no_such_column FROM beakerish_store", "SELECT RAISE(ABORT, 'no')"]
+    )
+    def test_it_fails_after_the_write(self, store, raw, clock, caplog, failure):
         """A write that succeeded does so whatever the sweeping after it meets."""
         fill(store, "old", 3, ttl=60)
-        raw.execute(
-            "CREATE TRIGGER no BEFORE DELETE ON beakerish_store"
-            " BEGIN SELECT no_such_column FROM beakerish_store; END"
-        )
+        raw.execute(f"CREATE TRIGGER no BEFORE DELETE ON beakerish_store BEGIN {failure}; END")
         clock.advance(61)
         store.set("new", stamped(), None)
         assert list(store.keys("")) == ["new"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from ..errors import StoreError
 from .facts import StoreFacts
 from .system.forks import notice_fork, renew_after_fork
 
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from ..settings import StoreSettings
+
+log = logging.getLogger(__name__)
 
 #: What ``Store.load`` gives: the value, and an opaque token for ``Store.swap``.
 Entry = tuple[bytes, Any]
@@ -61,6 +66,15 @@ def encode_key(key: str) -> bytes:
 def decode_key(encoded: bytes) -> str:
     """Give the string that `encode_key` has spelt."""
     return encoded.decode("utf-8", "surrogatepass")
+
+
+@contextmanager
+def sweeping_in_passing() -> Iterator[None]:
+    """Log what goes wrong with the sweeping that a write does: the write itself is done."""
+    try:
+        yield
+    except StoreError as error:
+        log.warning("Expired entries could not be removed: %s", error)
 
 
 class Store(ABC):

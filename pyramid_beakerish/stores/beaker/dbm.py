@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from beaker.container import DBMNamespaceManager
 from beaker.synchronization import null_synchronizer
 
-from pyramid_beakerish.errors import SettingsError, StoreUnavailable
+from pyramid_beakerish.errors import SettingsError
 
-from ..base import encode_key
+from ..base import encode_key, sweeping_in_passing
 from ..file.store import STRIPES
 from ..file.sweep import Sweeper, list_folder
 from ..system.folders import own_folder
@@ -148,10 +148,8 @@ class DbmStore(BeakerStore):
         stored = super()._put(*arguments)
         now = self._clock()
         if self._sweeper.due(now):
-            try:
+            with sweeping_in_passing():
                 self._sweep_a_little(now)
-            except StoreUnavailable as error:  # the write itself is done
-                log.warning("Expired entries could not be removed: %s", error)
         return stored
 
     @translating_errors

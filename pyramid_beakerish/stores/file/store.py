@@ -10,9 +10,17 @@ from contextlib import suppress
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from pyramid_beakerish.errors import SettingsError, StoreUnavailable
+from pyramid_beakerish.errors import SettingsError
 
-from ..base import PROBE, WRITE_ID_SIZE, Entry, Store, decode_key, encode_key
+from ..base import (
+    PROBE,
+    WRITE_ID_SIZE,
+    Entry,
+    Store,
+    decode_key,
+    encode_key,
+    sweeping_in_passing,
+)
 from ..system.errors import translating_errors, unavailable
 from ..system.folders import facts_of_folder, fsync_name, make_private_folder, own_folder
 from ..system.locks import FileLock
@@ -196,7 +204,8 @@ class FileStore(Store):
         except OSError as error:
             raise unavailable(error) from None
         if self._sweeper.due(now):
-            self._sweep_a_little(now)
+            with sweeping_in_passing():
+                self._sweep_a_little(now)
         return stored
 
     def _put(self, place: Place, wanted: Any, value: bytes, expires: float, now: float) -> bool:
@@ -270,14 +279,8 @@ class FileStore(Store):
         if self._fsync:
             fsync_name(path)
 
-    def _sweep_a_little(self, now: float) -> None:
-        try:
-            self._step(now)
-        except StoreUnavailable as error:  # the write itself is done
-            log.warning("Expired entries could not be removed: %s", error)
-
     @translating_errors
-    def _step(self, now: float) -> None:
+    def _sweep_a_little(self, now: float) -> None:
         self._sweeper.step(self._examine, now)
 
     def _examine(self, name: str, now: float) -> bool:

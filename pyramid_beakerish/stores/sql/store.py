@@ -9,10 +9,10 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any, Literal
 
-from pyramid_beakerish.errors import SettingsError, StoreError, StoreUnavailable
+from pyramid_beakerish.errors import SettingsError, StoreUnavailable
 from pyramid_beakerish.settings.databases import database_mistakes
 
-from ..base import PROBE, WRITE_ID_SIZE, Entry, Store
+from ..base import PROBE, WRITE_ID_SIZE, Entry, Store, sweeping_in_passing
 from ..facts import StoreFacts
 from .database import Database
 from .engine import open_engine
@@ -210,7 +210,8 @@ class SqlStore(Store):
         )
         stored = self._settled(written, packed, value[:WRITE_ID_SIZE])
         if next(self._writes) % WRITES_PER_SWEEP == 0:
-            self._sweep_a_little(now)
+            with sweeping_in_passing():
+                self._sweep_batch(now)
         return stored
 
     def _settled(self, written: Written, packed: bytes, write_id: bytes) -> bool:
@@ -221,12 +222,6 @@ class SqlStore(Store):
         if [bytes(row.write_id) for row in rows] == [write_id]:
             return True
         raise _unknown()
-
-    def _sweep_a_little(self, now: float) -> None:
-        try:
-            self._sweep_batch(now)
-        except StoreError as error:  # the write itself is done
-            log.warning("Expired entries could not be removed: %s", error)
 
     def _sweep_batch(self, now: float) -> tuple[int, int]:
         """Remove some of what has expired; tell how much was found, and removed."""

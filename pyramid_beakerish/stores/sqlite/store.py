@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
 import sqlite3
@@ -11,10 +10,18 @@ from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from pyramid_beakerish.errors import SettingsError, StoreUnavailable
+from pyramid_beakerish.errors import SettingsError
 
 from ...settings.file_url import read_file_url
-from ..base import PROBE, WRITE_ID_SIZE, Entry, Store, decode_key, encode_key
+from ..base import (
+    PROBE,
+    WRITE_ID_SIZE,
+    Entry,
+    Store,
+    decode_key,
+    encode_key,
+    sweeping_in_passing,
+)
 from ..system.folders import facts_of_folder, own_folder
 from .connections import Connections
 
@@ -24,8 +31,6 @@ if TYPE_CHECKING:
     from pyramid_beakerish.settings import StoreSettings
 
     from ..facts import StoreFacts
-
-log = logging.getLogger(__name__)
 
 #: The name of the file in our own folder of ``data_dir``.
 FILE = "sqlite.db"
@@ -204,15 +209,13 @@ class SqliteStore(Store):
         """Run a statement that changes an entry; tell whether it has."""
         _, changed = self._connections.execute(statement, parameters, now)
         if not 0 <= now - self._swept < REST:
-            self._sweep_a_little(now)
+            with sweeping_in_passing():
+                self._sweep_a_little(now)
         return changed > 0
 
     def _sweep_a_little(self, now: float) -> None:
-        try:
-            if self._delete_expired(LITTLE, now) < LITTLE:
-                self._swept = now
-        except StoreUnavailable as error:  # the write itself is done
-            log.warning("Expired entries could not be removed: %s", error)
+        if self._delete_expired(LITTLE, now) < LITTLE:
+            self._swept = now
 
     def _delete_expired(self, most: int, now: float) -> int:
         return self._connections.execute(DELETE_EXPIRED, (now, most), now)[1]
