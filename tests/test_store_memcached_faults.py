@@ -116,6 +116,38 @@ def test_a_server_that_is_paused(server, direct):
     assert direct.load("k")[0] == value
 
 
+def test_how_long_is_waited(monkeypatch):
+    """A connection is waited for half a second, and an answer for one."""
+    waits = set()
+    set_timeout = socket.socket.settimeout
+
+    def noted(sock, seconds):
+        waits.add(seconds)
+        set_timeout(sock, seconds)
+
+    monkeypatch.setattr(socket.socket, "settimeout", noted)
+    MemcachedStore(running(MemcachedServer).url).load("k")
+    assert waits == {0.5, 1.0}
+
+
+def test_the_other_connections(proxy, store):
+    """Once a connection has broken the idle ones, which are as old, are not tried in turn."""
+    proxy.hold(b"gets", 2)
+    in_threads(2, lambda _: store.load("k"))
+    proxy.on_request = unchanged
+
+    def cut(data):
+        raise Cut
+
+    proxy.on_answer = cut
+    with pytest.raises(StoreUnavailable):
+        store.load("k")
+    proxy.on_answer = unchanged
+    accepted = proxy.accepted
+    assert store.load("k")
+    assert proxy.accepted == accepted + 1
+
+
 def test_a_server_that_takes_no_connection():
     """A connection that is not made is given up within a second."""
     with socket.socket() as listener, contextlib.ExitStack() as stack:

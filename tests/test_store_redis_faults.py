@@ -141,6 +141,19 @@ class TestSilent:
             server.resume()
         assert store.load("k")[0].endswith(b"value")
 
+    def test_how_long_is_waited(self, server, monkeypatch):
+        """A connection is waited for half a second, and an answer for one."""
+        waits = set()
+        set_timeout = socket.socket.settimeout
+
+        def noted(sock, seconds):
+            waits.add(seconds)
+            set_timeout(sock, seconds)
+
+        monkeypatch.setattr(socket.socket, "settimeout", noted)
+        RedisStore(server.url).load("k")
+        assert waits == {0.5, 1.0}
+
     def test_a_host_that_swallows_everything(self):
         """Where nobody ever accepts, the half second to connect is all that is waited."""
         with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
@@ -263,6 +276,19 @@ class TestBroken:
         assert behind.load("k")
         proxy.cut_all()
         assert behind.load("k")
+
+    def test_the_other_connections(self, proxy, behind):
+        """Once a connection has broken the idle ones, which are as old, are not tried in turn."""
+        proxy.hold(b"\nGET\r", 2)
+        in_threads(2, lambda _: behind.load("k"))
+        proxy.on_request = unchanged
+        cut_after(proxy, 1)
+        with unavailable():
+            behind.load("k")
+        proxy.on_answer = unchanged
+        accepted = proxy.accepted
+        assert behind.load("k")
+        assert proxy.accepted == accepted + 1
 
     def test_a_write_whose_answer_is_lost(self, proxy, behind):
         """A write that has happened is known to have, by its id, though its answer was lost."""

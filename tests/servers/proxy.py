@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import threading
 from contextlib import suppress
 from select import select
 from typing import TYPE_CHECKING
@@ -75,6 +76,17 @@ class Proxy:
         """End every connection there is."""
         for sock in self._sockets:
             _wake(sock)
+
+    def hold(self, word: bytes, count: int) -> None:
+        """Hold requests that have the word until so many have come, each by its connection."""
+        barrier = threading.Barrier(count)
+
+        def wait(data: bytes) -> bytes:
+            if word in data:
+                barrier.wait(PATIENCE)
+            return data
+
+        self.on_request = wait
 
     def cut_before_request(self) -> None:
         """Reset the connection on which the next request comes; the server never sees it."""
