@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from .base import WRITE_ID_SIZE, Entry, Store
+from .base import WRITE_ID_SIZE, Entry, Store, encode_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -114,4 +114,4 @@ def _master_key(secret: str) -> bytes:
 
 
 def _entry_key(master: bytes, key: str) -> bytes:
-    return blake2b(key.encode(), key=master, digest_size=32).digest()
+    return blake2b(encode_key(key), key=master, digest_size=32).digest()

@@ -14,7 +14,7 @@ from beaker.synchronization import null_synchronizer
 
 from pyramid_beakerish.errors import SettingsError
 
-from ..base import encode_key, sweeping_in_passing
+from ..base import decode_key, encode_key, sweeping_in_passing
 from ..file.store import STRIPES
 from ..file.sweep import Sweeper, list_folder
 from ..system.folders import own_folder
@@ -142,7 +142,7 @@ class DbmStore(BeakerStore):
         now = self._clock()
         found = (self._record_of(name) for name in self._sweeper.names())
         alive = (record[0] for record in found if record and _is_alive(record, now))
-        return [key.decode("utf-8", "surrogatepass") for key in alive if key.startswith(start)]
+        return [decode_key(key) for key in alive if key.startswith(start)]
 
     def _put(self, *arguments: Any) -> bool:
         stored = super()._put(*arguments)

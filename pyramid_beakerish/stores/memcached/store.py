@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pyramid_beakerish.errors import SettingsError, StoreUnavailable
 from pyramid_beakerish.settings.addresses import read_addresses
 
-from ..base import Entry, Store
+from ..base import Entry, Store, encode_key
 from ..facts import Advice, StoreFacts
 from .server import Connection, Server
 
@@ -178,7 +178,7 @@ class MemcachedStore(Store):
 
 def name_of(key: str) -> bytes:
     """Give the name of a key's entry: always a legal one, which shows nothing of the key."""
-    digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=20)
+    digest = blake2b(encode_key(key), digest_size=20)
     return PREFIX + digest.hexdigest().encode()
 
 

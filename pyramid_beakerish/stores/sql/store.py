@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pyramid_beakerish.errors import SettingsError, StoreUnavailable
 from pyramid_beakerish.settings.databases import database_mistakes
 
-from ..base import PROBE, WRITE_ID_SIZE, Entry, Store, sweeping_in_passing
+from ..base import PROBE, WRITE_ID_SIZE, Entry, Store, decode_key, encode_key, sweeping_in_passing
 from ..facts import StoreFacts
 from .database import Database
 from .engine import open_engine
@@ -142,7 +142,7 @@ class SqlStore(Store):
 
     def keys(self, prefix: str) -> Iterator[str]:
         """List the keys that begin with the prefix, in the order of their bytes."""
-        start = prefix.encode("utf-8", "surrogatepass")
+        start = encode_key(prefix)
         first = start[:CUT_AT]
         while True:
             rows = self._database.read(self._statements.keys, first=first, now=self._clock())
@@ -151,7 +151,7 @@ class SqlStore(Store):
                     return
                 whole = unpack_key(packed, rest)
                 if whole.startswith(start):
-                    yield whole.decode("utf-8", "surrogatepass")
+                    yield decode_key(whole)
             if len(rows) < BATCH:
                 return
             first = bytes(rows[-1].key) + b"\0"  # the next possible one

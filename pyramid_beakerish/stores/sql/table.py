@@ -20,6 +20,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
+from ..base import encode_key
+
 if TYPE_CHECKING:
     from sqlalchemy import Executable
 
@@ -46,7 +48,7 @@ def pack_key(key: str) -> tuple[bytes, bytes | None]:
 
     A cut key has 255 bytes, and no whole one has as many.
     """
-    whole = key.encode("utf-8", "surrogatepass")
+    whole = encode_key(key)
     if len(whole) <= LONGEST_KEY:
         return whole, None
     digest = blake2b(whole, digest_size=20).hexdigest()
