@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from .around import StoreAround
 from .base import WRITE_ID_SIZE, Entry, Store, encode_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from pyramid_beakerish.settings import StoreSettings
 
 NONCE_SIZE = 12  # what AES-GCM is made for: NIST SP 800-38D section 8.2
 
 
-class EncryptedStore(Store):
+class EncryptedStore(StoreAround):
     """Encrypts each value with AES-GCM before another store gets it, and proves it when it is read.
 
     ``secrets`` are the keys, newest first: the first encrypts, all decrypt. Each entry has a key of
@@ -40,58 +41,38 @@ class EncryptedStore(Store):
     """
 
     def __init__(self, store: Store, secrets: Sequence[str]) -> None:
-        self._store = store
+        super().__init__(store)
         self._keys = [_master_key(secret) for secret in secrets]
 
     @classmethod
     def from_settings(cls, settings: StoreSettings, clock: Callable[[], float]) -> EncryptedStore:
         """Make the store that the settings describe, and encrypt by their ``encrypt_key``."""
-        from . import open_store  # which makes every store, this one too
+        from . import open_store
 
         secrets = getattr(settings, "given", {})["encrypt_key"]
         return cls(open_store(settings, clock), secrets)
 
-    def prepare(self) -> None:
-        """Make what must be there before any entry."""
-        self._store.prepare()
-
     def load(self, key: str) -> Entry | None:
         """Give the value under the key and its token, or ``None``."""
-        entry = self._store.load(key)
+        entry = super().load(key)
         return None if entry is None else (self._decrypted(key, entry[0]), entry[1])
 
-    def load_many(self, keys: Any) -> dict[str, Entry]:
+    def load_many(self, keys: Iterable[str]) -> dict[str, Entry]:
         """Give what is there of several keys."""
-        found = self._store.load_many(keys)
+        found = super().load_many(keys)
         return {key: (self._decrypted(key, value), token) for key, (value, token) in found.items()}
 
     def create(self, key: str, value: bytes, ttl: float | None) -> bool:
         """Store the value only if the key is absent; tell whether it was stored."""
-        return self._store.create(key, self._encrypted(key, value), ttl)
+        return super().create(key, self._encrypted(key, value), ttl)
 
     def swap(self, key: str, token: Any, value: bytes, ttl: float | None) -> bool:
         """Store the value only if the entry is still the one that ``load`` gave."""
-        return self._store.swap(key, token, self._encrypted(key, value), ttl)
+        return super().swap(key, token, self._encrypted(key, value), ttl)
 
     def set(self, key: str, value: bytes, ttl: float | None) -> None:
         """Store the value, whatever was there."""
-        self._store.set(key, self._encrypted(key, value), ttl)
-
-    def delete(self, key: str, token: Any = None) -> bool:
-        """Remove the entry, given a token only if it is unchanged; tell whether it was removed."""
-        return self._store.delete(key, token)
-
-    def keys(self, prefix: str) -> Iterator[str] | None:
-        """List the keys that begin with the prefix, or ``None`` where that cannot be had."""
-        return self._store.keys(prefix)
-
-    def sweep(self) -> int:
-        """Remove what has expired and tell how much."""
-        return self._store.sweep()
-
-    def close(self) -> None:
-        """Give back connections and files; the store may be used again."""
-        self._store.close()
+        super().set(key, self._encrypted(key, value), ttl)
 
     def _encrypted(self, key: str, value: bytes) -> bytes:
         write_id, nonce = value[:WRITE_ID_SIZE], os.urandom(NONCE_SIZE)

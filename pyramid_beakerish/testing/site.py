@@ -14,13 +14,13 @@ from pyramid.response import Response
 
 from pyramid_beakerish.errors import StoreUnavailable
 from pyramid_beakerish.sessions.events import ALL_EVENTS
-from pyramid_beakerish.stores import open_store
-from pyramid_beakerish.stores.base import Entry, Store
+from pyramid_beakerish.stores.around import StoreAround
+from pyramid_beakerish.stores.base import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from pyramid_beakerish.settings import StoreSettings
+    from pyramid_beakerish.stores.base import Entry
 
     Work = Callable[[Any], Any]
 
@@ -28,22 +28,17 @@ WORK, RESULT = "pyramid_beakerish.testing.work", "pyramid_beakerish.testing.resu
 SECRET = "only the tests sign with this one"  # noqa: S105 - it signs nothing else
 
 
-class WatchedStore(Store):
+class WatchedStore(StoreAround):
     """Passes every call on to a store, takes note of it, and fails where it is told to.
 
     ``calls`` are the names of the methods, in the order in which they were called.
     """
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        super().__init__(store)
         self._failing: set[tuple[str, bool]] = set()
         self._before: dict[tuple[str, str], Callable[[], object]] = {}
         self.calls: list[str] = []
-
-    @classmethod
-    def from_settings(cls, settings: StoreSettings, clock: Callable[[], float]) -> WatchedStore:
-        """Make the store that the settings describe, and watch it."""
-        return cls(open_store(settings, clock))
 
     @contextmanager
     def failing(self, *methods: str, after: bool = False) -> Iterator[None]:
@@ -63,44 +58,19 @@ class WatchedStore(Store):
         """Have the work done just before the next call of the method for a key with the prefix."""
         self._before[method, prefix] = work
 
-    def prepare(self) -> None:
-        """See `Store`."""
-        self._store.prepare()
-
-    def load(self, key: str) -> Entry | None:
-        """See `Store`."""
-        entry: Entry | None = self._pass_on("load", key)
-        return entry
-
-    def create(self, key: str, value: bytes, ttl: float | None) -> bool:
-        """See `Store`."""
-        return bool(self._pass_on("create", key, value, ttl))
-
-    def swap(self, key: str, token: Any, value: bytes, ttl: float | None) -> bool:
-        """See `Store`."""
-        return bool(self._pass_on("swap", key, token, value, ttl))
-
-    def set(self, key: str, value: bytes, ttl: float | None) -> None:
-        """See `Store`."""
-        self._pass_on("set", key, value, ttl)
-
-    def delete(self, key: str, token: Any = None) -> bool:
-        """See `Store`."""
-        return bool(self._pass_on("delete", key, token))
+    def load_many(self, keys: Iterable[str]) -> dict[str, Entry]:
+        """See `Store`. Each key is noted as a load."""
+        return Store.load_many(self, keys)
 
     def keys(self, prefix: str) -> Iterator[str] | None:
         """See `Store`. Nobody but the tests calls it, so it is not noted."""
         return self._store.keys(prefix)
 
-    def close(self) -> None:
-        """See `Store`."""
-        self._store.close()
-
     def _pass_on(self, method: str, *arguments: Any) -> Any:
         self._before.pop((method, arguments[0].partition(":")[0] + ":"), int)()
         self.calls.append(method)
         self._fail_if_told((method, False))
-        result = getattr(self._store, method)(*arguments)
+        result = super()._pass_on(method, *arguments)
         if result is not False:
             self._fail_if_told((method, True))
         return result

@@ -1,0 +1,69 @@
+"""Stores around a store: what they do not do in another way, the store does."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyramid_beakerish.lingering import LingeringStore
+from pyramid_beakerish.stores.encrypted import EncryptedStore
+from pyramid_beakerish.stores.memory import MemoryStore
+from pyramid_beakerish.stores.timed import TimedStore
+from pyramid_beakerish.testing import StoreSuite
+from pyramid_beakerish.testing.site import WatchedStore
+from pyramid_beakerish.testing.stores import stamped
+
+KINDS = [
+    LingeringStore,
+    TimedStore,
+    WatchedStore,
+    lambda store: EncryptedStore(store, ["a secret that only these tests know"]),
+]
+
+
+class TestTimedStore(StoreSuite):
+    """It is a store as any other."""
+
+    shared_by_processes = False
+
+    def make_store(self, clock, folder):
+        """Time what is in memory."""
+        return TimedStore(MemoryStore(clock))
+
+
+class Administered(MemoryStore):
+    """Notes what no entry is about."""
+
+    def __init__(self):
+        super().__init__()
+        self.called = []
+
+    def prepare(self):
+        self.called.append("prepare")
+
+    def install(self):
+        self.called.append("install")
+
+    def close(self):
+        self.called.append("close")
+
+
+@pytest.mark.parametrize("make", KINDS)
+def test_what_no_entry_is_about(make):
+    """What administrators ask for is done at the store that keeps the bytes."""
+    inner = Administered()
+    store = make(inner)
+    store.prepare()
+    store.install()
+    store.close()
+    assert inner.called == ["prepare", "install", "close"]
+    assert store.inspect() == inner.inspect()
+    assert store.write_id_is_token
+
+
+@pytest.mark.parametrize("make", KINDS)
+def test_sweeping(make, clock):
+    """A sweep is that of the store that keeps the bytes."""
+    store = make(MemoryStore(clock))
+    store.set("k", stamped(), 10)
+    clock.advance(30)
+    assert store.sweep() == 1
