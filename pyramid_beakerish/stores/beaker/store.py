@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import math
 import os
@@ -10,7 +9,7 @@ import random
 import time
 from contextlib import contextmanager
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from beaker.exceptions import BeakerException
 
@@ -20,15 +19,13 @@ from pyramid_beakerish.settings.registered import registered
 from ..base import WRITE_ID_SIZE, Entry, Store, encode_key
 from ..file.entry import FRAME_SIZE, Record, pack, read_record
 from ..system.folders import make_private_folder, own_folder
+from ..translating import translating
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from pyramid_beakerish.settings import StoreSettings
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
@@ -41,26 +38,15 @@ ENTRY = "entry"
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.000_5, 0.05
 
 
-def translating_errors(method: Callable[P, R]) -> Callable[P, R]:
-    """Have the method raise `StoreUnavailable` for whatever the back end raises."""
-
-    @functools.wraps(method)
-    def translated(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return method(*args, **kwargs)
-        except (StoreError, SettingsError):
-            raise
-        except Exception as error:
-            raise unavailable(error) from None
-
-    return translated
-
-
 def unavailable(error: Exception) -> StoreUnavailable:
     """Translate an error of any kind, leaving out its text: a client may quote what it sent."""
     kind = f"{type(error).__module__}.{type(error).__qualname__}"
     reason = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
     return StoreUnavailable(f"Beaker's back end failed with {kind}{reason}")
+
+
+#: Has a method raise `StoreUnavailable` for whatever the back end raises.
+translating_errors = translating(Exception, unavailable, passing=(StoreError, SettingsError))
 
 
 class BeakerStore(Store):

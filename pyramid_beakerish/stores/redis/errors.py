@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
-
 from redis import exceptions
 
 from pyramid_beakerish.errors import StoreError, StoreUnavailable
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-P = ParamSpec("P")
-R = TypeVar("R")
+from ..translating import translating
 
 
 class AnswerLost(exceptions.ConnectionError):
@@ -63,14 +56,5 @@ def translated(error: Exception) -> StoreError:
     return StoreError(f"the Redis server refused a command ({code})")
 
 
-def translating_errors(method: Callable[P, R]) -> Callable[P, R]:
-    """Have the method raise `StoreUnavailable` or `StoreError` for every error of a client."""
-
-    @functools.wraps(method)
-    def translating(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return method(*args, **kwargs)
-        except FAILURES as error:
-            raise translated(error) from None
-
-    return translating
+#: Has a method raise `StoreUnavailable` or `StoreError` for every error of a client.
+translating_errors = translating(FAILURES, translated)
