@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 from pyramid_beakerish.testing import StoreSuite
 from tests.servers import running
 from tests.servers.redis import RedisServer
@@ -41,9 +43,9 @@ class RedisSuite(StoreSuite):
         """Give the servers that hold entries."""
         return [self.server]
 
+    @abstractmethod
     def connect(self):
         """Make the store."""
-        raise NotImplementedError
 
     def pass_time(self, seconds):
         for client in self.clients:
