@@ -11,7 +11,7 @@ from pyramid_beakerish.errors import StoreUnavailable
 from pyramid_beakerish.stores.memcached.store import MemcachedStore, name_of
 from pyramid_beakerish.testing.stores import stamped
 from pyramid_beakerish.testing.together import in_threads
-from tests.servers import own, running
+from tests.servers import own_fixture, running
 from tests.servers.memcached import MemcachedServer
 from tests.servers.process import HOST
 from tests.servers.proxy import Cut, Proxy, unchanged
@@ -56,11 +56,7 @@ def store(proxy, clock):
     store.close()
 
 
-@pytest.fixture
-def server():
-    """A server of the test's own."""
-    with own(MemcachedServer) as server:
-        yield server
+server = own_fixture(MemcachedServer)
 
 
 @pytest.fixture

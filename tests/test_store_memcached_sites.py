@@ -12,18 +12,14 @@ from pyramid_beakerish.errors import StoreError
 from pyramid_beakerish.settings import RegionSettings
 from pyramid_beakerish.stores.memcached.store import MemcachedStore
 from pyramid_beakerish.testing.site import Site
-from tests.servers import own, running
+from tests.servers import own_fixture, running
 from tests.servers.memcached import MemcachedServer
 from tests.timing import within
 
 DAY = 86_400
 
 
-@pytest.fixture
-def server():
-    """A server of the test's own."""
-    with own(MemcachedServer) as server:
-        yield server
+server = own_fixture(MemcachedServer)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pyramid_beakerish.stores.redis import RedisStore
 from pyramid_beakerish.testing.stores import stamped
 from pyramid_beakerish.testing.together import Background, in_threads
 from tests.redis_help import empty
-from tests.servers import own, running
+from tests.servers import own, own_fixture, running
 from tests.servers.process import HOST
 from tests.servers.proxy import Cut, Proxy, unchanged
 from tests.servers.redis import RedisServer, until
@@ -45,10 +45,7 @@ def unavailable():
     assert caught.value.__suppress_context__
 
 
-@pytest.fixture
-def server():
-    with own(RedisServer) as server:
-        yield server
+server = own_fixture(RedisServer)
 
 
 @pytest.fixture

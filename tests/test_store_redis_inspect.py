@@ -9,7 +9,7 @@ from pyramid_beakerish.errors import StoreUnavailable
 from pyramid_beakerish.stores.redis import RedisStore
 from pyramid_beakerish.stores.redis.facts import facts_told
 from pyramid_beakerish.testing.stores import stamped
-from tests.servers import own, running
+from tests.servers import own, own_fixture, running
 from tests.servers.process import HOST
 from tests.servers.redis import (
     ClusterRedisServer,
@@ -19,12 +19,7 @@ from tests.servers.redis import (
 )
 from tests.test_store_redis_many import by_sentinel, in_cluster
 
-
-@pytest.fixture
-def server():
-    """A server of the test's own, whose configuration it may change."""
-    with own(RedisServer) as server:
-        yield server
+server = own_fixture(RedisServer)
 
 
 def stores_of(server):

@@ -22,6 +22,7 @@ from pyramid_beakerish.stores.sqlite.store import SqliteStore
 from pyramid_beakerish.testing import FrozenClock, StoreSuite
 from pyramid_beakerish.testing.stores import stamped
 from pyramid_beakerish.testing.together import in_threads, start_child, wait_for
+from tests import sqlite_help
 from tests.file_help import files, fill, largest_file, open_files, umask
 from tests.store_machine import StoreMachine
 
@@ -45,9 +46,7 @@ TestAnySequence = SqliteMachine.TestCase
 TestAnySequence.settings = settings(max_examples=20, stateful_step_count=30)
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "entries.db"
+path, raw = sqlite_help.path, sqlite_help.raw
 
 
 @pytest.fixture
@@ -55,15 +54,6 @@ def store(path, clock):
     store = SqliteStore(path, clock=clock)
     yield store
     store.close()
-
-
-@pytest.fixture
-def raw(path, store):
-    """A connection of somebody else's to the store's file, once that is there."""
-    store.prepare()
-    connection = sqlite3.connect(path, isolation_level=None)
-    yield connection
-    connection.close()
 
 
 class TestFile:

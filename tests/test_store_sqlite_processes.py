@@ -6,7 +6,6 @@ import os
 import random
 import select
 import signal
-import sqlite3
 
 import pytest
 
@@ -15,6 +14,7 @@ from pyramid_beakerish.stores.base import new_write_id
 from pyramid_beakerish.stores.sqlite.store import SqliteStore
 from pyramid_beakerish.testing.stores import count_up, stamped
 from pyramid_beakerish.testing.together import Background, start_child, wait_for
+from tests import sqlite_help
 from tests.file_help import fill, open_files
 from tests.process_help import each_fork, kill_after
 
@@ -28,9 +28,7 @@ def read_line(pipe):
     return os.read(pipe, 1)
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "entries.db"
+path, raw = sqlite_help.path, sqlite_help.raw
 
 
 @pytest.fixture
@@ -38,15 +36,6 @@ def store(path, clock):
     store = SqliteStore(path, clock=clock, patience=LONG)
     yield store
     store.close()
-
-
-@pytest.fixture
-def raw(path, store):
-    """A connection of somebody else's to the store's file, once that is there."""
-    store.prepare()
-    connection = sqlite3.connect(path, isolation_level=None)
-    yield connection
-    connection.close()
 
 
 class TestProcesses:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
 from .process import Server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 S = TypeVar("S", bound=Server)
 
@@ -54,6 +57,17 @@ def own(kind: type[S]) -> S:
     """Give a server that is the test's own, not started yet; use it as a context manager."""
     require(kind)
     return kind(new_folder())
+
+
+def own_fixture(kind: type[S]) -> Any:
+    """Give a fixture: a server that is the test's own, which it may stop, kill and change."""
+
+    @pytest.fixture(name="server")
+    def server() -> Iterator[S]:
+        with own(kind) as started:
+            yield started
+
+    return server
 
 
 def stop_all() -> None:
