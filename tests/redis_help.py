@@ -17,6 +17,18 @@ end
 """
 
 
+#: What the tests themselves ask, and what a new connection says of itself.
+NOT_COUNTED = {"config|resetstat", "info", "client|setinfo"}
+
+
+def commands(client, work):
+    """Call the function, and give the commands that the server has obeyed meanwhile."""
+    client.config_resetstat()
+    work()
+    counted = {name[8:]: stats["calls"] for name, stats in client.info("commandstats").items()}
+    return {name: calls for name, calls in counted.items() if name not in NOT_COUNTED}
+
+
 def age(client, seconds):
     """Have the server's entries expire as if the time had passed: nobody waits for it."""
     client.eval(AGE, 0, int(seconds * 1000))

@@ -14,12 +14,9 @@ import pyramid_beakerish
 from pyramid_beakerish.stores.redis import RedisStore
 from pyramid_beakerish.testing import FrozenClock, SessionSuite
 from pyramid_beakerish.testing.site import Site
-from tests.redis_help import empty
+from tests.redis_help import commands, empty
 from tests.servers import own, running
 from tests.servers.redis import RedisServer
-
-#: What the tests themselves ask, and what a new connection says of itself.
-NOT_COUNTED = {"config|resetstat", "info", "client|setinfo"}
 
 
 class TestSessions(SessionSuite):
@@ -38,14 +35,6 @@ def client():
 @pytest.fixture
 def site(client):
     return Site(RedisStore(running(RedisServer).url), FrozenClock())
-
-
-def commands(client, work):
-    """Call the function, and give the commands that the server has obeyed meanwhile."""
-    client.config_resetstat()
-    work()
-    counted = {name[8:]: stats["calls"] for name, stats in client.info("commandstats").items()}
-    return {name: calls for name, calls in counted.items() if name not in NOT_COUNTED}
 
 
 #: Each is one round trip; the two commands of its script are counted as well.
