@@ -232,6 +232,21 @@ FILES = {"cache.regions": "a", "cache.type": "file", "cache.data_dir": "/x"}
             "cache.fsync has no effect: only type = file or sqlite reads it.",
         ),
         (
+            {"cache.regions": "a", "cache.lock_dir": "/x"},
+            (
+                "cache.lock_dir has no effect: only type = dbm, file, sqlite, ext:memcached, "
+                "memcached, ext:database, database, ext:sqla or sqla reads it."
+            ),
+        ),
+        (
+            {**FILES, "cache.a.url": "redis://u:pw@h"},
+            (
+                "cache.a.url has no effect: only type = ext:redis, redis, ext:mongodb, "
+                "ext:memcached, memcached, sql, ext:database, database, ext:sqla, sqla or sqlite "
+                "reads it."
+            ),
+        ),
+        (
             {"cache.regions": "a", "cache.log_file": "x"},
             "cache.log_file has no effect: nothing reads it, in Beaker neither.",
         ),
