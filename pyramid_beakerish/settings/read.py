@@ -99,6 +99,7 @@ def read_session_settings(
         assert session.timeout == 1800
     """
     report = _report(settings, "warn")
+    _read_package(settings, report)
     session = _read_session(settings, report)
     _raise(report)
     return session, tuple(report.messages)
@@ -120,9 +121,20 @@ def read_region_settings(
         assert regions["short"].expire == 5
     """
     report = _report(settings, "warn")
+    _read_package(settings, report)
     regions = _read_regions(settings, report)
     _raise(report)
     return regions, tuple(report.messages)
+
+
+def read_clock(settings: Mapping[str, Any]) -> Callable[[], float]:
+    """Give what tells the time, as ``beakerish.clock`` says; the others tell what is wrong.
+
+    Example::
+
+        assert read_clock({"beakerish.clock": "time.monotonic"}) is time.monotonic
+    """
+    return _read_package(settings, Report("ignore")).clock
 
 
 def session_settings(**options: Any) -> tuple[SessionSettings, tuple[str, ...]]:
