@@ -272,12 +272,13 @@ class SessionSettings(StoreSettings):
         obeyed_by="shell",
     )
     previous: SessionSettings | None = option(
-        convert.one_of("none"),
+        convert.nothing,
         None,
         "Where sessions were kept before, as previous.*; none for a site that has no others yet.",
         default_text="Beaker with these same settings, for its types that outlive a process; "
         "where format = beaker is asked for, this package's own format with them",
         obeyed_by="shell",
+        takes_none=True,
     )
     transactional: bool = option(
         convert.boolean,
@@ -372,7 +373,7 @@ class RegionSettings(StoreSettings):
     pickle_classes: tuple[str, ...] = option(
         convert.class_names,
         (),
-        "The classes that serializer = pickle may load, as package.module.Class.",
+        "The classes that serializer = pickle may load, as package.module:Class.",
         obeyed_by="beakerish",
     )
 
