@@ -14,7 +14,13 @@ from .cache.configured import enter_beaker_regions
 from .cache.region import CacheRegions
 from .factory import COMPONENTS, session_factory
 from .sessions.components import ComponentRegistry, everywhere
-from .settings import read_region_settings, read_session_settings, read_settings, session_settings
+from .settings import (
+    read_clock,
+    read_region_settings,
+    read_session_settings,
+    read_settings,
+    session_settings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping
@@ -90,7 +96,7 @@ def session_factory_from_settings(
     """
     session, messages = read_session_settings(settings)
     _log_all(messages)
-    return session_factory(session)
+    return session_factory(session, read_clock(settings))
 
 
 def BeakerSessionFactoryConfig(**options: Any) -> SessionFactory | SignedCookieFactory:  # noqa: N802 - pyramid_beaker's name
@@ -118,7 +124,7 @@ def set_cache_regions_from_settings(settings: Mapping[str, Any]) -> None:
     """
     regions, messages = read_region_settings(settings)
     _log_all(messages)
-    _use(CacheRegions(regions))
+    _use(CacheRegions(regions, read_clock(settings)))
 
 
 def _configure(config: Any, parsed: MutableMapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What the tests of the cache share: a clock, stores that fail when told, and both decorators."""
+"""What the tests of the cache share: stores that fail when told, and both decorators."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from pyramid_beakerish.errors import StoreUnavailable
 from pyramid_beakerish.settings import RegionSettings
 from pyramid_beakerish.stores import OWN_STORES
 from pyramid_beakerish.stores.memory import MemoryStore
+from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.together import Background, start_child, wait_for
 from tests.servers import running
 from tests.servers.memcached import MemcachedServer
@@ -25,19 +26,6 @@ from tests.servers.redis import RedisServer
 
 #: How long a test waits for another process, in seconds.
 PATIENCE = 10.0
-
-
-class Clock:
-    """Time that passes when told."""
-
-    def __init__(self, now=1_000_000.0):
-        self.now = now
-
-    def __call__(self):
-        return self.now
-
-    def advance(self, seconds):
-        self.now += seconds
 
 
 class FailingStore(MemoryStore):
@@ -147,10 +135,10 @@ class Ours:
     region_invalidate = staticmethod(region_invalidate)
 
     def __init__(self, clock=None, **options):
-        self.configure(clock or Clock(), **options)
+        self.configure(clock or FrozenClock(), **options)
 
     def configure(self, clock=None, **options):
-        self.regions = make_regions(clock or Clock(), r=options)
+        self.regions = make_regions(clock or FrozenClock(), r=options)
         configured.configure(self.regions)
 
 

@@ -7,7 +7,8 @@ import time
 import beaker.container
 import pytest
 
-from tests.cache_help import Beakers, Clock, Ours
+from pyramid_beakerish.testing import FrozenClock
+from tests.cache_help import Beakers, Ours
 
 pytestmark = pytest.mark.usefixtures("own_caches")
 
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("own_caches")
 @pytest.fixture
 def clock(monkeypatch):
     """A clock that Beaker follows as well."""
-    clock = Clock(time.time())
+    clock = FrozenClock(time.time())
 
     class Time:
         time = staticmethod(clock)

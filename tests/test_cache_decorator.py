@@ -20,14 +20,9 @@ from pyramid_beakerish.errors import (
     SerializationError,
 )
 from pyramid_beakerish.stores.memory import MemoryStore
+from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.together import in_threads
-from tests.cache_help import Clock, make_regions
-
-
-@pytest.fixture
-def clock():
-    """A clock that stands still."""
-    return Clock()
+from tests.cache_help import make_regions
 
 
 @pytest.fixture(autouse=True)
@@ -139,7 +134,7 @@ TRICKY += [
 @given(st.lists(st.sampled_from(TRICKY), max_size=2), st.lists(st.sampled_from(TRICKY), max_size=2))
 def test_fast_calls_tell_arguments_apart(these, those):
     """A repeated call is answered by its own entry, whatever was called in between."""
-    regions_here = make_regions(Clock(), r="memory")
+    regions_here = make_regions(FrozenClock(), r="memory")
     configured.configured.regions = regions_here
     function = counted()
     for args in (these, those, these, those):
@@ -195,7 +190,7 @@ def test_counters(regions):
 
 def test_threads_never_get_another_calls_result():
     """While entries come, go and are forgotten, each call gets its own result."""
-    configured.configured.regions = make_regions(Clock(), r={"max_entries": 10})
+    configured.configured.regions = make_regions(FrozenClock(), r={"max_entries": 10})
 
     @cache_region("r")
     def load(number, kind="plain"):

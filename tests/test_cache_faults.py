@@ -16,8 +16,9 @@ import beaker.container
 import pytest
 
 from pyramid_beakerish.errors import CacheUsageError
+from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.together import in_threads
-from tests.cache_help import Beakers, Clock, Ours, make_regions, outcome
+from tests.cache_help import Beakers, Ours, make_regions, outcome
 
 pytestmark = [
     pytest.mark.usefixtures("own_caches"),
@@ -285,7 +286,7 @@ class OursHere(Ours):
     """What the checks need to know of this package."""
 
     def application(self):
-        return make_regions(Clock(), r="memory")["r"].get_or_create
+        return make_regions(FrozenClock(), r="memory")["r"].get_or_create
 
     def wait_for_waiters(self, count):
         deadline = time.monotonic() + 10

@@ -6,6 +6,7 @@ Two regions over one store share nothing else, as if they were in two processes.
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 
 import pytest
 from pyramid.httpexceptions import HTTPNotFound
@@ -17,19 +18,12 @@ from pyramid_beakerish.testing.together import in_threads
 from tests.cache_help import (
     SHARED,
     Asking,
-    Clock,
     FailingStore,
     Held,
     OpaqueStore,
     make_regions,
     until,
 )
-
-
-@pytest.fixture
-def clock():
-    """A clock that stands still."""
-    return Clock()
 
 
 @pytest.fixture(params=SHARED)
@@ -264,6 +258,17 @@ def raising(error):
     raise error
 
 
+@contextmanager
+def overtaken(region):
+    """Have the region create an old value, which is done after what is done meanwhile."""
+    creator = Held("old")
+    creation = Asking(region, creator)
+    assert creator.begun.wait(10)
+    yield
+    creator.go.set()
+    assert creation.result() == "old"
+
+
 class TestInvalidation:
     """What one host invalidates is gone on all."""
 
@@ -297,13 +302,9 @@ class TestInvalidation:
         """What another host invalidates while it is made is not kept, nor waited for."""
         one, other = hosts()
         args = ("key",) if forget == "invalidate" else ()
-        creator = Held("old")
-        first = Asking(one, creator)
-        assert creator.begun.wait(10)
-        getattr(other.lookup_for("", "")[0], forget)(*args)
-        assert other.get_or_create("key", lambda: "new") == "new"
-        creator.go.set()
-        assert first.result() == "old"
+        with overtaken(one):
+            getattr(other.lookup_for("", "")[0], forget)(*args)
+            assert other.get_or_create("key", lambda: "new") == "new"
         assert one.peek("key") == "new"
 
     def test_of_a_function_that_nobody_called(self, hosts):
@@ -337,12 +338,8 @@ class TestRefresh:
     def test_over_a_creation_of_another_host(self, hosts):
         """The result of the creation that began later is kept."""
         one, other = hosts()
-        creator = Held("old")
-        first = Asking(one, creator)
-        assert creator.begun.wait(10)
-        assert other.refresh("key", lambda: "new") == "new"
-        creator.go.set()
-        assert first.result() == "old"
+        with overtaken(one):
+            assert other.refresh("key", lambda: "new") == "new"
         assert one.peek("key") == "new"
 
     def test_value_stays_until_then(self, hosts):

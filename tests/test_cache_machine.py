@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from pyramid_beakerish.cache.region import Region
-from tests.cache_help import KINDS, SHARED, Clock, region_settings
+from pyramid_beakerish.testing import FrozenClock
+from tests.cache_help import KINDS, SHARED, region_settings
 
 KEYS = st.sampled_from(["a", "b", "ü" * 300])
 VALUES = st.one_of(st.none(), st.integers(), st.text(max_size=3))
@@ -26,7 +27,7 @@ class RegionMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self):
-        self.clock = Clock()
+        self.clock = FrozenClock()
         self.model = {}
         self.folder = tempfile.TemporaryDirectory()
         options = KINDS[self.kind](self.clock, self.folder.name)

@@ -16,7 +16,6 @@ from tests.cache_help import (
     KINDS,
     SHARED,
     Asking,
-    Clock,
     FailingStore,
     Held,
     Ours,
@@ -25,12 +24,6 @@ from tests.cache_help import (
     region_settings,
     until,
 )
-
-
-@pytest.fixture
-def clock():
-    """A clock that stands still."""
-    return Clock()
 
 
 @pytest.fixture(params=KINDS)

@@ -19,18 +19,11 @@ from pyramid_beakerish.stores.base import new_write_id
 from pyramid_beakerish.stores.memory import MemoryStore
 from tests.cache_help import (
     KINDS,
-    Clock,
     FailingStore,
     UnlistedStore,
     make_kind,
     make_regions,
 )
-
-
-@pytest.fixture
-def clock():
-    """A clock that stands still."""
-    return Clock()
 
 
 @pytest.fixture(params=KINDS)
@@ -216,7 +209,7 @@ def test_value_that_cannot_be_kept(clock):
     """The error names the region, what made the value, its type and the remedy."""
     region = make_regions(clock, r={"type": MemoryStore(clock)})["r"]
     message = (
-        "^Cache region 'r' cannot keep what the creator returned, a Clock: .*"
+        "^Cache region 'r' cannot keep what the creator returned, a FrozenClock: .*"
         r"Return plain values, or use a region of type memory, which keeps any object\.$"
     )
     with pytest.raises(SerializationError, match=message):

@@ -8,10 +8,10 @@ import threading
 import pytest
 from pyramid.httpexceptions import HTTPNotFound
 
+from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.together import Background, in_threads, succeeds_in_child
 from tests.cache_help import (
     KINDS,
-    Clock,
     FailingStore,
     Held,
     make_kind,
@@ -24,7 +24,7 @@ from tests.cache_help import (
 @pytest.fixture(params=KINDS)
 def region(request, tmp_path):
     """A region of each kind."""
-    return make_kind(request.param, Clock(), tmp_path)
+    return make_kind(request.param, FrozenClock(), tmp_path)
 
 
 def together(region, creator, count=20):
@@ -144,7 +144,7 @@ def test_invalidation_is_not_waited_for(region):
 
 def test_clear_is_for_its_own_region():
     """What another region is creating is kept."""
-    regions = make_regions(Clock(), r="memory", other="memory")
+    regions = make_regions(FrozenClock(), r="memory", other="memory")
     assert regions["other"].get_or_create("key", lambda: regions["r"].clear() or 1) == 1
     assert regions["other"].peek("key") == 1
 
@@ -169,7 +169,7 @@ class SlowStore(FailingStore):
 
 def slow_region():
     """A region over such a store."""
-    clock = Clock()
+    clock = FrozenClock()
     store = SlowStore(clock)
     return make_regions(clock, r={"type": store})["r"], store
 
@@ -199,7 +199,7 @@ def test_created_between_the_look_and_the_turn(down):
 
 def test_counts_of_threads_are_exact():
     """No hit is lost, however many threads count."""
-    region = make_regions(Clock(), r="memory")["r"]
+    region = make_regions(FrozenClock(), r="memory")["r"]
     region.set("key", 1)
     in_threads(8, lambda _: [region.get_or_create("key", int) for _ in range(1000)])
     assert region.stats().hits == 8000
@@ -208,7 +208,7 @@ def test_counts_of_threads_are_exact():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
 def test_fork_during_a_creation():
     """A child does not wait for a thread that only its parent has."""
-    region = make_regions(Clock(), r="memory")["r"]
+    region = make_regions(FrozenClock(), r="memory")["r"]
     creator = Held("parent")
     leader = Background(region.get_or_create, "key", creator)
     assert creator.begun.wait(10)

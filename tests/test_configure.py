@@ -9,10 +9,16 @@ from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationExecutionError
 from pyramid.interfaces import ISessionFactory
 from pyramid.request import Request
-from pyramid.testing import DummySession
+from pyramid.testing import DummyRequest, DummySession
 
 import pyramid_beakerish
-from pyramid_beakerish import SettingsError, StoreUnavailable
+from pyramid_beakerish import (
+    SettingsError,
+    StoreUnavailable,
+    cache_region,
+    session_factory_from_settings,
+    set_cache_regions_from_settings,
+)
 from pyramid_beakerish.factory import SessionFactory
 from pyramid_beakerish.stores import OWN_STORES
 from pyramid_beakerish.stores.memory import MemoryStore
@@ -177,6 +183,38 @@ def test_an_application_without_the_package_has_no_regions():
     request = Request.blank("/")
     request.registry = Configurator().registry
     assert not hasattr(request, "cache_regions")
+
+
+def test_without_the_include_the_clock_is_the_settings(clock, own_caches):
+    """The parts that are made one by one obey ``beakerish.clock``, as all do together."""
+    settings = {**SETTINGS, "beakerish.clock": clock, "session.type": "memory"}
+    session = session_factory_from_settings(settings)(DummyRequest())
+    session["key"] = 1
+    assert session["_creation_time"] == clock()
+    set_cache_regions_from_settings(settings)
+    calls = []
+    load = cache_region("short_term")(lambda: calls.append(1))
+    for seconds in (0, 59, 1):
+        clock.advance(seconds)
+        load()
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize(
+    "read",
+    [session_factory_from_settings, set_cache_regions_from_settings],
+    ids=lambda f: f.__name__,
+)
+def test_without_the_include_the_packages_options_are_read(read, caplog, own_caches):
+    """A wrong value is an error there too, and an unknown option a line in the log."""
+    with pytest.raises(
+        SettingsError, match=r"^beakerish\.unknown_settings = 'shout' is not allowed"
+    ):
+        read({**SETTINGS, "beakerish.unknown_settings": "shout"})
+    read({**SETTINGS, "beakerish.clok": "time:time"})
+    assert caplog.messages == [
+        "beakerish.clok = 'time:time' is no option. Did you mean beakerish.clock?"
+    ]
 
 
 def test_public_names():

@@ -18,6 +18,7 @@ from pyramid_beakerish.settings import (
     option_table,
     read_region_settings,
     read_session_settings,
+    read_settings,
     session_settings,
 )
 
@@ -128,7 +129,7 @@ def new_regions(**settings):
 
 def strict_regions(**settings):
     """Give the regions of strict reading."""
-    return read_region_settings(_cache(settings), strict=True)[0]
+    return read_settings(_cache(settings)).regions
 
 
 def _cache(settings):
@@ -138,7 +139,7 @@ def _cache(settings):
 def strict_session(**options):
     """Give the settings of strict reading."""
     settings = {f"session.{name}": value for name, value in options.items()}
-    return read_session_settings(settings, strict=True)[0]
+    return read_settings(settings).session
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,6 @@ from pyramid_beakerish.errors import SettingsError
 from pyramid_beakerish.settings import (
     StoreSettings,
     beaker_options,
-    read_region_settings,
-    read_session_settings,
     read_settings,
 )
 from pyramid_beakerish.settings.addresses import read_addresses
@@ -31,7 +29,8 @@ MANNER = (
 def session_of(**options):
     """Read session options strictly; give the settings and the messages."""
     settings = {f"session.{name}": value for name, value in options.items()}
-    return read_session_settings({"session.secret": SECRET, **settings}, strict=True)
+    read = read_settings({"session.secret": SECRET, **settings})
+    return read.session, read.messages
 
 
 @each_name
@@ -47,9 +46,9 @@ def test_both_names_have_our_store(name):
 def test_a_region_has_our_store(name):
     """Regions of both types are this package's own, and nothing has to be said."""
     settings = {"cache.regions": "a", "cache.type": name, "cache.url": "cache:11211"}
-    regions, messages = read_region_settings(settings, strict=True)
-    assert messages == ()
-    assert isinstance(open_store(regions["a"]), MemcachedStore)
+    read = read_settings({"session.secret": SECRET, **settings})
+    assert read.messages == ()
+    assert isinstance(open_store(read.regions["a"]), MemcachedStore)
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ def test_what_beaker_had_not():
         {"type": "memory"},
         {"type": "sqlite", "data_dir": "x"},
         {"type": "file", "data_dir": "x", "previous": "none"},
+        {"type": "file", "data_dir": "x", "previous": None},
         {"type": "file", "data_dir": "x", "session_class": "beaker.session:Session"},
         {"type": "memory", "format": "beaker"},
         {"type": "cookie", "validate_key": "x", "format": "beaker"},

@@ -9,7 +9,6 @@ from pyramid_beakerish.errors import SettingsError
 from pyramid_beakerish.settings import (
     beaker_options,
     beaker_region_options,
-    read_region_settings,
     read_settings,
 )
 from pyramid_beakerish.stores import open_store
@@ -178,19 +177,20 @@ def test_no_server():
 def test_a_region():
     """A region has the same options, in which Beaker's decorators know it as Beaker does."""
     settings = {
+        "session.secret": SECRET,
         "cache.regions": "a",
         "cache.type": "redis",
         "cache.url": URL,
         "cache.redis.socket_timeout": "3",
     }
-    regions, messages = read_region_settings(settings, strict=True)
-    assert messages == ()
-    assert isinstance(open_store(regions["a"]), RedisStore)
-    for_beaker = beaker_region_options(regions["a"])
+    read = read_settings(settings)
+    assert read.messages == ()
+    assert isinstance(open_store(read.regions["a"]), RedisStore)
+    for_beaker = beaker_region_options(read.regions["a"])
     assert for_beaker["type"] == "ext:redis"
     assert "redis.socket_timeout" not in for_beaker
     with pytest.raises(SettingsError, match=r"^cache\.a\.redis\.timeot is no option"):
-        read_region_settings({**settings, "cache.a.redis.timeot": "3"}, strict=True)
+        read_settings({**settings, "cache.a.redis.timeot": "3"})
 
 
 def test_not_for_others():

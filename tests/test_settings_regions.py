@@ -13,6 +13,9 @@ from pyramid_beakerish.settings import (
     read_settings,
 )
 
+#: Nothing has to be said about the cookie of these.
+NO_SESSIONS = {"session.use_cookies": "false"}
+
 
 def regions(**settings):
     """Read cache settings that are given without their prefix, double underscores for dots."""
@@ -23,13 +26,13 @@ def regions(**settings):
 def problems(settings):
     """Give the mistakes that strict reading finds."""
     with pytest.raises(SettingsError) as caught:
-        read_region_settings(settings, strict=True)
+        read_settings(settings)
     return list(caught.value.problems)
 
 
 def messages(settings):
     """Give the messages of strict reading."""
-    return list(read_region_settings(settings, strict=True)[1])
+    return list(read_settings({**NO_SESSIONS, **settings}).messages)
 
 
 @pytest.fixture
@@ -201,15 +204,15 @@ def test_types_of_other_packages(odd_type):
         "cache.tabel_name": "t",
         "cache.table_name": "t",
     }
-    read, said = read_region_settings(settings, strict=True)
-    assert read["a"].backend == {
+    read = read_settings({**NO_SESSIONS, **settings})
+    assert read.regions["a"].backend == {
         "colour": "red",
         "tabel_name": "t",
         "table_name": "t",
         "flavour": "sour",
     }
-    assert read["b"].backend == {"table_name": "t"}
-    assert said == (
+    assert read.regions["b"].backend == {"table_name": "t"}
+    assert read.messages == (
         "cache.tabel_name = 't' is handed on to the backend. Did you mean cache.table_name?",
     )
 
@@ -230,6 +233,21 @@ FILES = {"cache.regions": "a", "cache.type": "file", "cache.data_dir": "/x"}
         (
             {"cache.regions": "a", "cache.fsync": "true"},
             "cache.fsync has no effect: only type = file or sqlite reads it.",
+        ),
+        (
+            {"cache.regions": "a", "cache.lock_dir": "/x"},
+            (
+                "cache.lock_dir has no effect: only type = dbm, file, sqlite, ext:memcached, "
+                "memcached, ext:database, database, ext:sqla or sqla reads it."
+            ),
+        ),
+        (
+            {**FILES, "cache.a.url": "redis://u:pw@h"},
+            (
+                "cache.a.url has no effect: only type = ext:redis, redis, ext:mongodb, "
+                "ext:memcached, memcached, sql, ext:database, database, ext:sqla, sqla or sqlite "
+                "reads it."
+            ),
         ),
         (
             {"cache.regions": "a", "cache.log_file": "x"},
@@ -345,9 +363,6 @@ def test_requirements():
     settings = {"cache.regions": "a, b", "cache.type": "file", "cache.b.enabled": "false"}
     sentence = "cache.a.type = file needs cache.a.data_dir."
     assert problems(settings) == [sentence]
-    with pytest.raises(SettingsError) as caught:
-        read_settings(settings)
-    assert caught.value.problems == (sentence,)
     assert missing_requirements(read_region_settings(settings)[0]["a"]) == [sentence]
     assert problems({"cache.regions": "a", "cache.type": "sqlite"}) == [
         "cache.a.type = sqlite needs cache.a.url or cache.a.data_dir."

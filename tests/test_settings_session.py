@@ -197,6 +197,11 @@ def test_no_repr_shows_a_value():
 
 
 SQL_TYPES = "sql, ext:database, database, ext:sqla or sqla"
+BY_URL = (
+    "ext:redis, redis, ext:mongodb, ext:memcached, memcached, sql, ext:database, database, "
+    "ext:sqla, sqla or sqlite"
+)
+LOCKED_BY_BEAKER = "ext:memcached, memcached, ext:database, database, ext:sqla or sqla"
 
 
 @pytest.mark.parametrize(
@@ -210,6 +215,12 @@ SQL_TYPES = "sql, ext:database, database, ext:sqla or sqla"
         ({"log_file": "x"}, "nothing reads it, in Beaker neither"),
         ({"protocol": "binary"}, "nothing reads it, in Beaker neither"),
         ({"fsync": "true"}, "only session.type = file or sqlite reads it"),
+        ({"url": "redis://u:pw@h"}, f"only session.type = {BY_URL} reads it"),
+        ({"lock_dir": "/x"}, "only session.type = dbm, file or sqlite reads it"),
+        (
+            {"lock_dir": "/x", "format": "beaker"},
+            f"only session.type = dbm, file, sqlite, {LOCKED_BY_BEAKER} reads it",
+        ),
         (
             {"table_name": "t"},
             f"only session.type = {SQL_TYPES} reads it",
@@ -496,7 +507,7 @@ def test_what_a_type_needs(settings, sentences, tmp_path, monkeypatch):
     if sentences:
         assert problems(written) == sentences
     else:
-        read_session_settings(written, strict=True)
+        read_settings(written)
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ def test_every_option_is_in_the_table():
 )
 def test_values(options, name, expected):
     """Words and numbers mean here what they mean elsewhere."""
-    value = options_of(**options).get(name)
+    value = options_of(**options)[name]
     assert (type(value) if isinstance(expected, type) else value) == expected
 
 

@@ -11,6 +11,7 @@ from .options import SessionSettings as SessionSettings
 from .options import StoreSettings as StoreSettings
 from .read import Settings as Settings
 from .read import examine_settings as examine_settings
+from .read import read_clock as read_clock
 from .read import read_region_settings as read_region_settings
 from .read import read_session_settings as read_session_settings
 from .read import read_settings as read_settings

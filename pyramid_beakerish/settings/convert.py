@@ -184,6 +184,11 @@ def _text_or_false(value: Any) -> Any:
     return _text(value)
 
 
+def _nothing(value: Any) -> None:
+    if _text_or_none(value) is not None:
+        raise ValueError(value)
+
+
 def _items(value: Any, separators: str) -> tuple[str, ...]:
     parts = re.split(separators, value) if isinstance(value, str) else value
     if not isinstance(parts, (list, tuple)) or not all(isinstance(part, str) for part in parts):
@@ -283,6 +288,7 @@ text = Converter("a text", "a text", _text)
 text_or_object = Converter("a text", "a text or a client object", _text_or_object)
 store_type = Converter("a type", "the name of a type, or a store", _text_or_object)
 text_or_none = Converter("a text", "a text or none", _text_or_none)
+nothing = Converter("allowed", "none", _nothing)
 text_or_false = Converter("a text", "a text or false", _text_or_false)
 names = Converter(
     "a list", "names with commas or line ends between them", lambda value: _items(value, "[,\n]")

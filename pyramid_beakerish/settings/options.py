@@ -33,6 +33,10 @@ SQLALCHEMY = ("ext:sqla", "sqla")
 SQL_TYPES = ("sql", *DATABASES, *SQLALCHEMY)
 MEMCACHED = ("ext:memcached", "memcached")
 REDIS = ("ext:redis", "redis")
+#: The types that are found by a URL, here or in Beaker.
+BY_URL = (*REDIS, "ext:mongodb", *MEMCACHED, *SQL_TYPES, "sqlite")
+#: The types that need a folder, be it for Beaker's lock files alone.
+BY_FOLDER = (*FOLDERS, *MEMCACHED, *DATABASES, *SQLALCHEMY)
 #: What leads to a server as a URL does.
 REDIS_SERVERS = ("redis.sentinels", "redis.startup_nodes", "redis.client_factory")
 
@@ -55,6 +59,7 @@ class StoreSettings:
         None,
         "Where the server, database or file is, or a client or engine where the type takes one.",
         secret=True,
+        types=BY_URL,
         needed_by=(*REDIS, "ext:mongodb", *MEMCACHED, *DATABASES, "sqlite"),
         instead=dict.fromkeys(DATABASES, ("sa.url",)),
         alternatives={
@@ -66,12 +71,17 @@ class StoreSettings:
         convert.text,
         None,
         "The folder that holds the data, and lock files where lock_dir is not given.",
+        types=BY_FOLDER,
         own_types=FOLDERS,
         needed_by=("file", "dbm"),
         instead={"file": ("file_dir", "lock_dir"), "dbm": ("dbm_dir", "lock_dir")},
     )
     lock_dir: str | None = option(
-        convert.text, None, "The folder that holds lock files.", own_types=FOLDERS
+        convert.text,
+        None,
+        "The folder that holds lock files.",
+        types=BY_FOLDER,
+        own_types=FOLDERS,
     )
     fsync: bool = option(
         convert.boolean,
@@ -262,12 +272,13 @@ class SessionSettings(StoreSettings):
         obeyed_by="shell",
     )
     previous: SessionSettings | None = option(
-        convert.one_of("none"),
+        convert.nothing,
         None,
         "Where sessions were kept before, as previous.*; none for a site that has no others yet.",
         default_text="Beaker with these same settings, for its types that outlive a process; "
         "where format = beaker is asked for, this package's own format with them",
         obeyed_by="shell",
+        takes_none=True,
     )
     transactional: bool = option(
         convert.boolean,
@@ -362,7 +373,7 @@ class RegionSettings(StoreSettings):
     pickle_classes: tuple[str, ...] = option(
         convert.class_names,
         (),
-        "The classes that serializer = pickle may load, as package.module.Class.",
+        "The classes that serializer = pickle may load, as package.module:Class.",
         obeyed_by="beakerish",
     )
 

@@ -49,43 +49,39 @@ def _serializer(value: Any) -> Any:
     return found
 
 
-def _signed(options: dict[str, tuple[Converter, Any, str]]) -> dict[str, Option]:
-    return {
-        name: Option(convert=converter, default=default, help=text, types=(SIGNED_COOKIE,))
-        for name, (converter, default, text) in options.items()
-    }
+def _signed(convert: Converter, default: Any, help: str, **more: Any) -> Option:  # noqa: A002
+    return Option(convert=convert, default=default, help=help, types=(SIGNED_COOKIE,), **more)
 
 
-SIGNED_COOKIE_OPTIONS = _signed(
-    {
-        "hashalg": (
-            Converter("a hash algorithm", "sha512 or another name of hashlib's", _hashalg),
-            "sha512",
-            "The hash that signs the cookie.",
+SIGNED_COOKIE_OPTIONS = {
+    "hashalg": _signed(
+        Converter("a hash algorithm", "sha512 or another name of hashlib's", _hashalg),
+        "sha512",
+        "The hash that signs the cookie.",
+    ),
+    "salt": _signed(
+        Converter("a text", "a text", _any_text),
+        "pyramid.session.",
+        "What keeps apart the uses of one secret.",
+    ),
+    "reissue_time": _signed(
+        convert.duration_from_zero,
+        0.0,
+        "How long after the last one the cookie is sent again; none for only with a change.",
+        takes_none=True,
+    ),
+    "set_on_exception": _signed(
+        convert.boolean,
+        True,
+        "Whether the cookie is sent when an exception view answers, as cookie_on_exception.",
+    ),
+    "serializer": _signed(
+        Converter(
+            "a serializer",
+            "json, an object with dumps and loads, or package.module:name of one or its class",
+            _serializer,
         ),
-        "salt": (
-            Converter("a text", "a text", _any_text),
-            "pyramid.session.",
-            "What keeps apart the uses of one secret.",
-        ),
-        "reissue_time": (
-            convert.duration_from_zero,
-            0.0,
-            "How long after the last one the cookie is sent again; none for only with a change.",
-        ),
-        "set_on_exception": (
-            convert.boolean,
-            True,
-            "Whether the cookie is sent when an exception view answers, as cookie_on_exception.",
-        ),
-        "serializer": (
-            Converter(
-                "a serializer",
-                "json, an object with dumps and loads, or package.module:name of one or its class",
-                _serializer,
-            ),
-            "json",
-            "How the session becomes bytes; pickle, as before Pyramid 2, under previous. only.",
-        ),
-    }
-)
+        "json",
+        "How the session becomes bytes; pickle, as before Pyramid 2, under previous. only.",
+    ),
+}

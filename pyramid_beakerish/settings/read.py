@@ -74,7 +74,7 @@ def examine_settings(settings: Mapping[str, Any]) -> tuple[Settings, tuple[str, 
         read, mistakes = examine_settings({"session.timeout": "soon"})
         assert read.session.timeout == 14 * 86400 and len(mistakes) == 1
     """
-    report = _report(settings, strict=True)
+    report = _report(settings, "error")
     package = _read_package(settings, report)
     session = _read_session(settings, report)
     regions = _read_regions(settings, report)
@@ -84,12 +84,12 @@ def examine_settings(settings: Mapping[str, Any]) -> tuple[Settings, tuple[str, 
 
 
 def read_session_settings(
-    settings: Mapping[str, Any], *, strict: bool = False
+    settings: Mapping[str, Any],
 ) -> tuple[SessionSettings, tuple[str, ...]]:
     """Read the options of sessions; give them, and messages for the log.
 
-    Unless ``strict``, an unknown key is a message, and what the type of store needs is left
-    to `missing_requirements` at first use.
+    An unknown key is a message, and what the type of store needs is left to
+    `missing_requirements` at first use.
 
     Raises `SettingsError` with a sentence for each mistake that there is.
 
@@ -98,21 +98,20 @@ def read_session_settings(
         session, messages = read_session_settings({"session.timeout": "30m"})
         assert session.timeout == 1800
     """
-    report = _report(settings, strict)
+    report = _report(settings, "warn")
+    _read_package(settings, report)
     session = _read_session(settings, report)
-    if strict:
-        _require([session], report)
     _raise(report)
     return session, tuple(report.messages)
 
 
 def read_region_settings(
-    settings: Mapping[str, Any], *, strict: bool = False
+    settings: Mapping[str, Any],
 ) -> tuple[dict[str, RegionSettings], tuple[str, ...]]:
     """Read the options of cache regions; give them by name, and messages for the log.
 
-    Unless ``strict``, an unknown key is a message, and what the type of store needs is left
-    to `missing_requirements` at first use.
+    An unknown key is a message, and what the type of store needs is left to
+    `missing_requirements` at first use.
 
     Raises `SettingsError` with a sentence for each mistake that there is.
 
@@ -121,12 +120,21 @@ def read_region_settings(
         regions, messages = read_region_settings({"cache.regions": "short", "cache.expire": "5s"})
         assert regions["short"].expire == 5
     """
-    report = _report(settings, strict)
+    report = _report(settings, "warn")
+    _read_package(settings, report)
     regions = _read_regions(settings, report)
-    if strict:
-        _require(list(regions.values()), report)
     _raise(report)
     return regions, tuple(report.messages)
+
+
+def read_clock(settings: Mapping[str, Any]) -> Callable[[], float]:
+    """Give what tells the time, as ``beakerish.clock`` says; the others tell what is wrong.
+
+    Example::
+
+        assert read_clock({"beakerish.clock": "time.monotonic"}) is time.monotonic
+    """
+    return _read_package(settings, Report("ignore")).clock
 
 
 def session_settings(**options: Any) -> tuple[SessionSettings, tuple[str, ...]]:
@@ -164,9 +172,8 @@ def store_settings(**options: Any) -> StoreSettings:
     return StoreSettings(**values, backend=GivenOptions(backend))
 
 
-def _report(settings: Mapping[str, Any], strict: bool) -> Report:
+def _report(settings: Mapping[str, Any], default: Literal["error", "warn"]) -> Report:
     """Give an empty report that treats unknown settings as the settings themselves ask."""
-    default: Literal["error", "warn"] = "error" if strict else "warn"
     package = cut(settings, PACKAGE_PREFIXES, PACKAGE_OPTIONS, Report(default))
     values = package.convert(Report(default))
     return Report(values.get("unknown_settings", default))

@@ -59,7 +59,7 @@ def no_effect(name: str, option: Option, session: SessionSettings) -> str | None
         return "Beaker keeps the sessions and has no such option"
     if session.format == "beakerish" and session.type == "cookie" and name in NEED_A_STORE:
         return "a session in a cookie is in no store"
-    types = option.types or (session.format == "beakerish" and option.own_types)
+    types = (session.format == "beakerish" and option.own_types) or option.types
     if types and session.type not in types and not _of_ones_own(session):
         return option.inert or f"only session.type = {listed(types)} reads it"
     return None
