@@ -69,9 +69,9 @@ class SessionFactory:
         self._configure(settings)
         kind = ClientSideManager if settings.type == "cookie" else SessionManager
         self._manager = kind(settings, clock, _notify, SessionUnavailable)
-        self._session: Any = self._session_class()
+        self.session_class: Any = self._class_of_sessions()
 
-    def _session_class(self) -> type[Session]:
+    def _class_of_sessions(self) -> type[Session]:
         if self._settings.type == "cookie":
             return PyramidClientSideSession
         if not self._settings.transactional:
@@ -93,7 +93,7 @@ class SessionFactory:
 
     def __call__(self, request: Any) -> Any:
         header = request.environ.get("HTTP_COOKIE") or cookie_header_of_double(request)
-        session = self._session(self._manager, header if self._reads_cookies else None)
+        session = self.session_class(self._manager, header if self._reads_cookies else None)
         session._join(request)
         return session
 

@@ -17,8 +17,8 @@ from pyramid.interfaces import ISessionFactory
 from pyramid_debugtoolbar.panels import DebugPanel
 
 from .cache.watched import CacheCall, watched_calls, watched_regions
-from .factory import PyramidSession, SessionFactory
-from .sessions.watched import SessionWatch, Watching, watched_manager
+from .factory import SessionFactory
+from .sessions.watched import SessionWatch, Watching, watched_class, watched_manager
 from .settings.reference import spelt
 from .visit import SESSIONS
 
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
 
 #: A path and no asset, which is found by the package's loader: pytest puts its own in the place.
 TEMPLATE = str(Path(__file__).parent / "templates" / "toolbar.dbtmako")
-
-
-class WatchedSession(Watching, PyramidSession):  # type: ignore[misc]
-    """`request.session` while the panel is on."""
 
 
 class SessionPanel(DebugPanel):  # type: ignore[misc]
@@ -89,7 +85,7 @@ class SessionPanel(DebugPanel):  # type: ignore[misc]
             return self._plain.__get__(request)
         manager = watched_manager(factory._manager, self.watch)
         header = request.environ.get("HTTP_COOKIE") if factory._reads_cookies else None
-        session = WatchedSession(manager, header)
+        session: Any = watched_class(factory.session_class)(manager, header)
         session.watch = self.watch
         session._join(request)
         return session
@@ -114,12 +110,12 @@ class SessionPanel(DebugPanel):  # type: ignore[misc]
                 lambda request: watched_regions(regions), name="cache_regions", reify=True
             )
 
-    def _session(self) -> WatchedSession | None:
+    def _session(self) -> Watching | None:
         sessions = self._request.__dict__.get(SESSIONS, ())
-        return next((one for one in sessions if isinstance(one, WatchedSession)), None)
+        return next((one for one in sessions if isinstance(one, Watching)), None)
 
 
-def _described(session: WatchedSession) -> list[tuple[str, str]]:
+def _described(session: Watching) -> list[tuple[str, str]]:
     """Give what is known of the session itself, for the panel."""
     settings, record = session._settings, session.stored_record
     own = {} if record is None else record.own
@@ -137,7 +133,7 @@ def _described(session: WatchedSession) -> list[tuple[str, str]]:
     return rows
 
 
-def _keys(session: WatchedSession) -> list[tuple[str, str, str]]:
+def _keys(session: Watching) -> list[tuple[str, str, str]]:
     """Give each key that is stored or was met: its size, and what was done with it."""
     watch, sizes = session.watch, session.stored_sizes
     done = {"read": watch.read, "changed": watch.changed, "removed": watch.removed}

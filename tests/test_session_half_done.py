@@ -67,6 +67,59 @@ def test_a_slow_read_sends_no_cookie_over_a_newer_one():
     assert place.contents(sent(quick))["auth.userid"] == "u"
 
 
+def signed_anew(**options):
+    """Give a place with a new secret, and a cookie that the old one has signed."""
+    new = Place(secret=f"{SECRET} as well\n{SECRET}", **options)
+    return new, Place(type=new.store).begin(a=1)
+
+
+def test_a_slow_read_with_an_old_signature_sends_no_ended_id():
+    """An id that a login has ended meanwhile is not signed anew."""
+    place, cookie = signed_anew()
+    slow, quick = place.open(cookie), place.open(cookie)
+    assert dict(slow) == dict(quick) == {"a": 1}
+    quick["auth.userid"] = "u"
+    quick.persist()
+    slow.persist()
+    assert sent(slow) is None
+    assert place.contents(sent(quick))["auth.userid"] == "u"
+
+
+def test_who_only_looks_on_has_no_cookie_signed_anew():
+    """A cookie is sent for those who use the session, be it after somebody has looked at it."""
+    place, cookie = signed_anew()
+    for used in (False, True):
+        for looks_again in (False, True):
+            session = place.open(cookie)
+            dict(session)
+            session.park()
+            if used:
+                dict(session)
+            elif looks_again:
+                session.unpark()
+            session.persist()
+            assert (sent(session) is not None) is used
+
+
+def test_a_request_that_does_not_count_sends_no_cookie():
+    """What was due when the session was loaded is left to a request that is stored."""
+    place, cookie = signed_anew()
+    session = place.open(cookie)
+    dict(session)
+    session.abandon()
+    assert sent(session) is None
+
+
+def test_without_a_store_no_cookie_is_signed_anew():
+    """A request that goes on without a session sends no cookie of one."""
+    place, cookie = signed_anew(on_store_error="anonymous")
+    session = place.open(cookie)
+    session["b"] = 2
+    place.store.fail("swap")
+    session.persist()
+    assert sent(session) is None
+
+
 def test_what_was_stored_keeps_its_cookie(place):
     """A failure after an explicit ``persist`` does not take back the id that it gave."""
     session = place.open(place.begin(a=1))

@@ -202,6 +202,36 @@ def test_it_tells_of_a_new_secret():
     assert "not signed with the newest" in new.session()["Cookie"]
 
 
+def test_it_tells_of_a_session_that_was_brought_over(tmp_path):
+    """The cookie of a session that was kept elsewhere before is sent for that reason."""
+    own = {"type": "file", "data_dir": str(tmp_path), "secret": SECRET}
+    old = Toolbar(**{f"session.{name}": value for name, value in own.items()})
+    old.visit(lambda request: request.session.update(a=1))
+    new = Toolbar("beakerish", **{f"session.previous.{name}": value for name, value in own.items()})
+    new.browser.set_cookie("beaker.session.id", old.browser.cookies["beaker.session.id"])
+    new.visit(lambda request: str(request.session["a"]))
+    assert new.session()["Cookie"] == "sent, as the session is of an earlier configuration"
+
+
+def test_it_tells_of_a_renewal_under_way():
+    """A change that meets another request's renewal sends the cookie for that reason."""
+    toolbar = Toolbar("beakerish", **{"session.renew_id_every": "1h"})
+    site = toolbar.site
+    settings = {"session.type": site.store, "beakerish.clock": site.clock}
+    other = Toolbar(**{"session.renew_id_every": "1h"}, **settings)
+    toolbar.visit(lambda request: request.session.update(a=1))
+    other.browser.set_cookie("beaker.session.id", toolbar.browser.cookies["beaker.session.id"])
+    site.clock.advance(3599)
+
+    def meanwhile(request):
+        request.session["b"] = 2
+        site.clock.advance(1)
+        other.visit(lambda request: str(request.session["a"]))
+
+    toolbar.visit(meanwhile)
+    assert toolbar.session()["Cookie"] == "sent, as another request has just renewed the id"
+
+
 @cache_region("short")
 def doubled(number):
     return 2 * number
@@ -394,6 +424,36 @@ def test_without_cookies_the_header_is_not_read():
     assert toolbar.commands() == [("create", "session")]
 
 
+def test_a_session_in_a_cookie_stays_there():
+    """What the panel watches is a session of the kind that the settings ask for."""
+    toolbar = Toolbar("beakerish", **{"session.type": "cookie"})
+    toolbar.visit(lambda request: request.session.update(a=1))
+    assert toolbar.session()["Cookie"] == "sent, as the session is new"
+    unwatched = Toolbar(**{"session.type": "cookie"})
+    unwatched.browser.set_cookie("beaker.session.id", toolbar.browser.cookies["beaker.session.id"])
+    assert "1" in unwatched.visit(lambda request: str(request.session["a"])).text
+    toolbar.visit(lambda request: request.session.update(a=2))
+    assert toolbar.keys() == {"a": "changed"}
+    assert toolbar.session()["Cookie"] == "sent, as the session is in it and has changed"
+    assert "2" in toolbar.visit(lambda request: str(request.session["a"])).text
+
+
+def test_a_session_in_a_transaction_stays_in_it():
+    """With the panel on, too, an aborted transaction changes nothing in the session."""
+    toolbar = Toolbar(
+        "beakerish", **{"session.transactional": "true", "pyramid.includes": "pyramid_tm"}
+    )
+    toolbar.visit(lambda request: request.session.update(a=1))
+
+    def doom(request):
+        request.session["a"] = 2
+        request.tm.doom()
+
+    toolbar.visit(doom)
+    assert toolbar.keys() == {"a": ""}
+    assert "1" in toolbar.visit(lambda request: str(request.session["a"])).text
+
+
 def test_an_application_without_regions_of_its_own_is_served():
     """Where this package was not included, there are no regions to watch."""
     from pyramid.config import Configurator
@@ -403,10 +463,13 @@ def test_an_application_without_regions_of_its_own_is_served():
     config = Configurator(settings={"debugtoolbar.extra_panels": PANEL})
     config.include("pyramid_debugtoolbar")
     config.set_session_factory(session_factory_from_settings({"session.type": "memory"}))
-    config.add_view(lambda request: Response(str(request.session.get("a"))), name="page")
+    config.add_view(
+        lambda request: Response(str(request.session.setdefault("a", request.path_qs))), name="page"
+    )
     browser = TestApp(config.make_wsgi_app(), extra_environ={"REMOTE_ADDR": "127.0.0.1"})
     browser.set_cookie("pdtb_active", "beakerish")
-    assert browser.get("/page").text.startswith("None")
+    for query in ("?first", "?second"):
+        assert browser.get("/page" + query).text.startswith("/page?first")
 
 
 def test_the_timed_store_passes_everything_on():

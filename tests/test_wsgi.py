@@ -204,6 +204,15 @@ def test_sessions_in_cookies(format_name):
         visitor.visit(lambda environ: WSGISession(environ, "beaker.session"))
 
 
+def test_an_unused_session_in_a_cookie_is_left_alone(clock):
+    """A response without the session neither varies nor extends it."""
+    visitor = Visitor(SessionMiddleware, type="cookie", secret=SECRET, timeout=100, clock=clock)
+    visitor.use(fill)
+    clock.advance(60)
+    untouched = visitor.visit(lambda environ: 1)
+    assert not {"Vary", "Set-Cookie"} & {*untouched.headers}
+
+
 def test_headers(store):
     """A response that was made with the session varies; one with its cookie is private."""
     visitor = Visitor(SessionMiddleware, type=store)

@@ -164,7 +164,6 @@ class ClientSideSession(Session):
 
         Raises `SessionTooLarge` if it would be too long, and what `Session.persist` raises.
         """
-        self._touch()
         before = self._manager.records.store.load(self._key)
         super().persist()
         stored = self._manager.records.store.load(self._key)

@@ -49,7 +49,9 @@ class FoundMapping(EncodedMapping):
         self._unavailable: StoreUnavailable | None = None  # why there is no session, if anonymous
         self._lease: Lease | None = None
         self._used = False
-        self._touch_due = False  # whether a use must extend the idle time
+        # Whether a use must extend the idle time. So it must where a cookie was found to be due on
+        # loading: until the session is stored, another request may change its id once more.
+        self._touch_due = False
         self._detached = False  # from the store: nothing of this request is stored any more
         # What the browser has to be told: the id and attributes of what is really stored.
         self._cookie: tuple[str, Mapping[str, Any]] | None = None
@@ -74,20 +76,27 @@ class FoundMapping(EncodedMapping):
         """
         if self._base is None or self._dirty or self._changed():
             return
-        self._parked = self._base, self._values, self._suspects, self._touch_due
+        self._parked = self._base, self._values, self._suspects, self._touch_due, self._cookie
         self._base, self._values, self._suspects = None, {}, {}
-        self._touch_due = self._writable = self._used = False
+        self._writable = self._used = False
+        self._pass_over()
 
     def unpark(self) -> None:
         """Take note that nobody but an onlooker has used the session: that extends nothing."""
         if self._parked is not None:
             self._take_back()
-            self._touch_due = False
+            self._pass_over()
 
     def _take_back(self) -> None:
-        self._base, self._values, self._suspects, self._touch_due = self._parked or ()
+        parked: Any = self._parked
+        self._base, self._values, self._suspects, self._touch_due, self._cookie = parked
         self._parked = None
         self._writable = self._failure is None and not self._writes_through
+
+    def _pass_over(self) -> None:
+        """Extend nothing, and send no cookie that was due on loading."""
+        if self._touch_due:
+            self._touch_due, self._cookie = False, None
 
     def _touch(self) -> None:
         if self._base is None:
@@ -117,7 +126,7 @@ class FoundMapping(EncodedMapping):
         self._writable = self._failure is None and not self._writes_through
         self._touch_due = due
         if not is_current:
-            self._cookie = session_id, record.own
+            self._cookie, self._touch_due = (session_id, record.own), True
         if manager.renew_id_every is not None:
             self._renew_if_due(record)
         return None
@@ -137,7 +146,7 @@ class FoundMapping(EncodedMapping):
         self._header = found if others is None else f"{found}; {others}"
         self._load()
         if self._record is not None:
-            self._cookie = self.id, self._record.own
+            self._cookie, self._touch_due = (self.id, self._record.own), True
 
     def _renew_if_due(self, record: Record) -> None:
         age = self._manager.clock() - record.own.get("renewed", record.created)
@@ -178,7 +187,7 @@ class FoundMapping(EncodedMapping):
         self._id = self._stored_id = adopted.session_id
         self._key, self._record, self._token = adopted.key, adopted.record, adopted.token
         self._base, self._cookie = adopted.record.values, (adopted.session_id, adopted.record.own)
-        self._touch_due = adopted.touch_due
+        self._touch_due = True
         if adopted.event is not None:
             self._manager.notify(adopted.event)
 

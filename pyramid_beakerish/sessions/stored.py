@@ -90,6 +90,7 @@ class StoredMapping(FoundMapping):
         so does its cookie.
         """
         self.unlock()
+        self._pass_over()
         self._failure = failure
         if failure is not None:
             self._start_over()
@@ -152,8 +153,8 @@ class StoredMapping(FoundMapping):
             self._renew(record, changed)
         elif changed or self._gone or self._cleared or self._own or self._forced:
             self._update(record, changed)
-        elif self._touch_due and self._settings.save_accessed_time:
-            self._extend(record)
+        elif self._touch_due:
+            self._use(record)
 
     def _follow(self, moved: Moved) -> None:
         """Go on under the id that another request has drawn, and tell the browser once more."""
@@ -202,7 +203,7 @@ class StoredMapping(FoundMapping):
         self._token, apply = None, partial(self._apply, changed)
         renewed = token and self._manager.records.renew(old_id, record, token, self._own, apply)
         if not renewed:
-            self._touch_due = False  # whoever was faster has extended it, or ended it
+            self._pass_over()  # whoever was faster has extended it, or ended it
             return self._store(changed)
         self._id, record = renewed
         self._key = store_key(self.id)
@@ -211,22 +212,37 @@ class StoredMapping(FoundMapping):
         self._manager.notify(SessionRotated(old_id, self.id))
         return None
 
-    def _extend(self, record: Record) -> None:
-        token, self._token = self._token, None
+    def _use(self, record: Record) -> None:
+        """Extend the idle time; no cookie is sent of a session that is not there any more."""
         try:
-            saved = self._manager.records.put(self._key, record, token, record.values)
+            if not (self._extend(record) or self._cookie is None or self._is_there()):
+                self._pass_over()
         except StoreUnavailable:
             log.warning("A session's idle time could not be extended.", exc_info=True)
-            saved = False
-        if saved:
-            self._slide()
-        # Else somebody was faster, who has extended, moved or ended it: the cookie is theirs.
+            self._pass_over()
         self._touch_due = False
+
+    def _extend(self, record: Record) -> bool:
+        token, self._token = self._token, None
+        if token is None or not self._settings.save_accessed_time:
+            return False
+        extended = self._manager.records.put(self._key, record, token, record.values)
+        if extended:
+            self._slide()
+        return extended
+
+    def _is_there(self) -> bool:
+        # If not, whoever has moved or ended it has told the browser.
+        try:
+            self._manager.records.load(self._key)
+        except (NoRecord, Moved):
+            return False
+        return True
 
     def _slide(self) -> None:
         """Have the browser's copy of the cookie live on with the session."""
         own = self._own_of_record()
-        if self._touch_due and self._manager.cookie.slides(own):
+        if self._touch_due and self._cookie is None and self._manager.cookie.slides(own):
             self._cookie = self.id, own
         self._touch_due = False
 
@@ -265,5 +281,6 @@ class StoredMapping(FoundMapping):
         log.error("The session store is unavailable; going on without a session.", exc_info=True)
         if self._base is None:
             self._begin()
+        self._pass_over()
         self._detached = True
         self._unavailable = error

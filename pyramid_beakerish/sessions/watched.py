@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ..stores.timed import TimedStore
@@ -15,9 +16,11 @@ from .records import RecordStore
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..stores.base import Store
     from ..stores.timed import Command
     from .manager import SessionManager
     from .record import Record
+    from .session import Session
     from .stored import StoredMapping as Watched
 else:
     Watched = object
@@ -28,10 +31,13 @@ REASONS = {
     "_rotate": "the session has a new id, as after a login",
     "_renew": "the id was old enough to be renewed (session.renew_id_every)",
     "_load_successor": "another request has just renewed the id",
+    "_follow": "another request has just renewed the id",
+    "_go_on_with": "the session is of an earlier configuration",
     "_load": "the cookie was not signed with the newest secret",
     "_slide": "the browser's copy lives on with the session",
     "_update": "this session's own times, path, domain or user were set",
 }
+IN_COOKIE = "the session is in it and has changed"
 REMOVED = "the session was ended, so the browser is to forget it"
 
 
@@ -73,11 +79,15 @@ class Watching(Watched):
             self.watch.read[key] = None
 
     @property
+    def _told_id(self) -> str | None:
+        return None if self._cookie is None else self._cookie[0]
+
+    @property
     def cookie_reason(self) -> str | None:
         """Why a cookie was sent, or is going to be; ``None`` if none is."""
         if self._cookie is None:
             return None if self._remove_cookie is None else REMOVED
-        return self.watch.reason
+        return self.watch.reason or IN_COOKIE
 
     @property
     def stored_sizes(self) -> dict[str, int]:
@@ -99,10 +109,10 @@ def _noting(name: str, reason: str) -> Any:
     """Make the method of that name tell why it wants a cookie sent, if it does."""
 
     def method(self: Watching, *arguments: Any) -> Any:
-        before, told = self._cookie, self.watch.reason
+        before, told = self._told_id, self.watch.reason
         result = getattr(super(Watching, self), name)(*arguments)
-        # What it has called may have had a better reason.
-        if self._cookie is not before and self.watch.reason is told:
+        # What it has called may have had a better reason, and so what was told already.
+        if self._told_id != before and self.watch.reason is told:
             self.watch.reason = reason
         return result
 
@@ -116,9 +126,9 @@ for _name, _reason in REASONS.items():
 class WatchedRecords(RecordStore):
     """Records that tell which keys each change has changed."""
 
-    def __init__(self, manager: SessionManager, watch: SessionWatch) -> None:
-        store = TimedStore(manager.records.store, watch.commands)
-        super().__init__(store, manager.settings, manager.serializer, manager.clock, manager.notify)
+    def __init__(self, store: Store, manager: SessionManager, watch: SessionWatch) -> None:
+        timed = TimedStore(store, watch.commands)
+        super().__init__(timed, manager.settings, manager.serializer, manager.clock, manager.notify)
         self._watch = watch
 
     def put(self, key: str, record: Record, token: Any, values: dict[str, bytes]) -> bool:
@@ -132,6 +142,12 @@ class WatchedRecords(RecordStore):
         return saved
 
 
+@cache
+def watched_class(kind: type[Session]) -> type[Session]:
+    """Give a class of sessions that does what another one does, and tells its ``watch`` of it."""
+    return type(f"Watched{kind.__name__}", (Watching, kind), {})
+
+
 def watched_manager(manager: SessionManager, watch: SessionWatch) -> SessionManager:
     """Give a manager of the same sessions in the same store that tells the watch what it does."""
 
@@ -139,9 +155,10 @@ def watched_manager(manager: SessionManager, watch: SessionWatch) -> SessionMana
         watch.events.append(_described(event))
         manager.notify(event)
 
+    store = manager.records.store  # first: it is opened once, and not for each copy
     watched = copy.copy(manager)
     watched.notify = notify
-    watched.__dict__["records"] = WatchedRecords(watched, watch)
+    watched.__dict__["records"] = WatchedRecords(store, watched, watch)
     return watched
 
 

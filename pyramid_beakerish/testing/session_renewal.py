@@ -158,6 +158,35 @@ class RenewalSuite(SessionSuiteBase):
         assert visitor.contents() == {"a": 1}
         assert old.contents() == other.contents() == {}
 
+    def test_reader_beside_a_login(self) -> None:
+        """A reader with the old id does not tell the new one once a login has ended that, too."""
+        for options in ({}, {"save_accessed_time": "false"}):
+            visitor = self.due(**options)
+            reader = visitor.twin()
+            visitor.use(dict)
+            login = partial(visitor.use, lambda session: session.regenerate_id())
+            self._overlap(reader, lambda session: None, login)
+            assert reader.set_cookies == []
+
+    def test_reader_beside_a_writer(self) -> None:
+        """A reader with the old id tells the new one, whatever else is done to the session."""
+        for options in ({}, {"save_accessed_time": "false"}):
+            visitor = self.due(**options)
+            reader = visitor.twin()
+            visitor.use(dict)
+            self._overlap(reader, lambda session: None, partial(visitor.put, b=2))
+            assert reader.cookies == visitor.cookies
+
+    def test_reader_without_a_store(self) -> None:
+        """A reader whose store fails at the end is answered, and told nothing that may be wrong."""
+        visitor = self.due()
+        reader = visitor.twin()
+        visitor.use(dict)
+        with self.store.failing("swap"):
+            assert reader.use(dict) == {"a": 1}
+        assert reader.set_cookies == []
+        assert reader.put(b=2).cookies == visitor.cookies
+
     def test_events_of_a_login_under_way(self) -> None:
         """Whoever follows the ids by the events comes to the last one."""
         self.site = self.renewing()

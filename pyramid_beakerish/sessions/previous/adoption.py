@@ -42,7 +42,6 @@ class Adopted(NamedTuple):
     key: str
     record: Record
     token: Any
-    touch_due: bool
     event: SessionAdopted | None = None
 
     def __repr__(self) -> str:
@@ -104,9 +103,10 @@ class Adoption:
         """Give the record, wherever the session goes on."""
         key = store_key(session_id)
         try:
-            return Adopted(session_id, key, *self._manager.records.load(key))
+            record, token, _ = self._manager.records.load(key)
         except Moved as moved:
             return self._loaded(successor_id(session_id, moved.seed))
+        return Adopted(session_id, key, record, token)
 
     def _adopt(self, session: EarlierSession, session_id: str) -> Adopted:
         records, key = self._manager.records, store_key(session_id)
@@ -122,7 +122,7 @@ class Adoption:
             # Ended there since it was read: what was read must not outlive it.
             records.end(key, record, None)
             raise NoRecord(Refusal.UNKNOWN)
-        return Adopted(session_id, key, record, None, False, self._counted(session))
+        return Adopted(session_id, key, record, None, self._counted(session))
 
     def _begun(self, contents: Contents) -> tuple[Record, Mapping[str, Any]]:
         """Begin a record, and give what it is to set otherwise than the settings do.
