@@ -12,17 +12,17 @@ from .errors import SettingsError
 from .factory import PyramidSession
 from .transaction import TransactionalSession
 
-#: Where a request keeps the transaction manager that pyramid_tm gave it.
-MANAGER = "_pyramid_beakerish_transaction_manager"
+#: Where a request keeps what all its sessions know of its transaction.
+TRANSACTION = "_pyramid_beakerish_transaction"
 
 
 class RequestTransaction:
     """The transaction of a request, while there is one."""
 
-    def __init__(self, request: Any) -> None:
-        # The environ and not the request, which would be a cycle.
-        self._environ = request.environ
-        self._manager = getattr(request, "__dict__", {}).get(MANAGER)
+    _manager: Any = None
+
+    def __init__(self, environ: dict[str, Any]) -> None:
+        self._environ = environ  # not the request, which would be a cycle
 
     def seen(self) -> bool:
         """Tell whether pyramid_tm takes care of the request, or did."""
@@ -46,7 +46,7 @@ class PyramidTransactionalSession(TransactionalSession, PyramidSession):  # type
 
     def _join(self, request: Any) -> None:
         super()._join(request)
-        self._transactions = RequestTransaction(request)
+        self._transactions = _transaction_of(request)
 
 
 def prepare_transactions(registry: Any) -> None:
@@ -60,7 +60,14 @@ def prepare_transactions(registry: Any) -> None:
     registry.registerHandler(_remember_manager, (INewRequest,))
 
 
+def _transaction_of(request: Any) -> RequestTransaction:
+    """Give the one for all sessions of the request, be they made before it has a transaction."""
+    attributes = getattr(request, "__dict__", {})  # a double may have none
+    found: RequestTransaction = attributes.setdefault(
+        TRANSACTION, RequestTransaction(request.environ)
+    )
+    return found
+
+
 def _remember_manager(event: Any) -> None:
-    request = event.request
-    if request.environ.get("tm.active"):
-        request.__dict__[MANAGER] = request.environ["tm.manager"]
+    _transaction_of(event.request).current()

@@ -227,6 +227,41 @@ def test_a_session_first_used_after_the_end(site):
     assert site.contents(visitor) == {"old": "1"}
 
 
+def reads_around(handler, request):
+    """A tween above pyramid_tm that looks at the session before anybody else."""
+    assert request.session["old"] == "1"
+    return handler(request)
+
+
+def reads_inside(request):
+    """What pyramid_tm asks for before the request is announced to subscribers."""
+    assert request.environ["tm.active"]
+    return request.session.get("old")
+
+
+@pytest.mark.parametrize("above", [True, False])
+def test_a_session_that_was_read_before_the_request_is_announced(site, above):
+    """Whoever reads the session early, it may not be written to after the end."""
+    if above:
+        site.outer_tween(reads_around)
+    else:
+        site.config.add_request_method(reads_inside, "authenticated_userid", property=True)
+
+    @site.page("page")
+    def view(request):
+        request.tm.get().join(on_end(vote=fail_with(Refused)))
+
+    @site.error_page(Refused)
+    def answer(error, request):
+        with pytest.raises(SessionStateError, match="disallows writing"):
+            request.session["late"] = 1
+        return "refused"
+
+    visitor = site.visitor()
+    assert visitor.get("/page").text == "refused"
+    assert site.contents(visitor) == {"old": "1"}
+
+
 @pytest.mark.parametrize("writer", WRITERS)
 def test_every_writer_is_refused_after_the_end(site, writer):
     """After the end of the transaction reading goes on and no way of writing is left."""
