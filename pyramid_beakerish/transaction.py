@@ -101,6 +101,11 @@ class TransactionalSession(Session):
         if self._resource is None:
             super().persist()
 
+    def _load(self) -> None:
+        super()._load()
+        if self._suspects:  # lists that an onlooker has read
+            self._take_part()
+
     def _read(self, key: str) -> Any:
         value = super()._read(key)
         if key in self._suspects and not self._take_part() and self._is_over():

@@ -227,6 +227,27 @@ def test_a_session_first_used_after_the_end(site):
     assert site.contents(visitor) == {"old": "1"}
 
 
+def test_a_list_that_an_onlooker_has_read_takes_part(site):
+    """What was decoded for a tween above belongs to the transaction once the view uses it."""
+
+    def look(handler, request):
+        assert request.session["cart"] == ["tea"]
+        return handler(request)
+
+    def work(session, request):
+        assert session["old"] == "1"
+        session["cart"].append("bad")
+        request.tm.doom()
+
+    site.outer_tween(look)
+    site.page("fill")(lambda request: str(request.session.update(old="1", cart=["tea"])))
+    page(site, work)
+    visitor = site.stranger()
+    visitor.get("/fill")
+    visitor.get("/page")
+    assert site.contents(visitor) == {"old": "1", "cart": ["tea"]}
+
+
 def reads_around(handler, request):
     """A tween above pyramid_tm that looks at the session before anybody else."""
     assert request.session["old"] == "1"
