@@ -392,6 +392,25 @@ def test_the_next_transaction_of_the_same_request(site):
     assert site.contents(visitor) == {"old": "1", "first": [1, 2], "second": 2}
 
 
+def test_a_list_read_between_two_transactions(site):
+    """It belongs to neither: the next transaction reads a list of its own."""
+
+    def work(session, request):
+        session["cart"] = [1]
+        request.tm.commit()
+        session["cart"].append("lost")
+        between = session["cart"]
+        assert dict(session) == {"old": "1", "cart": [1]}
+        request.tm.begin()
+        session["cart"].append(2)
+        between.append("lost")
+
+    page(site, work)
+    visitor = site.visitor()
+    visitor.get("/page")
+    assert site.contents(visitor) == {"old": "1", "cart": [1, 2]}
+
+
 def test_an_implicit_manager():
     """With the manager of the thread an abort is followed by a transaction that is committed."""
     site = make_site(**{"tm.manager_hook": None})
