@@ -137,7 +137,7 @@ class TransactionalSession(Session):
         """Join the transaction if there is one; tell whether the session takes part in it."""
         if self._resource is not None:
             return True
-        if self._transactions is None or self._failure is not None:
+        if self._transactions is None:
             return False
         transaction = self._transactions.current()
         if transaction is None:
