@@ -6,12 +6,14 @@ import pytest
 from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationExecutionError
 from pyramid.httpexceptions import HTTPConflict, HTTPForbidden
+from pyramid.interfaces import ISession
 from pyramid.response import Response
 from transaction.interfaces import (
     DoomedTransaction,
     IDataManager,
     ISavepointDataManager,
     NoTransaction,
+    TransactionFailedError,
 )
 from zope.interface.verify import verifyObject
 
@@ -538,6 +540,7 @@ def test_a_rollback_undoes_every_writer(site, writer):
         WRITERS[writer](session)
         savepoint.rollback()
         assert (dict(session), session.id) == before
+        session.save()  # which stores all that is known of it, its limits and ends too
 
     page(site, work)
     visitor = site.visitor()
@@ -569,6 +572,8 @@ def test_a_savepoint_of_what_cannot_be_stored(site):
         session["new"] = object()
         with pytest.raises(SerializationError, match="new"):
             request.tm.savepoint()
+        with pytest.raises(TransactionFailedError):
+            request.tm.commit()
         restart(request)
 
     page(site, work)
@@ -625,26 +630,33 @@ def _page_of_the_rival(request):
         page(site, lambda session, each: site.work[-1](session, each))
 
 
-def test_a_conflict_without_retry(site):
+@pytest.mark.parametrize(
+    ("change", "said", "left"),
+    [
+        ("/change", "Another request has changed the session.", {"old": "1", "other": 1}),
+        ("/end", "The session has ended in another request.", {}),
+    ],
+)
+def test_a_conflict_without_retry(site, change, said, left):
     """Without pyramid_retry the conflict is an error, with its own class for an exception view."""
     site.page("change")(lambda request: str(request.session.update(other=1)))
+    site.page("end")(lambda request: str(request.session.invalidate()))
     visitors = []
 
     def work(session, request):
         session["new"] = 1
-        visitors[0].get("/change")
+        visitors[0].get(change)
 
     @site.error_page(SessionConflict)
     def answer(error, request):
         request.response.status_int = HTTPConflict.code
-        assert dict(request.session) == {"old": "1", "other": 1}
+        assert dict(request.session) == left
         return str(error)
 
     page(site, work)
     visitors.append(site.visitor())
-    response = visitors[0].get("/page", status=409)
-    assert response.text == "Another request has changed the session."
-    assert site.contents(visitors[0]) == {"old": "1", "other": 1}
+    assert visitors[0].get("/page", status=409).text == said
+    assert site.contents(visitors[0]) == left
 
 
 def test_a_touch_is_no_conflict(site):
@@ -660,6 +672,7 @@ def test_a_touch_is_no_conflict(site):
     page(site, work)
     visitors.append(site.visitor())
     visitors[0].get("/page")
+    assert site.journal == ["load", "load", "swap", "load", "swap"]  # ours, theirs, vote, finish
     assert site.contents(visitors[0]) == {"old": "1", "new": 1}
 
 
@@ -689,6 +702,24 @@ def test_a_renewal_is_no_conflict():
     assert set_cookies(response)
     site.clock.advance(60)
     assert site.contents(visitors[0]) == {"old": "1", "new": 1}
+
+
+def test_an_end_between_vote_and_finish(site):
+    """The session stays ended, and a second transaction of that request has nothing to store."""
+    site.page("end")(lambda request: str(request.session.invalidate()))
+    visitors = []
+
+    def work(session, request):
+        session["new"] = 1
+        request.tm.get().join(on_end(finish=lambda: visitors[0].get("/end")))
+        request.tm.commit()
+        request.tm.begin()
+        session["second"] = 1
+
+    page(site, work)
+    visitors.append(site.visitor())
+    visitors[0].get("/page", status=200)
+    assert site.records() == 0
 
 
 def test_a_change_between_vote_and_finish_is_merged(site):
@@ -722,6 +753,23 @@ def test_a_store_that_fails_the_vote(site):
     visitor.get("/page", status=503)
     assert "commit" not in site.journal
     assert "abort" in site.journal
+    assert site.contents(visitor) == {"old": "1"}
+
+
+def test_what_an_exception_view_sees_of_a_store_that_failed_the_vote(site):
+    """The session is empty, and stays so after the abort."""
+
+    def work(session, request):
+        session["new"] = 1
+        site.store.fail("load", "swap")
+
+    @site.error_page(StoreUnavailable)
+    def answer(error, request):
+        return str(dict(request.session))
+
+    page(site, work)
+    visitor = site.visitor()
+    assert visitor.get("/page").text == "{}"
     assert site.contents(visitor) == {"old": "1"}
 
 
@@ -799,10 +847,30 @@ def test_the_data_manager_provides_its_interfaces(site):
         manager = SessionDataManager(session)
         assert verifyObject(IDataManager, manager)
         assert verifyObject(ISavepointDataManager, manager)
+        assert verifyObject(ISession, session)
         return manager.sortKey()
 
     page(site, work)
     assert site.visitor().get("/page").text == "~pyramid_beakerish"
+
+
+def test_the_notes_and_the_data_of_a_transaction_are_left_alone(site):
+    """A session that joins adds nothing to what the transaction says of itself."""
+
+    def work(session, request):
+        transaction = request.tm.get()
+        transaction.setExtendedInfo("from", "here")
+        transaction.set_data(work, 5)
+        before = transaction.description, transaction.user, dict(transaction.extension)
+        session["new"] = 1
+        now = transaction.description, transaction.user, dict(transaction.extension)
+        assert now == before
+        assert transaction.data(work) == 5
+        with pytest.raises(KeyError):
+            transaction.data(session._resource)
+
+    page(site, work)
+    site.visitor().get("/page")
 
 
 def test_hooks_write_and_undo_nothing_that_is_stored(site):
