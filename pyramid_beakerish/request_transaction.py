@@ -12,8 +12,12 @@ from .errors import SettingsError
 from .factory import PyramidSession
 from .transaction import TransactionalSession
 
+#: Where a registry keeps that its requests remember their transaction.
+PREPARED = "_pyramid_beakerish_transactions"
 #: Where a request keeps what all its sessions know of its transaction.
 TRANSACTION = "_pyramid_beakerish_transaction"
+
+NOT_INCLUDED = "session.transactional = true needs the include of pyramid_beakerish."
 
 
 class RequestTransaction:
@@ -45,6 +49,8 @@ class PyramidTransactionalSession(TransactionalSession, PyramidSession):  # type
     """`request.session` where ``session.transactional`` is set."""
 
     def _join(self, request: Any) -> None:
+        if not getattr(getattr(request, "registry", None), PREPARED, False):
+            raise SettingsError([NOT_INCLUDED])
         super()._join(request)
         self._transactions = _transaction_of(request)
 
@@ -57,6 +63,7 @@ def prepare_transactions(registry: Any) -> None:
     extensions = registry.queryUtility(IRequestExtensions)
     if extensions is None or "tm" not in extensions.descriptors:
         raise SettingsError(["session.transactional = true needs pyramid_tm: include it."])
+    setattr(registry, PREPARED, True)
     registry.registerHandler(_remember_manager, (INewRequest,))
 
 

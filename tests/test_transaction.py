@@ -15,9 +15,16 @@ from transaction.interfaces import (
     NoTransaction,
     TransactionFailedError,
 )
+from webtest import TestApp
 from zope.interface.verify import verifyObject
 
-from pyramid_beakerish import SerializationError, SessionStateError, StoreUnavailable
+from pyramid_beakerish import (
+    SerializationError,
+    SessionStateError,
+    SettingsError,
+    StoreUnavailable,
+    session_factory_from_settings,
+)
 from pyramid_beakerish.settings import read_settings
 from pyramid_beakerish.transaction import SessionConflict, SessionDataManager
 from tests.scenarios import DataManager, Site, fail_with, set_cookies
@@ -947,6 +954,53 @@ def test_pyramid_tm_must_be_included():
     config.include("pyramid_beakerish")
     with pytest.raises(ConfigurationExecutionError, match="needs pyramid_tm: include it"):
         config.commit()
+
+
+def by_hand(*includes):
+    """Give the configuration of an application that makes its session factory itself."""
+    settings = {**SETTINGS, "session.type": "memory", "session.secret": "x" * 32}
+    config = Configurator(
+        settings=settings, session_factory=session_factory_from_settings(settings)
+    )
+    for name in includes:
+        config.include(name)
+    return config
+
+
+def test_a_factory_that_was_made_by_hand_needs_pyramid_tm_as_well():
+    """It makes no difference who has made the factory of transactional sessions."""
+    with pytest.raises(ConfigurationExecutionError, match="needs pyramid_tm: include it"):
+        by_hand("pyramid_beakerish").commit()
+
+
+def test_a_factory_that_was_made_by_hand_knows_of_the_end():
+    """Nor does it for what is refused after the end of the transaction."""
+    config = by_hand("pyramid_tm", "pyramid_beakerish")
+
+    def late(request, response):
+        with pytest.raises(SessionStateError, match="disallows writing"):
+            request.session["late"] = 1
+        response.text = "refused"
+
+    config.add_view(lambda request: request.add_response_callback(late), renderer="string")
+    assert TestApp(config.make_wsgi_app()).get("/").text == "refused"
+
+
+def test_a_factory_that_was_made_by_hand_needs_the_include():
+    """Nobody else tells the sessions of the transaction, which is told at first use."""
+    config = by_hand("pyramid_tm")
+    config.add_view(lambda request: str(request.session), renderer="string")
+    with pytest.raises(SettingsError, match="needs the include of pyramid_beakerish"):
+        TestApp(config.make_wsgi_app()).get("/")
+
+
+def test_sessions_in_cookies_need_no_pyramid_tm(caplog):
+    """They take part in no transaction, which is a line in the log."""
+    cookie = {"session.type": "cookie", "session.validate_key": "x" * 32}
+    config = Configurator(settings={**SETTINGS, **cookie})
+    config.include("pyramid_beakerish")
+    config.commit()
+    assert "session.transactional has no effect" in caplog.text
 
 
 def test_the_extra_must_be_installed(monkeypatch):
