@@ -12,7 +12,7 @@ from pyramid.tweens import EXCVIEW, INGRESS
 from .cache.configured import configure as configure_regions
 from .cache.configured import enter_beaker_regions
 from .cache.region import CacheRegions
-from .factory import COMPONENTS, session_factory
+from .factory import COMPONENTS, SessionFactory, session_factory
 from .sessions.components import ComponentRegistry, everywhere
 from .settings import (
     read_clock,
@@ -25,7 +25,6 @@ from .settings import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping
 
-    from .factory import SessionFactory
     from .signed_cookie import SignedCookieFactory
 
 log = logging.getLogger("pyramid_beakerish")
@@ -139,11 +138,12 @@ def _configure(config: Any, parsed: MutableMapping[str, Any]) -> None:
     if registry.queryUtility(ISessionFactory) is None:
         factory = session_factory(settings.session, settings.clock)
         factory.open()
-        if settings.session.transactional and settings.session.format == "beakerish":
-            from .request_transaction import prepare_transactions  # needs an extra
-
-            prepare_transactions(registry)
         registry.registerUtility(factory, ISessionFactory)
+    factory = registry.getUtility(ISessionFactory)
+    if isinstance(factory, SessionFactory) and factory.transactional:
+        from .request_transaction import prepare_transactions  # needs an extra
+
+        prepare_transactions(registry)
 
 
 def _use(regions: CacheRegions) -> None:

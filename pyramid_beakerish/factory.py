@@ -74,7 +74,7 @@ class SessionFactory:
     def _class_of_sessions(self) -> type[Session]:
         if self._settings.type == "cookie":
             return PyramidClientSideSession
-        if not self._settings.transactional:
+        if not self.transactional:
             return PyramidSession
         from .request_transaction import PyramidTransactionalSession  # needs an extra
 
@@ -86,6 +86,13 @@ class SessionFactory:
         self._cookie_on_exception = settings.cookie_on_exception
         self._constant_csrf_token = settings.constant_csrf_token
         self._reads_cookies = settings.use_cookies
+
+    @property
+    def transactional(self) -> bool:
+        """Whether its sessions take part in the transactions of pyramid_tm."""
+        settings = self._settings
+        in_a_store = settings.format == "beakerish" and settings.type != "cookie"
+        return settings.transactional and in_a_store
 
     def open(self) -> None:
         """Open the store now; raises `SettingsError` if it cannot be had."""

@@ -12,17 +12,21 @@ from .errors import SettingsError
 from .factory import PyramidSession
 from .transaction import TransactionalSession
 
-#: Where a request keeps the transaction manager that pyramid_tm gave it.
-MANAGER = "_pyramid_beakerish_transaction_manager"
+#: Where a registry keeps that its requests remember their transaction.
+PREPARED = "_pyramid_beakerish_transactions"
+#: Where a request keeps what all its sessions know of its transaction.
+TRANSACTION = "_pyramid_beakerish_transaction"
+
+NOT_INCLUDED = "session.transactional = true needs the include of pyramid_beakerish."
 
 
 class RequestTransaction:
     """The transaction of a request, while there is one."""
 
-    def __init__(self, request: Any) -> None:
-        # The environ and not the request, which would be a cycle.
-        self._environ = request.environ
-        self._manager = getattr(request, "__dict__", {}).get(MANAGER)
+    _manager: Any = None
+
+    def __init__(self, environ: dict[str, Any]) -> None:
+        self._environ = environ  # not the request, which would be a cycle
 
     def seen(self) -> bool:
         """Tell whether pyramid_tm takes care of the request, or did."""
@@ -45,8 +49,10 @@ class PyramidTransactionalSession(TransactionalSession, PyramidSession):  # type
     """`request.session` where ``session.transactional`` is set."""
 
     def _join(self, request: Any) -> None:
+        if not getattr(getattr(request, "registry", None), PREPARED, False):
+            raise SettingsError([NOT_INCLUDED])
         super()._join(request)
-        self._transactions = RequestTransaction(request)
+        self._transactions = _transaction_of(request)
 
 
 def prepare_transactions(registry: Any) -> None:
@@ -57,10 +63,18 @@ def prepare_transactions(registry: Any) -> None:
     extensions = registry.queryUtility(IRequestExtensions)
     if extensions is None or "tm" not in extensions.descriptors:
         raise SettingsError(["session.transactional = true needs pyramid_tm: include it."])
+    setattr(registry, PREPARED, True)
     registry.registerHandler(_remember_manager, (INewRequest,))
 
 
+def _transaction_of(request: Any) -> RequestTransaction:
+    """Give the one for all sessions of the request, be they made before it has a transaction."""
+    attributes = getattr(request, "__dict__", {})  # a double may have none
+    found: RequestTransaction = attributes.setdefault(
+        TRANSACTION, RequestTransaction(request.environ)
+    )
+    return found
+
+
 def _remember_manager(event: Any) -> None:
-    request = event.request
-    if request.environ.get("tm.active"):
-        request.__dict__[MANAGER] = request.environ["tm.manager"]
+    _transaction_of(event.request).current()

@@ -17,6 +17,7 @@ from transaction.interfaces import (
 from zope.interface import implementer
 
 from .errors import BeakerishError, SessionStateError, StoreUnavailable
+from .sessions.mapping import UNSET
 from .sessions.no_record import Moved, NoRecord
 from .sessions.record import NOTHING
 from .sessions.session import Session
@@ -101,11 +102,25 @@ class TransactionalSession(Session):
         if self._resource is None:
             super().persist()
 
+    def _load(self) -> None:
+        super()._load()
+        if self._suspects:  # lists that an onlooker has read
+            self._take_part()
+
     def _read(self, key: str) -> Any:
         value = super()._read(key)
+        if key in self._views:
+            self._views = {name: view for name, view in self._views.items() if name != key}
         if key in self._suspects and not self._take_part() and self._is_over():
-            del self._suspects[key]  # what is done to the value from here on counts for nothing
+            # A copy: what is done to it counts for nothing, and the next transaction reads anew.
+            del self._suspects[key], self._values[key]
         return value
+
+    def _read_all(self) -> dict[str, Any]:
+        self._touch()
+        stored = [key for key in self._base or () if key not in self._gone]
+        found = {key: self.get(key, UNSET) for key in stored}
+        return {key: value for key, value in found.items() if value is not UNSET} | self._values
 
     def _prepare_to_write(self, key: str | None = None) -> None:
         self._touch()
@@ -122,7 +137,7 @@ class TransactionalSession(Session):
         """Join the transaction if there is one; tell whether the session takes part in it."""
         if self._resource is not None:
             return True
-        if self._transactions is None or self._failure is not None:
+        if self._transactions is None:
             return False
         transaction = self._transactions.current()
         if transaction is None:

@@ -416,6 +416,23 @@ def test_a_transaction_that_is_aborted_undoes_components():
     assert seen == [1, 1, 2, 2]
 
 
+def test_a_component_that_was_used_between_two_transactions():
+    """It belongs to neither, like a list; the next transaction has a component of its own."""
+    site = scenarios.Site("pyramid_tm", settings={"session.transactional": "true"})
+    site.config.register_session_component(Counter, ICounter)
+
+    @site.page("page")
+    def work(request):
+        count(request.session)
+        request.tm.commit()
+        count(request.session)
+        request.tm.begin()
+        return count(request.session)
+
+    visitor = site.stranger()
+    assert [visitor.get("/page").text for _ in range(2)] == ["2", "4"]
+
+
 def test_an_ordinary_adapter_is_not_kept(site):
     """An adapter of the registry is made each time, and stores nothing."""
     site.config.registry.registerAdapter(Stateless, (ISession,), ITotal)

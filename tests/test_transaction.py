@@ -6,16 +6,25 @@ import pytest
 from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationExecutionError
 from pyramid.httpexceptions import HTTPConflict, HTTPForbidden
+from pyramid.interfaces import ISession
 from pyramid.response import Response
 from transaction.interfaces import (
     DoomedTransaction,
     IDataManager,
     ISavepointDataManager,
     NoTransaction,
+    TransactionFailedError,
 )
+from webtest import TestApp
 from zope.interface.verify import verifyObject
 
-from pyramid_beakerish import SerializationError, SessionStateError, StoreUnavailable
+from pyramid_beakerish import (
+    SerializationError,
+    SessionStateError,
+    SettingsError,
+    StoreUnavailable,
+    session_factory_from_settings,
+)
 from pyramid_beakerish.settings import read_settings
 from pyramid_beakerish.transaction import SessionConflict, SessionDataManager
 from tests.scenarios import DataManager, Site, fail_with, set_cookies
@@ -227,6 +236,62 @@ def test_a_session_first_used_after_the_end(site):
     assert site.contents(visitor) == {"old": "1"}
 
 
+def test_a_list_that_an_onlooker_has_read_takes_part(site):
+    """What was decoded for a tween above belongs to the transaction once the view uses it."""
+
+    def look(handler, request):
+        assert request.session["cart"] == ["tea"]
+        return handler(request)
+
+    def work(session, request):
+        assert session["old"] == "1"
+        session["cart"].append("bad")
+        request.tm.doom()
+
+    site.outer_tween(look)
+    site.page("fill")(lambda request: str(request.session.update(old="1", cart=["tea"])))
+    page(site, work)
+    visitor = site.stranger()
+    visitor.get("/fill")
+    visitor.get("/page")
+    assert site.contents(visitor) == {"old": "1", "cart": ["tea"]}
+
+
+def reads_around(handler, request):
+    """A tween above pyramid_tm that looks at the session before anybody else."""
+    assert request.session["old"] == "1"
+    return handler(request)
+
+
+def reads_inside(request):
+    """What pyramid_tm asks for before the request is announced to subscribers."""
+    assert request.environ["tm.active"]
+    return request.session.get("old")
+
+
+@pytest.mark.parametrize("above", [True, False])
+def test_a_session_that_was_read_before_the_request_is_announced(site, above):
+    """Whoever reads the session early, it may not be written to after the end."""
+    if above:
+        site.outer_tween(reads_around)
+    else:
+        site.config.add_request_method(reads_inside, "authenticated_userid", property=True)
+
+    @site.page("page")
+    def view(request):
+        request.tm.get().join(on_end(vote=fail_with(Refused)))
+
+    @site.error_page(Refused)
+    def answer(error, request):
+        with pytest.raises(SessionStateError, match="disallows writing"):
+            request.session["late"] = 1
+        return "refused"
+
+    visitor = site.visitor()
+    assert visitor.get("/page").text == "refused"
+    assert site.contents(visitor) == {"old": "1"}
+
+
 @pytest.mark.parametrize("writer", WRITERS)
 def test_every_writer_is_refused_after_the_end(site, writer):
     """After the end of the transaction reading goes on and no way of writing is left."""
@@ -334,6 +399,25 @@ def test_the_next_transaction_of_the_same_request(site):
     visitor = site.visitor()
     visitor.get("/page")
     assert site.contents(visitor) == {"old": "1", "first": [1, 2], "second": 2}
+
+
+def test_a_list_read_between_two_transactions(site):
+    """It belongs to neither: the next transaction reads a list of its own."""
+
+    def work(session, request):
+        session["cart"] = [1]
+        request.tm.commit()
+        session["cart"].append("lost")
+        between = session["cart"]
+        assert dict(session) == {"old": "1", "cart": [1]}
+        request.tm.begin()
+        session["cart"].append(2)
+        between.append("lost")
+
+    page(site, work)
+    visitor = site.visitor()
+    visitor.get("/page")
+    assert site.contents(visitor) == {"old": "1", "cart": [1, 2]}
 
 
 def test_an_implicit_manager():
@@ -463,6 +547,7 @@ def test_a_rollback_undoes_every_writer(site, writer):
         WRITERS[writer](session)
         savepoint.rollback()
         assert (dict(session), session.id) == before
+        session.save()  # which stores all that is known of it, its limits and ends too
 
     page(site, work)
     visitor = site.visitor()
@@ -494,6 +579,8 @@ def test_a_savepoint_of_what_cannot_be_stored(site):
         session["new"] = object()
         with pytest.raises(SerializationError, match="new"):
             request.tm.savepoint()
+        with pytest.raises(TransactionFailedError):
+            request.tm.commit()
         restart(request)
 
     page(site, work)
@@ -550,26 +637,33 @@ def _page_of_the_rival(request):
         page(site, lambda session, each: site.work[-1](session, each))
 
 
-def test_a_conflict_without_retry(site):
+@pytest.mark.parametrize(
+    ("change", "said", "left"),
+    [
+        ("/change", "Another request has changed the session.", {"old": "1", "other": 1}),
+        ("/end", "The session has ended in another request.", {}),
+    ],
+)
+def test_a_conflict_without_retry(site, change, said, left):
     """Without pyramid_retry the conflict is an error, with its own class for an exception view."""
     site.page("change")(lambda request: str(request.session.update(other=1)))
+    site.page("end")(lambda request: str(request.session.invalidate()))
     visitors = []
 
     def work(session, request):
         session["new"] = 1
-        visitors[0].get("/change")
+        visitors[0].get(change)
 
     @site.error_page(SessionConflict)
     def answer(error, request):
         request.response.status_int = HTTPConflict.code
-        assert dict(request.session) == {"old": "1", "other": 1}
+        assert dict(request.session) == left
         return str(error)
 
     page(site, work)
     visitors.append(site.visitor())
-    response = visitors[0].get("/page", status=409)
-    assert response.text == "Another request has changed the session."
-    assert site.contents(visitors[0]) == {"old": "1", "other": 1}
+    assert visitors[0].get("/page", status=409).text == said
+    assert site.contents(visitors[0]) == left
 
 
 def test_a_touch_is_no_conflict(site):
@@ -585,6 +679,7 @@ def test_a_touch_is_no_conflict(site):
     page(site, work)
     visitors.append(site.visitor())
     visitors[0].get("/page")
+    assert site.journal == ["load", "load", "swap", "load", "swap"]  # ours, theirs, vote, finish
     assert site.contents(visitors[0]) == {"old": "1", "new": 1}
 
 
@@ -614,6 +709,24 @@ def test_a_renewal_is_no_conflict():
     assert set_cookies(response)
     site.clock.advance(60)
     assert site.contents(visitors[0]) == {"old": "1", "new": 1}
+
+
+def test_an_end_between_vote_and_finish(site):
+    """The session stays ended, and a second transaction of that request has nothing to store."""
+    site.page("end")(lambda request: str(request.session.invalidate()))
+    visitors = []
+
+    def work(session, request):
+        session["new"] = 1
+        request.tm.get().join(on_end(finish=lambda: visitors[0].get("/end")))
+        request.tm.commit()
+        request.tm.begin()
+        session["second"] = 1
+
+    page(site, work)
+    visitors.append(site.visitor())
+    visitors[0].get("/page", status=200)
+    assert site.records() == 0
 
 
 def test_a_change_between_vote_and_finish_is_merged(site):
@@ -647,6 +760,23 @@ def test_a_store_that_fails_the_vote(site):
     visitor.get("/page", status=503)
     assert "commit" not in site.journal
     assert "abort" in site.journal
+    assert site.contents(visitor) == {"old": "1"}
+
+
+def test_what_an_exception_view_sees_of_a_store_that_failed_the_vote(site):
+    """The session is empty, and stays so after the abort."""
+
+    def work(session, request):
+        session["new"] = 1
+        site.store.fail("load", "swap")
+
+    @site.error_page(StoreUnavailable)
+    def answer(error, request):
+        return str(dict(request.session))
+
+    page(site, work)
+    visitor = site.visitor()
+    assert visitor.get("/page").text == "{}"
     assert site.contents(visitor) == {"old": "1"}
 
 
@@ -724,10 +854,30 @@ def test_the_data_manager_provides_its_interfaces(site):
         manager = SessionDataManager(session)
         assert verifyObject(IDataManager, manager)
         assert verifyObject(ISavepointDataManager, manager)
+        assert verifyObject(ISession, session)
         return manager.sortKey()
 
     page(site, work)
     assert site.visitor().get("/page").text == "~pyramid_beakerish"
+
+
+def test_the_notes_and_the_data_of_a_transaction_are_left_alone(site):
+    """A session that joins adds nothing to what the transaction says of itself."""
+
+    def work(session, request):
+        transaction = request.tm.get()
+        transaction.setExtendedInfo("from", "here")
+        transaction.set_data(work, 5)
+        before = transaction.description, transaction.user, dict(transaction.extension)
+        session["new"] = 1
+        now = transaction.description, transaction.user, dict(transaction.extension)
+        assert now == before
+        assert transaction.data(work) == 5
+        with pytest.raises(KeyError):
+            transaction.data(session._resource)
+
+    page(site, work)
+    site.visitor().get("/page")
 
 
 def test_hooks_write_and_undo_nothing_that_is_stored(site):
@@ -804,6 +954,53 @@ def test_pyramid_tm_must_be_included():
     config.include("pyramid_beakerish")
     with pytest.raises(ConfigurationExecutionError, match="needs pyramid_tm: include it"):
         config.commit()
+
+
+def by_hand(*includes):
+    """Give the configuration of an application that makes its session factory itself."""
+    settings = {**SETTINGS, "session.type": "memory", "session.secret": "x" * 32}
+    config = Configurator(
+        settings=settings, session_factory=session_factory_from_settings(settings)
+    )
+    for name in includes:
+        config.include(name)
+    return config
+
+
+def test_a_factory_that_was_made_by_hand_needs_pyramid_tm_as_well():
+    """It makes no difference who has made the factory of transactional sessions."""
+    with pytest.raises(ConfigurationExecutionError, match="needs pyramid_tm: include it"):
+        by_hand("pyramid_beakerish").commit()
+
+
+def test_a_factory_that_was_made_by_hand_knows_of_the_end():
+    """Nor does it for what is refused after the end of the transaction."""
+    config = by_hand("pyramid_tm", "pyramid_beakerish")
+
+    def late(request, response):
+        with pytest.raises(SessionStateError, match="disallows writing"):
+            request.session["late"] = 1
+        response.text = "refused"
+
+    config.add_view(lambda request: request.add_response_callback(late), renderer="string")
+    assert TestApp(config.make_wsgi_app()).get("/").text == "refused"
+
+
+def test_a_factory_that_was_made_by_hand_needs_the_include():
+    """Nobody else tells the sessions of the transaction, which is told at first use."""
+    config = by_hand("pyramid_tm")
+    config.add_view(lambda request: str(request.session), renderer="string")
+    with pytest.raises(SettingsError, match="needs the include of pyramid_beakerish"):
+        TestApp(config.make_wsgi_app()).get("/")
+
+
+def test_sessions_in_cookies_need_no_pyramid_tm(caplog):
+    """They take part in no transaction, which is a line in the log."""
+    cookie = {"session.type": "cookie", "session.validate_key": "x" * 32}
+    config = Configurator(settings={**SETTINGS, **cookie})
+    config.include("pyramid_beakerish")
+    config.commit()
+    assert "session.transactional has no effect" in caplog.text
 
 
 def test_the_extra_must_be_installed(monkeypatch):

@@ -181,7 +181,7 @@ def test_the_counter_of_the_page(store, clock):
 
 
 def test_one_session_for_each_request_and_browser(browser, site):
-    """Within a request the session is one object; a page that does not ask makes none."""
+    """Within a request the session is one object; who does not ask, or only reads, makes none."""
 
     def work(request):
         assert get_session(request) is get_session(request)
@@ -191,6 +191,8 @@ def test_one_session_for_each_request_and_browser(browser, site):
     site.resource.work = lambda request: "nothing"
     response = browser.get()
     assert (response.headers["Set-Cookie"], response.headers["Vary"]) == (None, None)
+    assert browser.use(lambda session: (dict(session), session.new)) == "({}, True)"
+    assert browser.cookies == {}
     site.resource.work = work
     browser.get()
     assert list(browser.cookies) == [COOKIE]
@@ -226,11 +228,13 @@ def test_an_unknown_id_gives_a_new_session(browser):
 
 
 def test_timeout_by_the_injected_clock(browser, clock):
-    """The session ends when it was not used for the timeout; use keeps it alive."""
+    """The session ends when it was not used for the timeout; to ask for it keeps it alive."""
     browser.use(lambda session: session.update(a=1))
-    for _ in range(3):
+    for work in (lambda session: None, TwistedSession.touch, dict):
         clock.advance(99)
-        assert browser.use(lambda session: session.touch() or dict(session)) == "{'a': 1}"
+        browser.use(work)
+    clock.advance(99)
+    assert browser.use(dict) == "{'a': 1}"
     clock.advance(111)
     assert browser.use(dict) == "{}"
 
@@ -256,8 +260,9 @@ def test_session_timeout_and_last_modified(browser, clock):
         session.sessionTimeout = 20
 
     browser.use(shorten)
+    clock.advance(5)  # less than the touch interval
     assert browser.use(lambda session: (session.lastModified, session.sessionTimeout)) == str(
-        (clock.seconds(), 20)
+        (clock.seconds() - 5, 20)
     )
     clock.advance(30)
     assert browser.use(dict) == "{}"

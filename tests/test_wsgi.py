@@ -188,6 +188,17 @@ def test_messages_and_mistakes(store, caplog):
         SessionMiddleware(Application(), type="signed_cookie", secret=SECRET)
 
 
+def test_a_store_that_cannot_be_had_is_told_at_once():
+    """The middleware opens the store when it is made, and not at the first request."""
+
+    class Misplaced(MemoryStore):
+        def prepare(self):
+            raise SettingsError(["There is no such place."])
+
+    with pytest.raises(SettingsError, match="no such place"):
+        SessionMiddleware(Application(), type=Misplaced())
+
+
 @pytest.mark.parametrize("format_name", ["beaker", "beakerish"])
 def test_sessions_in_cookies(format_name):
     """Sessions in cookies, Beaker's or ours, are served too, but not block by block."""
@@ -226,6 +237,21 @@ def test_headers(store):
     assert "Set-Cookie" not in read.headers
 
 
+def test_a_list_of_headers_that_the_application_keeps(store):
+    """Nobody's cookie goes into a list that the application hands to everybody."""
+    shared = [("Content-Type", "text/plain")]
+
+    def application(environ, start_response):
+        if environ["PATH_INFO"] == "/fill":
+            fill(environ["beaker.session"])
+        start_response("200 OK", shared)
+        return [b""]
+
+    app = SessionMiddleware(application, type=store)
+    assert "Set-Cookie" in TestApp(app, lint=False).get("/fill").headers
+    assert "Set-Cookie" not in TestApp(app, lint=False).get("/").headers
+
+
 def test_a_cookie_is_not_read_where_there_are_none(store):
     """With ``use_cookies = false`` none is read and none is sent."""
     visitor = Visitor(SessionMiddleware, type=store, use_cookies=False)
@@ -245,6 +271,20 @@ def test_an_application_that_raises_saves_nothing(store):
     with pytest.raises(Refused):
         visitor.use(work)
     assert visitor.contents() == "{'a': [1]}"
+
+
+def test_an_application_that_raises_lets_go_of_the_lock(store):
+    """Whoever locks the session next need not wait until the lock ends by itself."""
+    visitor = Visitor(SessionMiddleware, type=store)
+    visitor.use(fill)
+
+    def work(session):
+        session.lock()
+        raise Refused
+
+    with pytest.raises(Refused):
+        visitor.use(work)
+    visitor.use(lambda session: session.lock(wait=0))
 
 
 @pytest.mark.parametrize("saved", [True, False])
@@ -279,9 +319,11 @@ def test_a_store_that_is_down(store):
 
 def test_files_outlive_the_process(tmp_path):
     """Sessions in files are found by the next process that has the same path."""
-    first = Visitor(file_session_wrapper, path=str(tmp_path))
+    path = tmp_path / "sessions"
+    first = Visitor(file_session_wrapper, path=str(path))
     first.use(fill)
-    second = Visitor(file_session_wrapper, path=str(tmp_path))
+    assert path.is_dir()
+    second = Visitor(file_session_wrapper, path=str(path))
     second.keep(first)
     assert second.contents() == "{'a': [1]}"
 
@@ -420,6 +462,24 @@ def test_a_block_that_raises_is_not_saved(visitor):
     assert visitor.contents() == "{'a': [1], 'before': 1}"
 
 
+def test_a_block_that_is_the_first_to_load_the_session(store):
+    """What it has loaded, and found out about the cookie, outlives its exception."""
+    visitor = Visitor(SessionMiddleware, type=store)
+    visitor.use(fill)
+    store.calls.clear()
+
+    def work(environ):
+        try:
+            with WSGISession(environ, "beaker.session") as session:
+                session["a"].append(2)
+                raise Refused
+        except Refused:
+            return session["a"]
+
+    assert visitor.visit(work).text == "[1]"
+    assert store.calls == ["load"]
+
+
 @pytest.mark.parametrize("commit", [True, False])
 def test_a_block_that_raises_in_a_transaction(visitor, commit):
     """The block is undone, whether the transaction around it is committed or not."""
@@ -474,6 +534,21 @@ def test_after_the_end_of_the_transaction(visitor, explicit, end):
     expected = "{'a': [1], 'new': 1}" if end == "commit" else "{'a': [1]}"
     assert visitor.visit(work).text == expected
     assert visitor.contents() == expected
+
+
+def test_a_list_that_was_read_before_the_block(visitor):
+    """What the application has read before takes part in the transaction of the block."""
+
+    def work(environ):
+        assert environ[KEY]["a"] == [1]
+        with transaction.manager as tm, WSGISession(environ, KEY, tm) as session:
+            session["a"].append("bad")
+            tm.doom()
+            tm.abort()
+
+    visitor.use(fill)
+    visitor.visit(work)
+    assert visitor.contents() == "{'a': [1]}"
 
 
 def test_attempts(visitor):
