@@ -180,7 +180,8 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
         """Give the one cookie of the request that Beaker is to see.
 
         Python's parser gives up at the first cookie that it cannot read, so that any other
-        application of the domain could hide this one's. Of several Beaker takes the last.
+        application of the domain could hide this one's. Of several Beaker takes the last; for a
+        whole session that is not signed it raises an error.
         """
         settings, params = self._settings, self._params
         if not self._header or not settings.use_cookies:
@@ -188,7 +189,8 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
         values = [value for value in sent_values(self._header, settings.key) if _READABLE(value)]
         secrets = [params[name] for name in ("secret", "validate_key") if params.get(name)]
         signed = [value for value in values if any(_is_signed(value, key) for key in secrets)]
-        return "; ".join(f"{settings.key}={value}" for value in (signed or values)[-1:])
+        trusted = signed if settings.type == "cookie" else signed or values
+        return "; ".join(f"{settings.key}={value}" for value in trusted[-1:])
 
     def _about_to_be_stored(self) -> Mapping[str, Any]:
         session = self._session()
