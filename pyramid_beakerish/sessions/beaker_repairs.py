@@ -65,14 +65,16 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
     def _session(self) -> Any:
         if self._sess is not None:
             return self._sess
-        session = self._readable_session()
+        session, event = self._readable_session(), None
         if session.is_new and self._previous is not None and self._header:
-            session = self._earlier_session() or session
+            session, event = self._earlier_session() or (session, None)
         state = vars(session)
         # Beaker leaves these out where it does not need them at first, and misses them later.
         state.setdefault("cookie", SimpleCookie())
         state.setdefault("accessed_dict", session.copy())
         state.setdefault("last_accessed", state["accessed_dict"].get("_accessed_time"))
+        if event is not None:
+            self._previous.notify(event)  # last, as a subscriber may use the session
         return session
 
     def _readable_session(self) -> Any:
@@ -85,7 +87,7 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
             return self._opened("")
 
     def _earlier_session(self) -> Any:
-        """Give Beaker's session for one of the earlier configuration, or ``None``."""
+        """Give Beaker's session for one of the earlier configuration, and the event, if any."""
         before = {name: self.__dict__[name] for name in ("_sess", "_headers")}
         found = self._previous.find(self._header, self._opened)
         if found is None:
