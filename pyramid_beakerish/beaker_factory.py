@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pyramid.interfaces import ISession
 from zope.interface import implementer
 
-from .factory import SessionFactory, SessionUnavailable, cookie_header_of_double
+from .factory import SessionFactory, SessionUnavailable, cookie_header_of_double, notify
 from .sessions.beaker_format import BeakerSession
 from .sessions.beaker_previous import BeakerAdoption
 from .sessions.previous import open_earlier
@@ -33,7 +33,7 @@ class BeakerSessionFactory(SessionFactory):
         self._previous = None
         if settings.previous is not None:
             earlier = open_earlier(settings, clock)
-            self._previous = BeakerAdoption(settings, earlier, clock, SessionUnavailable)
+            self._previous = BeakerAdoption(settings, earlier, clock, SessionUnavailable, notify)
 
     def open(self) -> None:
         """Open what sessions are taken over from; the rest Beaker does with each session."""

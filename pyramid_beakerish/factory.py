@@ -68,7 +68,7 @@ class SessionFactory:
     def __init__(self, settings: SessionSettings, clock: Callable[[], float] = time.time) -> None:
         self._configure(settings)
         kind = ClientSideManager if settings.type == "cookie" else SessionManager
-        self._manager = kind(settings, clock, _notify, SessionUnavailable)
+        self._manager = kind(settings, clock, notify, SessionUnavailable)
         self.session_class: Any = self._class_of_sessions()
 
     def _class_of_sessions(self) -> type[Session]:
@@ -122,7 +122,8 @@ def session_factory(
     return SessionFactory(settings, clock)
 
 
-def _notify(event: object) -> None:
+def notify(event: object) -> None:
+    """Send an event to the subscribers of the application that is running."""
     get_current_registry().notify(event)
 
 

@@ -202,6 +202,15 @@ def test_a_namesake_does_not_hide_the_session(site, junk):
         assert site.visitor(sent).get("user") == "u"
 
 
+@pytest.mark.parametrize("value", ["junk", "0" * 60])
+def test_a_cookie_that_was_not_signed_here_is_no_error(site, value):
+    """Whatever stands in the cookie, its visitor is served: Beaker raises for a whole session."""
+    visitor = site.visitor(f"{KEY}={value}")
+    assert visitor.do(lambda session: session.new) is True
+    visitor.set(user="u")
+    assert visitor.thief().get("user") == "u"
+
+
 @kept
 @pytest.mark.parametrize("value", ["a\x00b", "a\x01", "\x7f", '"\\000"', "\xe9", ""])
 def test_ids_that_no_server_draws(site, value):

@@ -10,8 +10,8 @@ from pyramid.interfaces import ISession
 from zope.interface.verify import verifyObject
 
 from pyramid_beakerish import SerializationError, SessionStateError, SessionTooLarge
-from pyramid_beakerish.sessions.client_side import VisitorsCookie
 from pyramid_beakerish.sessions.events import EndReason, Refusal, SessionEnded, SessionRefused
+from pyramid_beakerish.sessions.sealed_cookie import VisitorsCookie
 from pyramid_beakerish.settings import read_settings, session_settings
 from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.site import Site

@@ -378,6 +378,37 @@ def test_another_configuration_of_this_package(tmp_path, changed):
     assert after.do(see, cookie) == after.do(see, moved) == {}
 
 
+SEALED = [{"secret": SECRET}, {"validate_key": SECRET}, {"encrypt_key": "e" * 40}]
+
+
+@pytest.mark.parametrize("keys", SEALED, ids=str)
+def test_sessions_in_cookies_of_this_package(keys, clock):
+    """A site that kept its sessions in cookies gives them a store, under live users."""
+    earlier = {"type": "cookie", "timeout": "1h", **keys}
+    before = {f"session.{name}": value for name, value in earlier.items()}
+    cookie = Here({**before, "session.previous": "none", "beakerish.clock": clock}).begin(fill)
+    previous = {f"session.previous.{name}": value for name, value in earlier.items()}
+    after = here({**previous, "beakerish.clock": clock})
+    assert after.do(see, f"{KEY}=junk") == {}
+    assert after.do(user, cookie) == PLAIN["user"]
+    moved = after.moved(cookie)
+    assert [event.count for event in after.adopted] == [1]
+    after.do(end, moved)
+    assert after.do(see, cookie) == after.do(see, moved) == {}
+
+
+def test_a_session_in_a_cookie_ends(clock):
+    """One that was in a cookie of this package, unused for its timeout, is over."""
+    sealed = {"type": "cookie", "timeout": "1h", "secret": SECRET}
+    before = {f"session.{name}": value for name, value in sealed.items()}
+    cookie = Here({**before, "beakerish.clock": clock}).begin(fill)
+    previous = {f"session.previous.{name}": value for name, value in sealed.items()}
+    clock.advance(3700)
+    after = here({**previous, "beakerish.clock": clock})
+    assert after.do(see, cookie) == {}
+    assert after.adopted == []
+
+
 # Pyramid's own sessions
 
 

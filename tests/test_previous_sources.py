@@ -22,13 +22,11 @@ from pyramid_beakerish.sessions.no_record import NoRecord
 from pyramid_beakerish.sessions.previous import open_earlier, raw_local
 from pyramid_beakerish.sessions.previous.envelope import Envelope
 from pyramid_beakerish.settings import session_settings
-from pyramid_beakerish.stores.file.store import FileStore
 from tests import beaker_peer
-from tests.beaker_peer import KEY, PLAIN, fill, see
-from tests.beaker_records import ENCRYPT, SECRET, VALIDATE, Place, Way
+from tests.beaker_peer import KEY, PLAIN, see
+from tests.beaker_records import ENCRYPT, VALIDATE, Place, Way
 from tests.file_help import files
 from tests.previous_help import Here, here
-from tests.rivals import Visitor
 from tests.servers import own, running
 from tests.servers.memcached import MemcachedServer
 from tests.servers.process import free_port
@@ -448,89 +446,3 @@ def test_classes_that_are_not_listed(tmp_path):
     listed = Here({**settings, "session.pickle_classes": "tests.beaker_peer:Basket"})
     cookie = listed.begin(beaker_peer.basket)
     assert listed.do(lambda session: session["basket"].lines, cookie) == ["x"]
-
-
-# On the way back
-
-
-@pytest.fixture
-def before(tmp_path):
-    """The application with sessions of this package."""
-    place = Place(Way("file"), tmp_path)
-    return Here({**place.settings, "session.previous": "none"})
-
-
-@pytest.fixture
-def back(tmp_path):
-    """The same, on the way back: with those of Beaker."""
-    place = Place(Way("file"), tmp_path)
-    return Here({**place.settings, "session.format": "beaker"})
-
-
-def test_on_the_way_back(before, back, tmp_path):
-    """Sessions of this package become Beaker's, once, and pyramid_beaker goes on with them."""
-    cookie = before.begin(fill)
-    created = before.do(lambda session: session.created, cookie)
-    assert repr(back.do(see, cookie)) == repr(before_was := back.do(see, back.moved(cookie)))
-    assert before_was["user"] == PLAIN["user"]
-    assert before.do(see, cookie) == {}
-    moved = back.moved(cookie)
-    assert back.do(lambda session: (session.created, session.new), cookie) == (created, False)
-    there = beaker_peer.serve(Place(Way("file"), tmp_path).settings, "see", moved)
-    assert there["seen"] == repr(before_was)
-    back.do(lambda session: session.invalidate(), moved)
-    assert back.do(see, cookie) == back.do(see, moved) == {}
-
-
-def test_what_is_the_cookies_own_goes_back(before, back):
-    """The path and the domain that one session has set are kept."""
-
-    def shop(session):
-        session["user"] = "u"
-        session.path = "/"
-        session.domain = "example.com"
-
-    before.begin(fill)
-    cookie = of_header(before, shop)
-    assert back.do(lambda session: (session.path, session.domain), cookie) == ("/", "example.com")
-
-
-def of_header(application, work):
-    """Give the Cookie header for a cookie that is another domain's."""
-    response = Visitor(application).request(lambda request: work(request.session))
-    return response.headers["Set-Cookie"].partition(";")[0]
-
-
-def test_what_beaker_cannot_store(before, tmp_path, caplog):
-    """A value that Beaker's serializer refuses is no reason to lose the session: it waits."""
-    settings = Place(Way("file", serializer="json"), tmp_path).settings
-    earlier = {"session.previous.type": "file", "session.previous.data_dir": str(tmp_path)}
-    earlier["session.previous.secret"] = SECRET
-    back = Here({**settings, **earlier, "session.format": "beaker"})
-    cookie = before.begin(lambda session: session.update(a={1, 2}))
-    assert back.do(see, cookie) == {}
-    assert "session['a'] cannot be stored" in caplog.text
-    assert before.do(see, cookie) == {"a": {1, 2}}
-
-
-def test_the_store_is_down_on_the_way_back(before, back, monkeypatch):
-    """A session that cannot be asked for is a 503, and no new session."""
-    cookie = before.begin(fill)
-
-    def fails(store, key):
-        raise StoreUnavailable("down")
-
-    monkeypatch.setattr(FileStore, "load", fails)
-    Visitor(back, cookie).request(lambda request: see(request.session), status=503)
-    monkeypatch.undo()
-    assert back.do(see, cookie)["user"] == PLAIN["user"]
-
-
-def test_unsigned_on_the_way_back(tmp_path):
-    """Without a secret ids are derived, and sent, without one."""
-    settings = Place(Way("file", signed=False), tmp_path).settings
-    before = Here({**settings, "session.previous": "none"})
-    back = Here({**settings, "session.format": "beaker"})
-    cookie = before.begin(fill)
-    assert back.do(see, cookie)["user"] == PLAIN["user"]
-    assert len(back.moved(before.begin(fill)).partition("=")[2]) == 32

@@ -70,7 +70,6 @@ def test_what_beaker_had_not():
         {"type": "file", "data_dir": "x", "previous": None},
         {"type": "file", "data_dir": "x", "session_class": "beaker.session:Session"},
         {"type": "memory", "format": "beaker"},
-        {"type": "cookie", "validate_key": "x", "format": "beaker"},
         {"type": "file", "data_dir": "x", "format": "beaker", "previous": "none"},
         {"type": "x", "namespace_class": MemoryNamespaceManager, "format": "beaker"},
         {"type": "file", "format": "beakerish"},
@@ -88,6 +87,18 @@ def test_on_the_way_back():
     earlier = settings.previous
     assert (earlier.format, earlier.type, earlier.secret) == ("beakerish", "file", (SECRET,))
     assert earlier.data_serializer == "msgpack"
+
+
+def test_on_the_way_back_from_cookies(monkeypatch):
+    """So may cookies; encrypted ones if there is what encrypts them here."""
+    way_back = {"type": "cookie", "validate_key": SECRET, "format": "beaker"}
+    earlier = session_settings(**way_back)[0].previous
+    assert (earlier.format, earlier.type) == ("beakerish", "cookie")
+    encrypted = {**way_back, "encrypt_key": SECRET}
+    assert session_settings(**encrypted)[0].previous is not None
+    monkeypatch.setitem(sys.modules, "cryptography", None)
+    assert session_settings(**encrypted)[0].previous is None
+    assert session_settings(**way_back)[0].previous is not None
 
 
 def test_in_its_own_words():

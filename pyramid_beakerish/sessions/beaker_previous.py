@@ -2,7 +2,8 @@
 
 Beaker's stores cannot tell who was first, so it is done in an order that loses nothing: the new
 record is written, then the old one removed. The requests of one page meet in one record, as its
-id is derived from the old one; what they change at once has Beaker's usual fate.
+id is derived from the old one; what they change at once has Beaker's usual fate. A session that
+Beaker keeps in the cookie takes over only what was in a cookie, too: nothing is removed there.
 """
 
 from __future__ import annotations
@@ -11,20 +12,26 @@ import logging
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from beaker.exceptions import BeakerException
 from beaker.session import SignedCookie
 
 from ..errors import CorruptData, SerializationError, StoreUnavailable
 from .beaker_repairs import refuse_unstorable
 from .cookie import MOST_TRIED
 from .events import Refusal
+from .ids import Fingerprints
 from .no_record import NoRecord
+from .previous.counted import AdoptionCount
 from .previous.derived import DerivedIds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..settings import SessionSettings
+    from .events import SessionAdopted
     from .previous.earlier import Earlier, EarlierSession
+
+    _Moved = tuple[Any, SessionAdopted | None]
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +43,7 @@ class BeakerAdoption:
     """Finds sessions of an earlier configuration and has Beaker store them.
 
     ``clock`` gives seconds since the epoch, ``unavailable`` makes the error that sessions raise
-    of a store's.
+    of a store's, ``notify`` is to be called with the event of each that was adopted.
     """
 
     def __init__(
@@ -45,21 +52,25 @@ class BeakerAdoption:
         earlier: Earlier,
         clock: Callable[[], float],
         unavailable: Callable[[StoreUnavailable], StoreUnavailable],
+        notify: Callable[[object], None],
     ) -> None:
+        self.notify = notify
         self._unavailable = unavailable
         self._settings = settings
         self._earlier = earlier
         self._clock = clock
         self._ids = DerivedIds(settings.secret)
+        self._count = AdoptionCount(Fingerprints(settings.secret))
 
     def open(self) -> None:
         """Open what the earlier configuration reads from."""
         self._earlier.open()
 
-    def find(self, header: str, opened: Callable[[str], Any]) -> Any:
-        """Give Beaker's session for one that the header names there, or ``None``.
+    def find(self, header: str, opened: Callable[[str], Any]) -> _Moved | None:
+        """Give Beaker's session for one that the header names there, if there is one.
 
-        ``opened`` gives Beaker's session for a Cookie header. Raises `StoreUnavailable`.
+        With it comes the event, if it was just adopted. ``opened`` gives Beaker's session for a
+        Cookie header. Raises `StoreUnavailable`.
         """
         for session in islice(self._earlier.find(header), MOST_TRIED):
             try:
@@ -72,35 +83,52 @@ class BeakerAdoption:
                 raise self._unavailable(error) from error
         return None
 
-    def _moved(self, session: EarlierSession, opened: Callable[[str], Any]) -> Any:
-        cookie = self._cookie(session.name)
+    def _moved(self, session: EarlierSession, opened: Callable[[str], Any]) -> _Moved:
+        if self._settings.type == "cookie":
+            return self._moved_to_cookie(session, opened(""))
+        cookie, event = self._cookie(session.name), None
         moved = opened(cookie)
         if moved.is_new:
-            self._fill(session, moved)
+            event = self._fill(session, moved)
             moved = opened(cookie)  # as it is stored, perhaps by another request
         if moved.is_new:
             raise NoRecord(Refusal.UNKNOWN)
         moved._update_cookie_out()
-        return moved
+        return moved, event
 
-    def _fill(self, session: EarlierSession, moved: Any) -> None:
+    def _moved_to_cookie(self, session: EarlierSession, moved: Any) -> _Moved:
+        moved["_id"] = self._id(session.name)
+        try:
+            event = self._fill(session, moved)
+        except BeakerException as error:  # it is longer than what browsers keep
+            raise SerializationError(str(error)) from error
+        if event is None:
+            raise NoRecord(Refusal.UNKNOWN)
+        moved.is_new = False
+        return moved, event
+
+    def _fill(self, session: EarlierSession, moved: Any) -> SessionAdopted | None:
+        """Store what there is of the session, and give the event if nobody else was faster."""
         try:
             contents = session.read()
         except NoRecord:
-            return  # there is none, or another request was faster
+            return None  # there is none, or another request was faster
         settings = self._settings
         contents.idle_limit(self._clock(), (self._earlier.timeout, settings.timeout), None)
         moved.update(contents.values, _creation_time=contents.created)
         moved.update({f"_{name}": contents.own[name] for name in _OWN if name in contents.own})
         refuse_unstorable(moved.serializer, moved)
         moved.save()
-        session.forget()
+        return self._count.counted(session.name) if session.forget() else None
 
     def _cookie(self, name: str) -> str:
-        value = self._ids.derive(name).hex()[:_ID_LENGTH]
+        value = self._id(name)
         if self._settings.secret:
             value = SignedCookie(self._settings.secret[0]).value_encode(value)[1]
         return f"{self._settings.key}={value}"
+
+    def _id(self, name: str) -> str:
+        return self._ids.derive(name).hex()[:_ID_LENGTH]
 
 
 #: What one session may set otherwise than the settings do, and Beaker has a place for.

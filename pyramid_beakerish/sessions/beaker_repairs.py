@@ -65,14 +65,16 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
     def _session(self) -> Any:
         if self._sess is not None:
             return self._sess
-        session = self._readable_session()
+        session, event = self._readable_session(), None
         if session.is_new and self._previous is not None and self._header:
-            session = self._earlier_session() or session
+            session, event = self._earlier_session() or (session, None)
         state = vars(session)
         # Beaker leaves these out where it does not need them at first, and misses them later.
         state.setdefault("cookie", SimpleCookie())
         state.setdefault("accessed_dict", session.copy())
         state.setdefault("last_accessed", state["accessed_dict"].get("_accessed_time"))
+        if event is not None:
+            self._previous.notify(event)  # last, as a subscriber may use the session
         return session
 
     def _readable_session(self) -> Any:
@@ -85,7 +87,7 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
             return self._opened("")
 
     def _earlier_session(self) -> Any:
-        """Give Beaker's session for one of the earlier configuration, or ``None``."""
+        """Give Beaker's session for one of the earlier configuration, and the event, if any."""
         before = {name: self.__dict__[name] for name in ("_sess", "_headers")}
         found = self._previous.find(self._header, self._opened)
         if found is None:
@@ -180,7 +182,8 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
         """Give the one cookie of the request that Beaker is to see.
 
         Python's parser gives up at the first cookie that it cannot read, so that any other
-        application of the domain could hide this one's. Of several Beaker takes the last.
+        application of the domain could hide this one's. Of several Beaker takes the last; for a
+        whole session that is not signed it raises an error.
         """
         settings, params = self._settings, self._params
         if not self._header or not settings.use_cookies:
@@ -188,7 +191,8 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
         values = [value for value in sent_values(self._header, settings.key) if _READABLE(value)]
         secrets = [params[name] for name in ("secret", "validate_key") if params.get(name)]
         signed = [value for value in values if any(_is_signed(value, key) for key in secrets)]
-        return "; ".join(f"{settings.key}={value}" for value in (signed or values)[-1:])
+        trusted = signed if settings.type == "cookie" else signed or values
+        return "; ".join(f"{settings.key}={value}" for value in trusted[-1:])
 
     def _about_to_be_stored(self) -> Mapping[str, Any]:
         session = self._session()

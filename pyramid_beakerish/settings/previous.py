@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from .beaker_only import ALL_SESSION_OPTIONS, PREVIOUS
@@ -89,7 +90,8 @@ def may_have_had_others(section: Section, values: dict[str, Any], format_name: s
         return is_read_from_beaker(values) and not _lacks_something(values)
     # Where nobody has asked for Beaker's format only Beaker can serve these settings.
     own_class = any(name in values for name in _CLASSES_OF_ONES_OWN)
-    return "format" in values and has_own_store(values["type"]) and not own_class
+    is_own = values["type"] == "cookie" or has_own_store(values["type"])
+    return "format" in values and is_own and not own_class and not _lacks_cryptography(values)
 
 
 def _lacks_something(values: dict[str, Any]) -> bool:
@@ -100,6 +102,11 @@ def _lacks_something(values: dict[str, Any]) -> bool:
         name not in values and not (instead and values.keys() >= set(instead))
         for name, instead in needed.items()
     )
+
+
+def _lacks_cryptography(values: dict[str, Any]) -> bool:
+    """Tell whether what is encrypted here cannot be: Beaker may do it with another library."""
+    return "encrypt_key" in values and find_spec("cryptography") is None
 
 
 def as_had_before(values: dict[str, Any]) -> dict[str, Any]:

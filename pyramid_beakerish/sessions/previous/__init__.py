@@ -12,7 +12,7 @@ from ...settings.previous import GROUP
 from .adoption import Adopted as Adopted
 from .adoption import Adoption
 from .beaker import BeakerCookies, BeakerSessions, NoRaw
-from .own import OwnSessions
+from .own import OwnCookies, OwnSessions
 from .signed_cookie import SignedCookies
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def open_earlier(settings: SessionSettings, clock: Callable[[], float]) -> Earli
     if previous.format == "pyramid":
         return SignedCookies(previous, pickles)
     if previous.format == "beakerish":
-        return OwnSessions(previous, clock)
+        return (OwnCookies if previous.type == "cookie" else OwnSessions)(previous, clock)
     if previous.type == "cookie":
         return BeakerCookies(previous, pickles, clock)
     return BeakerSessions(previous, lambda: _raw_store(previous, pickles), pickles, clock)

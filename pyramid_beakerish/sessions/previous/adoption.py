@@ -11,21 +11,23 @@ from __future__ import annotations
 import copy
 import logging
 from base64 import urlsafe_b64encode
-from itertools import count, islice
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import CorruptData, SerializationError, StoreUnavailable
 from ..cookie import MOST_TRIED
-from ..events import Refusal, SessionAdopted
+from ..events import Refusal
 from ..ids import store_key, successor_id
 from ..no_record import Moved, NoRecord
 from ..record import ADOPTED, Record
 from ..records import NEW
+from .counted import AdoptionCount
 from .derived import DerivedIds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ..events import SessionAdopted
     from ..manager import SessionManager
     from .earlier import Contents, Earlier, EarlierSession
 
@@ -58,7 +60,7 @@ class Adoption:
         self._manager = manager
         self._earlier = earlier
         self._ids = DerivedIds(secrets)
-        self._numbers = count(1)
+        self._count = AdoptionCount(manager.fingerprint)
 
     def into(self, manager: SessionManager) -> Adoption:
         """Give the same for another manager, which keeps its records elsewhere."""
@@ -122,7 +124,8 @@ class Adoption:
             # Ended there since it was read: what was read must not outlive it.
             records.end(key, record, None)
             raise NoRecord(Refusal.UNKNOWN)
-        return Adopted(session_id, key, record, None, self._counted(session))
+        event = self._count.counted(session.name)
+        return Adopted(session_id, key, record, None, event)
 
     def _begun(self, contents: Contents) -> tuple[Record, Mapping[str, Any]]:
         """Begin a record, and give what it is to set otherwise than the settings do.
@@ -147,9 +150,3 @@ class Adoption:
         except StoreUnavailable:
             log.warning("An adopted session could not be removed where it came from.")
             return True
-
-    def _counted(self, session: EarlierSession) -> SessionAdopted:
-        name = self._manager.fingerprint(session.name)
-        event = SessionAdopted(name, next(self._numbers))
-        log.log(event.level, event.says.format(event))
-        return event

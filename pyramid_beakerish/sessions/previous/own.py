@@ -9,11 +9,13 @@ from ...serializers import serializer_for
 from ..cookie import SessionCookie
 from ..record import ADOPTED
 from ..records import RecordStore, open_records
+from ..sealed_cookie import SealedCookie, VisitorsCookie
 from .earlier import Contents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from ...serializers import Serializer
     from ...settings import SessionSettings
     from ..cookie import Trusted
     from .earlier import EarlierSession
@@ -45,22 +47,48 @@ class OwnSessions:
             trusted = self._cookie.find(rest)
             if trusted is None:
                 return
-            yield _OwnSession(self, trusted)
+            yield _OwnSession(self.records, self.serializer, trusted)
             rest = self._cookie.without(rest, trusted.session_id)
 
 
+class OwnCookies:
+    """The sessions that are in the cookies; ``clock`` gives seconds since the epoch."""
+
+    def __init__(self, settings: SessionSettings, clock: Callable[[], float]) -> None:
+        self.timeout = settings.timeout
+        self._serializer = serializer_for(settings.data_serializer, settings.pickle_classes)
+        self._sealed = SealedCookie(settings, clock)
+        self._settings = settings
+        self._clock = clock
+
+    def open(self) -> None:
+        """Nothing to open."""
+
+    def find(self, header: str) -> Iterator[EarlierSession]:
+        """Give the session that is in the header; see `Earlier.find`."""
+        cookie = VisitorsCookie(self._sealed)
+        trusted = cookie.find(header)
+        if trusted is not None:
+            yield _OwnSession(self._records(cookie), self._serializer, trusted)
+
+    def _records(self, cookie: VisitorsCookie) -> RecordStore:
+        settings, serializer = self._settings, self._serializer
+        return RecordStore(cookie, settings, serializer, self._clock, lambda event: None)
+
+
 class _OwnSession:
-    def __init__(self, sessions: OwnSessions, trusted: Trusted) -> None:
-        self._sessions = sessions
+    def __init__(self, records: RecordStore, serializer: Serializer, trusted: Trusted) -> None:
+        self._records = records
+        self._serializer = serializer
         self._key = trusted.key
         self.name = trusted.session_id
 
     def read(self) -> Contents:
-        self._key, record, _ = self._sessions.records.find(self._key)
-        loads = self._sessions.serializer.loads
+        self._key, record, _ = self._records.find(self._key)
+        loads = self._serializer.loads
         values = {key: loads(value) for key, value in record.values.items()}
         own = {name: value for name, value in record.own.items() if name != ADOPTED}
         return Contents(values, record.created, record.accessed, own)
 
     def forget(self) -> bool:
-        return self._sessions.records.store.delete(self._key)
+        return self._records.store.delete(self._key)
