@@ -21,6 +21,7 @@ from pyramid.scripting import prepare
 from webtest import TestApp
 from zope.interface import Attribute, Interface, implementer
 
+import pyramid_beakerish
 import pyramid_beakerish.configure
 from pyramid_beakerish.factory import PyramidSession
 from pyramid_beakerish.settings import (
@@ -176,6 +177,15 @@ def test_every_option_that_a_page_names_exists():
     named = {name for page in PAGES for name in re.findall(r":confval:`([^`]+)`", page.read_text())}
     assert named <= known
     assert named
+
+
+def test_modules_that_the_page_on_architecture_names_exist():
+    """The picture and the text name files and folders that are there."""
+    text = (ROOT / "docs" / "architecture.rst").read_text()
+    named = set(re.findall(r"\b[a-z_]+(?:/[a-z_]+)*(?:\.py\b|/)", text))
+    package = Path(pyramid_beakerish.__file__).parent
+    assert {"tween.py", "stores/", "sessions/mapping.py"} <= named
+    assert [name for name in named if not any((at / name).exists() for at in (package, ROOT))] == []
 
 
 def test_links_of_the_readme_lead_to_files():
