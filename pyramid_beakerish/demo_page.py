@@ -66,6 +66,7 @@ button.quiet { color: var(--accent); background: transparent; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { padding: .45rem .8rem .45rem 0; text-align: left; border-bottom: 1px solid var(--line); }
 td { white-space: nowrap; }
+td:first-child { white-space: normal; overflow-wrap: anywhere; }
 thead th { color: var(--soft); font-weight: 500; white-space: nowrap; }
 li { overflow-wrap: anywhere; }
 footer { color: var(--soft); font-size: .9rem; }

@@ -45,6 +45,13 @@ def press(driver, label):
     driver.find_element(By.XPATH, f"//button[text()='{label}']").click()
 
 
+def is_in_sight(driver, element):
+    """Tell whether a click at the middle of it would reach it, with nothing scrolled sideways."""
+    middle = "const b = arguments[0].getBoundingClientRect(), x = b.x + b.width / 2;"
+    at = "return document.elementFromPoint(x, b.y + b.height / 2) === arguments[0];"
+    return driver.execute_script(middle + at, element)
+
+
 def log_in(driver, site):
     driver.get(f"{site}/login")
     driver.find_element(By.NAME, "user").send_keys("bob")
@@ -98,6 +105,7 @@ def test_two_devices(chromium, site):
         log_in(desk, site)
         desk.get(f"{site}/devices")
         assert len(desk.find_elements(By.CSS_SELECTOR, "tbody tr")) == 2
+        assert is_in_sight(desk, desk.find_element(By.XPATH, "//button[text()='End']"))
         press(desk, "Log out everywhere")
         wait_for(desk, "Login")
         phone.get(f"{site}/read")

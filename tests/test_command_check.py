@@ -141,6 +141,13 @@ def test_a_store_is_contacted(check, tmp_path):
     assert "free" in row["room"]
 
 
+@pytest.mark.parametrize("type_name", ["cookie", "signed_cookie"])
+def test_without_a_store_none_is_contacted(check, type_name):
+    """Sessions that are in cookies need no store, and are in order."""
+    report = check(f"session.type = {type_name}", code=0)
+    assert "stores" not in report
+
+
 def test_files_are_contacted(check, tmp_path):
     """A folder that is to be made has the room of the disk below it."""
     (row,) = check("session.type = file", f"session.data_dir = {tmp_path}/a/b")["stores"]

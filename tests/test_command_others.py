@@ -120,6 +120,18 @@ def test_prepare_makes_what_is_needed_first(run, tmp_path):
     assert (tmp_path / "data" / "beakerish" / "sqlite.db").exists()
 
 
+def test_prepare_tells_each_of_two_alike(run, tmp_path):
+    """Two files of one type are two in JSON, too; sessions in cookies need nothing."""
+    lines = [f"cache.{name}.data_dir = {tmp_path / name}" for name in "ab"]
+    path = ini(
+        tmp_path, "session.type = cookie", "cache.regions = a, b", "cache.type = sqlite", *lines
+    )
+    assert run.json("prepare", path) == {
+        "sqlite (region a)": "prepared",
+        "sqlite (region b)": "prepared",
+    }
+
+
 def test_prepare_fails_where_the_database_is_down(run, tmp_path):
     """What an application puts up with when it starts is an error for who asked for a table."""
     lines = ("session.type = sql", "session.url = postgresql://127.0.0.1:1/none")

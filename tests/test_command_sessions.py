@@ -316,6 +316,13 @@ def test_sessions_of_beakers_are_beakers(tmp_path, run):
     assert "Beaker keeps these sessions" in run.err
 
 
+@pytest.mark.parametrize("type_name", ["cookie", "signed_cookie"])
+def test_sessions_that_visitors_keep_are_with_them(tmp_path, run, type_name):
+    """What is in the visitors' cookies nobody can list."""
+    assert run("sessions", "list", ini(tmp_path, f"session.type = {type_name}")) == 1
+    assert run.err == "beakerish: These sessions are in their visitors' cookies, and nowhere else.\n"
+
+
 def test_a_server_that_is_down_is_told(tmp_path, run):
     """Without its server the command says so in one line."""
     path = ini(tmp_path, "session.type = memcached", "session.url = 127.0.0.1:1")

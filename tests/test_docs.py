@@ -21,6 +21,7 @@ from pyramid.scripting import prepare
 from webtest import TestApp
 from zope.interface import Attribute, Interface, implementer
 
+import pyramid_beakerish
 import pyramid_beakerish.configure
 from pyramid_beakerish.factory import PyramidSession
 from pyramid_beakerish.settings import (
@@ -32,6 +33,8 @@ from pyramid_beakerish.settings import (
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGES.md", *(ROOT / "docs").glob("*.rst")])
+#: A request that does not look at its session: a sentence of the page, not a row.
+UNTOUCHED = ("0.2", "0")
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 DIRECTIVE = re.compile(r"^( *)\.\. code-block:: (\w+)\n\n((?:\1 {3}.*\n|\n)+)", re.MULTILINE)
 EXAMPLE = re.compile(r"^Example::\n\n((?:    .*(?:\n|$)|\n)+)", re.MULTILINE)
@@ -176,6 +179,24 @@ def test_every_option_that_a_page_names_exists():
     named = {name for page in PAGES for name in re.findall(r":confval:`([^`]+)`", page.read_text())}
     assert named <= known
     assert named
+
+
+def test_modules_that_the_page_on_architecture_names_exist():
+    """The picture and the text name files and folders that are there."""
+    text = (ROOT / "docs" / "architecture.rst").read_text()
+    named = set(re.findall(r"\b[a-z_]+(?:/[a-z_]+)*(?:\.py\b|/)", text))
+    package = Path(pyramid_beakerish.__file__).parent
+    assert {"tween.py", "stores/", "sessions/mapping.py"} <= named
+    assert [name for name in named if not any((at / name).exists() for at in (package, ROOT))] == []
+
+
+def test_the_readme_has_the_figures_of_the_page_on_performance():
+    """What it costs is told by one measurement, in both places."""
+    costs = (ROOT / "README.md").read_text().partition("## What it costs")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| [^|]+ \| ([\d.]+) \| ([\d.]+) \| [\d.]* \|$", costs, re.MULTILINE)
+    measured = re.findall(r"- ([\d.]+)$", (ROOT / "docs/performance.rst").read_text(), re.MULTILINE)
+    assert len(rows) > 8
+    assert {figure for row in rows for figure in row if figure not in UNTOUCHED} <= set(measured)
 
 
 def test_links_of_the_readme_lead_to_files():

@@ -149,6 +149,30 @@ def test_unknown_key(settings, sentence):
         read_session_settings({**settings, "beakerish.unknown_settings": "error"})
 
 
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("sesion.type", "session.type"),
+        ("beaker.sessoin.secret", "beaker.session.secret"),
+        ("beakersession.key", "beaker.session.key"),
+        ("cahce.regions", "cache.regions"),
+        ("cahce.short_term.expire", "cache.short_term.expire"),
+        ("beakersh.clock", "beakerish.clock"),
+    ],
+)
+def test_misspelt_prefix(key, meant):
+    """An option under a prefix that is nearly one of ours is told, and may be somebody else's."""
+    settings = {key: "a secret"}
+    assert messages(settings) == [f"{key} has no effect here. Did you mean {meant}?"]
+    assert messages({**settings, "beakerish.unknown_settings": "ignore"}) == []
+
+
+@pytest.mark.parametrize("key", ["sessions.colour", "sqlalchemy.type", "type", "sesion", "sesion."])
+def test_other_prefixes_are_others(key):
+    """A key is told only if both its prefix and its option look like ours."""
+    assert messages({key: "x"}) == []
+
+
 def test_wrong_unknown_settings():
     """What becomes of unknown settings is told in one of three words."""
     settings = {"beakerish.unknown_settings": "shout", "session.color": "red"}

@@ -11,11 +11,14 @@ import sys
 
 from pyramid.response import Response
 from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.command import Command
 from selenium.webdriver.support import expected_conditions as seen
 from selenium.webdriver.support.wait import WebDriverWait
 
 from pyramid_beakerish import cache_region
-from tests.browser import PATIENCE, browser, served
+from tests.https import served
+from tests.servers import new_folder, own, remove_folders, running
+from tests.servers.chromium import PAGE_PATIENCE, Chromium
 from tests.test_toolbar import Toolbar
 
 PAGE = "<html><body>{}</body></html>"
@@ -36,7 +39,7 @@ def shop(request):
 
 
 def on(driver):
-    return WebDriverWait(driver, PATIENCE)
+    return WebDriverWait(driver, PAGE_PATIENCE)
 
 
 def open_toolbar(driver, address):
@@ -71,9 +74,9 @@ def site():
     return toolbar.site.app
 
 
-def test_the_panel_is_switched_on_and_read():
+def test_the_panel_is_switched_on_and_read(tmp_path):
     """Off it says so; switched on in the toolbar's settings it tells of the next request."""
-    with served(site()) as address, browser() as driver:
+    with served(site(), tmp_path) as address, running(Chromium).browser() as driver:
         assert "was off" in show_panel(driver, address).text
         switch_on(driver, address)
         text = show_panel(driver, address).text
@@ -87,13 +90,19 @@ def test_the_panel_is_switched_on_and_read():
 
 def errors(driver):
     """Give what the browser complains of, but for the icon that no page has."""
-    found = (entry["message"] for entry in driver.get_log("browser"))
+    log = driver.execute(Command.GET_LOG, {"type": "browser"})["value"]
+    found = (entry["message"] for entry in log)
     return [message for message in found if "favicon.ico" not in message]
 
 
 def take_picture(path):
     """Write the picture for the documentation."""
-    with served(site()) as address, browser(980, 1500) as driver:
+    with (
+        own(Chromium) as chromium,
+        served(site(), new_folder()) as address,
+        chromium.browser() as driver,
+    ):
+        driver.set_window_size(980, 1500)
         switch_on(driver, address)
         show_panel(driver, address)
         show_panel(driver, address).screenshot(path)
@@ -101,3 +110,4 @@ def take_picture(path):
 
 if __name__ == "__main__":
     take_picture(sys.argv[1])
+    remove_folders()

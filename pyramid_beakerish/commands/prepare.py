@@ -32,5 +32,6 @@ def run(options: argparse.Namespace) -> Result:
     for used in used_stores(load_ini(options.ini).read()):
         with used.opened() as store:
             store.install()
-        parts.append(Fact(used.name, "prepared", f"{used.name} ({used.users}): prepared"))
+        name = f"{used.name} ({used.users})"
+        parts.append(Fact(name, "prepared", f"{name}: prepared"))
     return parts, 0

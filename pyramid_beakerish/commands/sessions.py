@@ -15,18 +15,19 @@ from .choice import add_filters, chosen, is_filtered, named
 from .ini import CommandError, add_ini, load_ini
 from .progress import progress
 from .report import Fact, Table
-from .stores import keeps_own_sessions
+from .stores import IN_COOKIES, keeps_own_sessions
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
 
     from ..sessions.administration import StoredSession
-    from ..settings import Settings
+    from ..settings import SessionSettings, Settings
     from .ini import Commands, Parser, Result
 
     Work = Callable[[Administration, argparse.Namespace, float], Result]
 
+WITH_VISITORS = "These sessions are in their visitors' cookies, and nowhere else."
 BEAKERS = "Beaker keeps these sessions, so this command cannot look at them."
 IN_MEMORY = (
     "With session.type = memory each process of the application keeps sessions of its own, which "
@@ -58,16 +59,22 @@ def add_to(commands: Commands) -> Iterator[Parser]:
 def run(work: Work, options: argparse.Namespace) -> Result:
     """Open the sessions that the settings describe, and do the work on them."""
     read = load_ini(options.ini).read()
-    if not keeps_own_sessions(read.session):
-        raise CommandError(BEAKERS)
-    if read.session.type == "memory":
-        raise CommandError(IN_MEMORY)
+    _refuse_if_out_of_reach(read.session)
     _refuse_if_absent(read)
     manager = SessionManager(read.session, read.clock)
     try:
         return work(Administration(manager), options, read.clock())
     finally:
         manager.records.store.close()
+
+
+def _refuse_if_out_of_reach(session: SessionSettings) -> None:
+    if session.type in IN_COOKIES:
+        raise CommandError(WITH_VISITORS)
+    if not keeps_own_sessions(session):
+        raise CommandError(BEAKERS)
+    if session.type == "memory":
+        raise CommandError(IN_MEMORY)
 
 
 def _refuse_if_absent(read: Settings) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import BeakerishError
+from ..settings.pyramid_only import SIGNED_COOKIE
 from ..settings.reference import spelt
 from ..settings.store_types import has_own_store, is_store
 from ..stores import open_store
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from ..settings import SessionSettings, Settings
     from ..settings.options import StoreSettings
     from ..stores import Store
+
+#: The types that leave the whole session with its visitor.
+IN_COOKIES = ("cookie", SIGNED_COOKIE)
 
 #: What two descriptions of one store have in common.
 IDENTITY = ("type", "url", "data_dir", "lock_dir", "fsync", "max_entries", "backend")
@@ -95,7 +99,7 @@ def _wanted(read: Settings) -> Iterator[tuple[str, StoreSettings]]:
 
 def keeps_own_sessions(session: SessionSettings) -> bool:
     """Tell whether the sessions are in a store of this package."""
-    return session.format == "beakerish"
+    return session.format == "beakerish" and session.type not in IN_COOKIES
 
 
 def examine(used: UsedStore) -> Examined:

@@ -20,7 +20,7 @@ from .regions import build_regions
 from .requirements import missing_requirements
 from .section import Report, cut
 from .sessions import build_session
-from .unknown import unknown_options
+from .unknown import misspelt_prefixes, unknown_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,6 +30,13 @@ if TYPE_CHECKING:
 SESSION_PREFIXES = ("session.", "beaker.session.")
 CACHE_PREFIXES = ("cache.", "beaker.cache.")
 PACKAGE_PREFIXES = ("beakerish.",)
+ALL_CACHE_OPTIONS = {**ALL_REGION_OPTIONS, **CACHE_OPTIONS}
+#: What may be written under each prefix.
+OPTIONS = {
+    **dict.fromkeys(SESSION_PREFIXES, ALL_SESSION_OPTIONS),
+    **dict.fromkeys(CACHE_PREFIXES, ALL_CACHE_OPTIONS),
+    **dict.fromkeys(PACKAGE_PREFIXES, PACKAGE_OPTIONS),
+}
 #: Keyword arguments have no prefix.
 NO_PREFIX = ("",)
 
@@ -78,6 +85,7 @@ def examine_settings(settings: Mapping[str, Any]) -> tuple[Settings, tuple[str, 
     package = _read_package(settings, report)
     session = _read_session(settings, report)
     regions = _read_regions(settings, report)
+    misspelt_prefixes(settings, OPTIONS, report)
     _require([session, *regions.values()], report)
     read = Settings(session, regions, tuple(report.messages), package.clock)
     return read, tuple(report.mistakes)
@@ -190,8 +198,7 @@ def _read_session(settings: Mapping[str, Any], report: Report) -> SessionSetting
 
 
 def _read_regions(settings: Mapping[str, Any], report: Report) -> dict[str, RegionSettings]:
-    options = {**ALL_REGION_OPTIONS, **CACHE_OPTIONS}
-    return build_regions(cut(settings, CACHE_PREFIXES, options, report), report)
+    return build_regions(cut(settings, CACHE_PREFIXES, ALL_CACHE_OPTIONS, report), report)
 
 
 def _require(stores: list[SessionSettings | RegionSettings], report: Report) -> None:

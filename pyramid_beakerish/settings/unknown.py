@@ -8,8 +8,9 @@ from .beaker_only import find_option
 from .sentences import did_you_mean, listed, near_miss
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
+    from .option import Option
     from .section import Report, Section
 
 
@@ -42,7 +43,7 @@ def unknown_defaults(
     """
     names = []
     for name in section.unknown():
-        if _looks_like_a_regions(section, name):
+        if _ends_in_an_option(section.options, name):
             report.unknown(section.sentence(name, _belongs_to_none(section, name, regions)))
         elif handed_on or section.suggestion(name):
             names.append(name)
@@ -51,8 +52,27 @@ def unknown_defaults(
     return unknown_options(section, names, handed_on, report)
 
 
-def _looks_like_a_regions(section: Section, name: str) -> bool:
-    return any(find_option(section.options, rest) for _, rest in _divisions(name))
+def misspelt_prefixes(
+    settings: Mapping[str, Any], tables: Mapping[str, dict[str, Option]], report: Report
+) -> None:
+    """Remark the keys that would be options if their prefix were one of those of the tables."""
+    for key in settings:
+        if isinstance(key, str) and not key.startswith(tuple(tables)):
+            meant = did_you_mean(_under_another_prefix(key, tables))
+            if meant:
+                report.remark(f"{key} has no effect here.{meant}")
+
+
+def _under_another_prefix(key: str, tables: Mapping[str, dict[str, Option]]) -> str | None:
+    for front, rest in _divisions(key):
+        prefix = near_miss(f"{front}.", tables)
+        if prefix and _ends_in_an_option(tables[prefix], key):
+            return prefix + rest
+    return None
+
+
+def _ends_in_an_option(options: dict[str, Option], name: str) -> bool:
+    return any(find_option(options, rest) for _, rest in _divisions(name))
 
 
 def _divisions(name: str) -> list[tuple[str, str]]:
