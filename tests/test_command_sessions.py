@@ -320,7 +320,9 @@ def test_sessions_of_beakers_are_beakers(tmp_path, run):
 def test_sessions_that_visitors_keep_are_with_them(tmp_path, run, type_name):
     """What is in the visitors' cookies nobody can list."""
     assert run("sessions", "list", ini(tmp_path, f"session.type = {type_name}")) == 1
-    assert run.err == "beakerish: These sessions are in their visitors' cookies, and nowhere else.\n"
+    assert (
+        run.err == "beakerish: These sessions are in their visitors' cookies, and nowhere else.\n"
+    )
 
 
 def test_a_server_that_is_down_is_told(tmp_path, run):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pyramid_beakerish.stores.redis import RedisStore
-from tests.cache_help import Asking, Clock, Held, make_regions, until
+from pyramid_beakerish.testing import FrozenClock
+from tests.cache_help import Asking, Held, make_regions, until
 from tests.redis_help import commands, empty
 from tests.servers import running
 from tests.servers.redis import RedisServer
@@ -20,15 +21,10 @@ def client():
 @pytest.fixture
 def regions(client):
     """The region of two hosts; the server knows its scripts and its marker."""
-    made = [
-        make_regions(Clock(), r={"type": RedisStore(url)})["r"] for url in [url_of_server()] * 2
-    ]
+    url = running(RedisServer).url
+    made = [make_regions(FrozenClock(), r={"type": RedisStore(url)})["r"] for _ in range(2)]
     made[0].get_or_create("another key", lambda: 1)
     return made
-
-
-def url_of_server():
-    return running(RedisServer).url
 
 
 def test_a_miss_and_a_hit(client, regions):
