@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .cache.decorator import cache_region as cache_region
 from .cache.decorator import region_invalidate as region_invalidate
-from .configure import BeakerSessionFactoryConfig as BeakerSessionFactoryConfig
-from .configure import includeme as includeme
-from .configure import session_factory_from_settings as session_factory_from_settings
-from .configure import set_cache_regions_from_settings as set_cache_regions_from_settings
 from .errors import BeakerishError as BeakerishError
 from .errors import CacheKeyError as CacheKeyError
 from .errors import CacheUsageError as CacheUsageError
@@ -21,7 +20,6 @@ from .errors import SessionTooLarge as SessionTooLarge
 from .errors import SettingsError as SettingsError
 from .errors import StoreError as StoreError
 from .errors import StoreUnavailable as StoreUnavailable
-from .factory import SessionUnavailable as SessionUnavailable
 from .sessions.components import register_component as register_component
 from .sessions.events import SessionAdopted as SessionAdopted
 from .sessions.events import SessionChangesDropped as SessionChangesDropped
@@ -30,3 +28,30 @@ from .sessions.events import SessionCreated as SessionCreated
 from .sessions.events import SessionEnded as SessionEnded
 from .sessions.events import SessionRefused as SessionRefused
 from .sessions.events import SessionRotated as SessionRotated
+
+if TYPE_CHECKING:
+    from .configure import BeakerSessionFactoryConfig as BeakerSessionFactoryConfig
+    from .configure import includeme as includeme
+    from .configure import session_factory_from_settings as session_factory_from_settings
+    from .configure import set_cache_regions_from_settings as set_cache_regions_from_settings
+    from .factory import SessionUnavailable as SessionUnavailable
+
+#: What needs Pyramid, and where it is. It is imported when it is first asked for, so that the
+#: command can do without, and can tell Python what not to warn of before it does not.
+_OF_PYRAMID = {
+    "BeakerSessionFactoryConfig": "configure",
+    "includeme": "configure",
+    "session_factory_from_settings": "configure",
+    "set_cache_regions_from_settings": "configure",
+    "SessionUnavailable": "factory",
+}
+
+
+if not TYPE_CHECKING:  # a type checker would take any name for one of ours
+
+    def __getattr__(name: str) -> Any:
+        if name not in _OF_PYRAMID:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = getattr(import_module(f".{_OF_PYRAMID[name]}", __name__), name)
+        globals()[name] = found
+        return found

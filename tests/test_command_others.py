@@ -179,6 +179,27 @@ def test_an_interruption_is_no_traceback(run, tmp_path, monkeypatch):
     assert run.err == "beakerish: Interrupted.\n"
 
 
+WARNING = """
+import warnings
+
+warnings.warn("pkg_resources is deprecated as an API.", UserWarning, stacklevel=2)
+
+class Anything:
+    def __init__(self, *arguments):
+        pass
+
+def __getattr__(name):
+    return Anything
+"""
+
+
+def test_what_pyramid_is_warned_of_is_not_told(path, tmp_path):
+    """What a newer setuptools says of Pyramid is nothing that a cron job should mail."""
+    (tmp_path / "pkg_resources.py").write_text(WARNING)
+    process = piped("check", path, env={"PYTHONPATH": f"{tmp_path}:."})
+    assert (process.returncode, process.stderr) == (0, "")
+
+
 def test_the_console_script_is_installed():
     """The name that people type is that of the command."""
     script = sys.executable.rpartition("/")[0] + "/beakerish"

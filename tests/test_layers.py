@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import pyramid_beakerish
+from pyramid_beakerish import configure, factory
 
 PACKAGE = Path(pyramid_beakerish.__file__).parent
 NAME = PACKAGE.name
@@ -56,3 +59,17 @@ def test_imports_point_downwards(module):
         elif (PACKAGE / name.replace(".", "/")).exists() or name in MODULES:
             assert rank(name) <= rank(module), name
             assert {name.partition(".")[0], module.partition(".")[0]} != {"sessions", "cache"}, name
+
+
+def test_the_package_itself_does_without_pyramid():
+    """Under WSGI, Twisted and the command Pyramid is imported when it is asked for, if it is."""
+    program = f"import sys, {NAME}; sys.exit('pyramid' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
+
+
+def test_what_needs_pyramid_is_a_name_of_the_package_all_the_same():
+    """What is imported late is what its module has; a name that is nowhere is an error."""
+    assert pyramid_beakerish.includeme is configure.includeme
+    assert pyramid_beakerish.SessionUnavailable is factory.SessionUnavailable
+    with pytest.raises(AttributeError, match="'pyramid_beakerish' has no attribute 'nowhere'"):
+        _ = pyramid_beakerish.nowhere

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if find_spec("rich") is None:
         sys.stderr.write(NEEDS_RICH)
         return 2
+    # Pyramid imports pkg_resources, and nobody who runs a command can mend that.
+    warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
     from .program import run
 
     return run(arguments)
