@@ -176,11 +176,16 @@ def test_memcached_tells_its_version_and_room(check):
     (row,) = report["stores"]
     assert row["version"].startswith("memcached 1.")
     assert row["room"].endswith("entries")
-    assert (
-        "When memcached is started again, all users are logged out: use another session.type."
-        in advice(report)
-    )
+    links = {row["advice"]: row["see"] for row in report["advice"]}
+    ended = "When memcached is started again, all users are logged out: use another session.type."
+    assert links[ended].startswith("https://")
     assert "When memcached is full" in advice(report)
+
+
+def test_a_small_server_that_may_forget_is_not_almost_full(check):
+    """What evicts when it is full has as little room as it was given, and that is told already."""
+    url = running(MemcachedServer).url
+    assert "left" not in advice(check("session.type = memcached", f"session.url = {url}"))
 
 
 def test_memcached_tells_that_it_is_too_small(check):
@@ -244,10 +249,19 @@ def test_a_missing_table_is_told(check, run, tmp_path):
     assert row["state"] == "answers"
 
 
-def test_a_server_that_is_down_is_a_failure(check):
+DOWN = [
+    ("memcached", "127.0.0.1:1", "memcached at 127.0.0.1:1 cannot be used: Connection refused"),
+    ("redis", "redis://127.0.0.1:1", "the Redis server cannot be reached: Connection refused"),
+    ("redis", "unix:///no/such", "the Redis server cannot be reached: No such file or directory"),
+    ("sql", "postgresql://127.0.0.1:1/none", "the database cannot be used: OperationalError: "),
+]
+
+
+@pytest.mark.parametrize(("kind", "url", "state"), DOWN)
+def test_a_server_that_is_down_is_a_failure(check, kind, url, state):
     """A store that does not answer has its reason as its state; the code is 1."""
-    report = check("session.type = memcached", "session.url = 127.0.0.1:1", code=1)
-    assert report["stores"][0]["state"].startswith("memcached at 127.0.0.1:1 cannot be used")
+    report = check(f"session.type = {kind}", f"session.url = {url}", code=1)
+    assert report["stores"][0]["state"].startswith(state)
     assert report["ok"] is False
 
 
@@ -437,6 +451,20 @@ def test_the_application_is_not_started(run, tmp_path):
     process = piped("check", str(path), env={"PYTHONPATH": f"{tmp_path}:."})
     assert process.returncode == 0, process.stderr
     assert "The application was not started" in process.stdout
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [("raise RuntimeError('no')", "RuntimeError: no"), ("(", "SyntaxError: ")]
+)
+def test_an_application_that_cannot_be_imported_is_told(tmp_path, code, reason):
+    """A module that fails is one line with the error, where PasteDeploy has to import it."""
+    (tmp_path / "failing_app.py").write_text(code)
+    path = tmp_path / "app.ini"
+    path.write_text("[app:main]\npaste.app_factory = failing_app:main\nsession.type = memory\n")
+    process = piped("check", str(path), env={"PYTHONPATH": f"{tmp_path}:."})
+    assert process.returncode == 2
+    assert process.stderr.startswith(f"beakerish: {path} cannot be read: {reason}")
+    assert process.stderr.count("\n") == 1
 
 
 def test_in_a_terminal_there_are_tables_and_colours(tmp_path):

@@ -108,7 +108,9 @@ def test_a_user_whose_name_is_a_number_is_found(app, run):
     assert run.json("sessions", "count", app.ini, "--user", "7") == {"count": 2}
 
 
-@pytest.mark.parametrize("wrong", [["--older-than", "soon"], ["--larger-than", "big"]])
+@pytest.mark.parametrize(
+    "wrong", [["--older-than", "soon"], ["--larger-than", "big"], ["--limit", "-1"]]
+)
 def test_a_condition_that_makes_no_sense_is_refused(app, run, wrong):
     """A duration or size that is none is an error of the command line."""
     assert run("sessions", "list", app.ini, *wrong) == 2

@@ -92,7 +92,8 @@ def _on_store(ini: Ini, found: Examined) -> Iterator[Advice]:
     facts, used = found.facts, found.used
     if used.keeps_sessions:
         yield from _on_session_store(ini, found)
-    if facts.get("free", LITTLE_ROOM) < LITTLE_ROOM:
+    # What evicts is full sooner or later, and that is told of it.
+    if not facts.get("evicts") and facts.get("free", LITTLE_ROOM) < LITTLE_ROOM:
         yield Advice(f"{used.name} has less than 100 MB left: give it more room.")
     yield from facts.get("remarks", ())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..sessions.administration import SHORTEST_FINGERPRINT, CannotList
-from ..settings.convert import RefusedError, duration
+from ..settings.convert import RefusedError, duration, whole_number
 from .ini import CommandError
 from .progress import progress
 
@@ -50,6 +50,14 @@ def size(text: str) -> int:
     """Read a number of bytes, for argparse."""
     factor = SIZES.get(text[-1:].lower())
     return int(text[:-1]) * factor if factor else int(text)
+
+
+def number(text: str) -> int:
+    """Read a number above zero, for argparse."""
+    try:
+        return int(whole_number(text))
+    except RefusedError as refusal:
+        raise ValueError from refusal
 
 
 def is_filtered(options: argparse.Namespace) -> bool:

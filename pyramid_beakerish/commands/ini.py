@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     #: What a sub-command has to say, and the exit code.
     Result = tuple[list[Part], int]
 
-#: What reading a file raises that is not there, is no ini file, or names what is not installed.
+#: What reading a file raises that is not there, is no ini file, or names what is not installed:
+#: their texts say enough.
 FAILURES = (OSError, LookupError, ImportError, ValueError, configparser.Error, PlasterError)
 
 HELP = "the ini file that pserve takes; app.ini#name is its section [app:name]"
@@ -61,9 +62,15 @@ def load_ini(uri: str) -> Ini:
     """Load an ini file; raises `CommandError` if it cannot be had."""
     try:
         return Ini(uri, get_appsettings(uri), get_settings(uri, "server:main"))
-    except FAILURES as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise CommandError(f"{uri} cannot be read: {reason}", code=2) from error
+    except Exception as error:  # PasteDeploy imports the application, which may raise anything
+        raise CommandError(f"{uri} cannot be read: {_reason(error)}", code=2) from error
+
+
+def _reason(error: Exception) -> str:
+    text, name = " ".join(str(error).split()), type(error).__name__
+    if isinstance(error, FAILURES):
+        return text or name
+    return f"{name}: {text}"
 
 
 def add_ini(parser: Parser) -> None:

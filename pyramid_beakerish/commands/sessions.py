@@ -11,7 +11,7 @@ from ..errors import CorruptData
 from ..sessions.administration import Administration
 from ..sessions.manager import SessionManager
 from ..stores import open_store
-from .choice import add_filters, chosen, is_filtered, named
+from .choice import add_filters, chosen, is_filtered, named, number
 from .ini import CommandError, add_ini, load_ini
 from .progress import progress
 from .report import Fact, Table
@@ -142,7 +142,7 @@ ACTIONS: tuple[tuple[str, str, Work], ...] = (
 def _add_list(parser: Parser) -> None:
     add_filters(parser)
     parser.add_argument("--sort", choices=list(ORDERS), default="used", help="default: used")
-    parser.add_argument("--limit", type=int, metavar="N", help="show the first N")
+    parser.add_argument("--limit", type=number, metavar="N", help="show the first N")
 
 
 def _add_show(parser: Parser) -> None:

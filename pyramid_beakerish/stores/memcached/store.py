@@ -33,6 +33,9 @@ LONGEST_TTL, LATEST_MOMENT = 30 * 86_400, 2**31 - 1
 NO_TTL, EXPIRED = 0, -1
 
 MORE_MEMORY = Advice("give memcached more memory (-m)", "https://docs.memcached.org/serverguide/")
+ELSEWHERE = Advice(
+    "use another session.type", "https://github.com/memcached/memcached/wiki/Overview"
+)
 
 
 class MemcachedStore(Store):
@@ -130,7 +133,7 @@ class MemcachedStore(Store):
             reach="network",
             persistent=False,
             evicts=True,
-            remedies={"evicts": MORE_MEMORY},
+            remedies={"persistent": ELSEWHERE, "evicts": MORE_MEMORY},
             entries=sum(int(answer[b"curr_items"]) for answer in answers),
             used=used,
             free=room - used,

@@ -47,13 +47,19 @@ def translated(error: Exception) -> StoreError:
     """Give the error that the contract has for a client's."""
     for kind, reason in REASONS:
         if isinstance(error, kind):
-            return StoreUnavailable(f"the Redis server {reason}")
+            return StoreUnavailable(f"the Redis server {reason}{_said_by_the_system(error)}")
     word = str(error).partition(" ")[0]
     if word in WORDS:
         return StoreUnavailable(f"the Redis server {WORDS[word]}")
     # Not the whole answer: it may quote the command, and with it a key and its contents.
     code = word if word.isalpha() and word.isupper() else type(error).__name__
     return StoreError(f"the Redis server refused a command ({code})")
+
+
+def _said_by_the_system(error: Exception) -> str:
+    """Give why there is no connection, such as that no host has the name; it quotes no command."""
+    said = getattr(error.__context__, "strerror", None)
+    return f": {said}" if said else ""
 
 
 #: Has a method raise `StoreUnavailable` or `StoreError` for every error of a client.
