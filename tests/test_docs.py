@@ -199,9 +199,10 @@ def test_the_readme_has_the_figures_of_the_page_on_performance():
     assert {figure for row in rows for figure in row if figure not in UNTOUCHED} <= set(measured)
 
 
-def test_links_of_the_readme_lead_to_files():
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_links_of_the_readme_lead_to_files(name):
     """A relative link is that of a file in the repository."""
-    links = re.findall(r"\]\((?!https?:)([^)]+)\)", (ROOT / "README.md").read_text())
+    links = re.findall(r"\]\((?!https?:)([^)]+)\)", (ROOT / name).read_text())
     assert links
     assert all((ROOT / link).exists() for link in links)
 

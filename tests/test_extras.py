@@ -24,11 +24,20 @@ FORBIDS = "import sys; sys.modules.update(dict.fromkeys({!r}))\n"
 IMPORTS = "import pkgutil\nfor name in {!r}: pkgutil.resolve_name(name)\n"
 
 
-def brought(extra):
-    """Give the libraries of an extra, and those that are always there."""
+def options():
     setup = ConfigParser()
     setup.read(ROOT / "setup.cfg")
-    lines = setup["options"]["install_requires"] + setup["options.extras_require"][extra]
+    return setup
+
+
+def extras():
+    """Give the lines of each extra, by its name."""
+    return options()["options.extras_require"]
+
+
+def brought(extra):
+    """Give the libraries of an extra, and those that are always there."""
+    lines = options()["options"]["install_requires"] + extras()[extra]
     return set(re.findall(r"^[\w-]+", lines, re.MULTILINE))
 
 

@@ -44,6 +44,8 @@ class SecureRedisServer(RedisServer):
 
     programs = ("redis-server", "openssl")
     debian = "redis-server openssl"
+    #: As the page on Redis has them.
+    rights = "~beakerish:* +get +mget +set +del +getrange +eval +evalsha +scan +select"
 
     def prepare(self) -> None:
         """Make a certificate that this host signs itself."""
@@ -58,9 +60,7 @@ class SecureRedisServer(RedisServer):
         """Listen in three ways."""
         tls = ["--tls-port", str(self.tls_port), "--tls-auth-clients", "no"]
         tls += ["--tls-cert-file", self.certificate, "--tls-key-file", self._file("key")]
-        user = "user store on >secret ~beakerish:* +get +mget +set +del +getrange +eval +evalsha"
-        user += " +scan +select"
-        user_options = [f"--{user.split(' ', 1)[0]}", *user.split(" ")[1:]]
+        user_options = ["--user", "store", "on", ">secret", *self.rights.split()]
         return [*super().command(), *tls, "--unixsocket", self.socket, *user_options]
 
     @property
