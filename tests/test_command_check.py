@@ -421,6 +421,17 @@ def test_a_section_is_chosen_as_for_pserve(run, tmp_path):
     assert run("check", f"{path}#third") == 2
 
 
+def test_variables_of_the_ini_file_are_given_as_to_pserve(run, tmp_path):
+    """What pserve is told as NAME=VALUE is told with --set, as often as there are variables."""
+    path = ini(tmp_path, "session.timeout = %(idle)s", server=["listen = localhost:%(port)s"])
+    assert run("check", path) == 2
+    assert "%(idle)s" in run.err
+    found = settings(run.json("check", path, "--set", "idle=7m", "--set", "port=8080"))
+    assert found["session.timeout"] == ("7m", "ini")
+    assert run("check", path, "--set", "idle") == 2
+    assert "argument --set: invalid variable value: 'idle'" in run.err
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -476,6 +487,17 @@ def test_in_a_terminal_there_are_tables_and_colours(tmp_path):
     code, sent = in_terminal("check", ini(tmp_path, "session.type = nothing"))
     assert code == 1
     assert "\x1b[1;31mMistakes: 1." in sent
+
+
+def test_a_terminal_is_told_what_is_wrong(tmp_path):
+    """A server that is down is red, and a file that is no ini file is one line."""
+    down = ini(tmp_path, "session.type = redis", "session.url = redis://127.0.0.1:1")
+    code, sent = in_terminal("check", down)
+    assert code == 1
+    assert "\x1b[1;31mStores that are of no use: 1." in sent
+    code, sent = in_terminal("check", str(tmp_path / "none.ini"))
+    assert code == 2
+    assert sent.startswith(f"beakerish: {tmp_path}/none.ini cannot be read")
 
 
 def test_in_a_pipe_there_are_plain_lines(tmp_path):

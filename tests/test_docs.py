@@ -56,6 +56,7 @@ def pages_with(language):
 def application(tmp_path, monkeypatch):
     """What an example may take for granted: an application, a request, its session."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SESSION_SECRET", "a secret that only these examples know")
     settings = {
         "session.type": "memory",
         "session.secret": "a secret that only these examples know",

@@ -46,7 +46,7 @@ def add_to(commands: Commands) -> Iterator[Parser]:
 
 def run(work: Work, options: argparse.Namespace) -> Result:
     """Open the regions that the settings describe, and do the work on them."""
-    read = load_ini(options.ini).read()
+    read = load_ini(options).read()
     return work(CacheRegions(read.regions, read.clock), options)
 
 

@@ -42,7 +42,7 @@ def add_to(commands: Commands) -> Iterator[Parser]:
 
 def run(options: argparse.Namespace) -> Result:
     """Check everything; the code is 1 for a mistake, or for a store that is of no use."""
-    ini = load_ini(options.ini)
+    ini = load_ini(options)
     read, mistakes = examine_settings(ini.settings)
     stores = [] if mistakes else _examine_all(read)
     failed = bool(mistakes) or any(found.failure for found in stores)

@@ -58,10 +58,12 @@ class Ini:
         return read_settings(self.settings)
 
 
-def load_ini(uri: str) -> Ini:
-    """Load an ini file; raises `CommandError` if it cannot be had."""
+def load_ini(options: argparse.Namespace) -> Ini:
+    """Load the ini file that is meant; raises `CommandError` if it cannot be had."""
+    uri, variables = options.ini, dict(options.variables)
     try:
-        return Ini(uri, get_appsettings(uri), get_settings(uri, "server:main"))
+        settings = get_appsettings(uri, options=variables)
+        return Ini(uri, settings, get_settings(uri, "server:main", variables))
     except Exception as error:  # PasteDeploy imports the application, which may raise anything
         raise CommandError(f"{uri} cannot be read: {_reason(error)}", code=2) from error
 
@@ -76,3 +78,20 @@ def _reason(error: Exception) -> str:
 def add_ini(parser: Parser) -> None:
     """Have a sub-command take an ini file."""
     parser.add_argument("ini", metavar="INI", help=HELP)
+    parser.add_argument(
+        "--set",
+        type=variable,
+        action="append",
+        default=[],
+        dest="variables",
+        metavar="NAME=VALUE",
+        help="a variable of the ini file, which pserve is given without --set",
+    )
+
+
+def variable(text: str) -> tuple[str, str]:
+    """Read a variable of the ini file, for argparse."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError
+    return name, value

@@ -29,7 +29,7 @@ def add_to(commands: Commands) -> Iterator[Parser]:
 def run(options: argparse.Namespace) -> Result:
     """Prepare every store that the settings use."""
     parts: list[Part] = []
-    for used in used_stores(load_ini(options.ini).read()):
+    for used in used_stores(load_ini(options).read()):
         with used.opened() as store:
             store.install()
         name = f"{used.name} ({used.users})"

@@ -58,7 +58,7 @@ def add_to(commands: Commands) -> Iterator[Parser]:
 
 def run(work: Work, options: argparse.Namespace) -> Result:
     """Open the sessions that the settings describe, and do the work on them."""
-    read = load_ini(options.ini).read()
+    read = load_ini(options).read()
     _refuse_if_out_of_reach(read.session)
     _refuse_if_absent(read)
     manager = SessionManager(read.session, read.clock)
