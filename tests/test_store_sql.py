@@ -254,7 +254,9 @@ class TestTable:
         assert all(part.isdecimal() for part in number.split("."))
         assert facts == {"reach": "host" if is_file else "network", "persistent": True}
         store.prepare()
-        assert "absent" not in store.inspect()
+        facts = store.inspect()
+        assert "absent" not in facts
+        assert facts["used"] > 4000
         store.close()
 
     def test_a_table_that_nobody_makes(self, url, clock, execute):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from ..system.forks import notice_fork, renew_after_fork
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 NAMES = {"postgresql": "PostgreSQL", "mysql": "MySQL", "sqlite": "SQLite"}
+
+#: How many bytes the table takes, with its index; SQLite knows that of the whole file only.
+SIZES = {
+    "postgresql": "SELECT pg_total_relation_size(CAST(:quoted AS regclass))",
+    "mysql": "SELECT data_length + index_length FROM information_schema.tables"
+    " WHERE table_schema = coalesce(:schema, database()) AND table_name = :name",
+    "sqlite": "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
+}
 
 #: Seconds after which a broken connection is no stale one of the pool, but a server in trouble.
 PATIENCE = 0.5
@@ -35,6 +43,14 @@ class Written(NamedTuple):
 
     rows: int
     lost: bool
+
+
+class Examined(NamedTuple):
+    """How a database was found: whether it has the table, and how many bytes that takes."""
+
+    version: str
+    there: bool
+    used: int
 
 
 class Database:
@@ -76,12 +92,13 @@ class Database:
 
         return Written(*self._run(work))
 
-    def examine(self) -> tuple[str, bool]:
-        """Give the name and the version of the database, and whether it has the table."""
+    def examine(self) -> Examined:
+        """Tell of the database, and of the table in it."""
 
-        def work(connection: Connection) -> tuple[str, bool]:
+        def work(connection: Connection) -> Examined:
             there = inspect(connection).has_table(self._table.name, self._table.schema)
-            return _version(connection.dialect), there
+            used = _size(connection, self._table) if there else 0
+            return Examined(_version(connection.dialect), there, used)
 
         examined, _ = self._run(work)
         return examined
@@ -124,6 +141,18 @@ def _version(dialect: Dialect) -> str:
     maria = getattr(dialect, "is_mariadb", False)  # which a URL may call mysql
     name = "MariaDB" if maria else NAMES[dialect.name]
     return f"{name} {'.'.join(map(str, dialect.server_version_info or ()))}"
+
+
+def _size(connection: Connection, table: Table) -> int:
+    dialect = connection.dialect
+    names = {
+        "quoted": dialect.identifier_preparer.format_table(table),
+        "schema": table.schema,
+        "name": table.name,
+    }
+    size = text(SIZES["mysql" if dialect.name == "mariadb" else dialect.name])
+    needed = {name: names[name] for name in size.compile().params}
+    return int(connection.execute(size, needed).scalar() or 0)
 
 
 def _changed(connection: Connection, statement: Executable, parameters: dict[str, Any]) -> int:

@@ -166,13 +166,15 @@ class SqlStore(Store):
                 return removed
 
     def inspect(self) -> StoreFacts:
-        """Tell the version of the database, and whether the table is still to be made.
+        """Tell the version of the database, the table's size, and whether it is still to be made.
 
         That nobody has made it, though ``create_table`` is false, is a `StoreError`.
         """
-        version, there = self._database.examine()
+        version, there, used = self._database.examine()
         reach: Literal["host", "network"] = "host" if self._is_file else "network"
         facts = StoreFacts(version=version, reach=reach, persistent=True)
+        if there:
+            facts["used"] = used
         if there or not self._creates_table:
             self.load(PROBE)
         else:
