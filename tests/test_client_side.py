@@ -11,7 +11,7 @@ from zope.interface.verify import verifyObject
 
 from pyramid_beakerish import SerializationError, SessionStateError, SessionTooLarge
 from pyramid_beakerish.sessions.events import EndReason, Refusal, SessionEnded, SessionRefused
-from pyramid_beakerish.sessions.sealed_cookie import VisitorsCookie
+from pyramid_beakerish.sessions.sealed_cookie import CookieKey, CookieStore
 from pyramid_beakerish.settings import read_settings, session_settings
 from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.site import Site
@@ -273,11 +273,19 @@ def test_settings(clock):
 def test_as_a_store(clock):
     """What holds the record for the time of a request keeps the contract of a store."""
     settings, _ = session_settings(type="cookie", secret=NEW)
-    store = VisitorsCookie.from_settings(settings, clock)
-    store.set("k", b"w" * 100, None)
-    value, token = store.load("k")
+    store, key = CookieStore.from_settings(settings, clock), CookieKey("k")
+    assert store.create(key, b"w" * 100, None)
+    value, token = store.load(key)
     assert value == b"w" * 100
-    assert store.swap("k", token, b"x" * 100, None)
+    assert store.swap(key, token, b"x" * 100, None)
+    assert store.load(key)[0] == b"x" * 100
     assert store.keys("") is None
-    assert store.delete("k")
-    assert store.load("k") is None
+    assert store.delete(key)
+    assert store.load(key) is None
+    assert not store.delete(key)
+    assert store.inspect() == {}
+
+
+def test_no_repr_shows_an_id():
+    """A traceback with locals shows neither the id nor what is in the cookie."""
+    assert repr(CookieKey("an id", b"a record")) == "<CookieKey>"

@@ -39,6 +39,8 @@ class SessionManager:
         session = Session(manager, "beaker.session.id=...")
     """
 
+    make_cookie: Callable[..., SessionCookie] = SessionCookie
+
     def __init__(
         self,
         settings: SessionSettings,
@@ -54,7 +56,7 @@ class SessionManager:
         self.rotate_on = settings.rotate_on
         self.renew_id_every = settings.renew_id_every
         self.fingerprint = Fingerprints(settings.secret)
-        self.cookie = SessionCookie(settings, clock)
+        self.cookie = self.make_cookie(settings, clock)
         self.serializer = serializer_for(settings.data_serializer, settings.pickle_classes)
         self.previous = open_previous(self)
 

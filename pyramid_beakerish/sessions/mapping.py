@@ -51,7 +51,8 @@ class EncodedMapping(DictMethods):
         self._base: Mapping[str, bytes] | None = None  # what is stored, as far as is known here
         self._values: dict[str, Any] = {}  # what was read or written, decoded
         # The keys among them that may differ from what is stored, in the order of the application.
-        self._suspects: dict[str, None] = {}
+        # With the bytes that it takes where those are known.
+        self._suspects: dict[str, bytes | None] = {}
         self._gone = NO_KEYS
         # What `modify` made of a key, and how: to be done again on what others have stored.
         self._modifiers: Mapping[str, tuple[bytes, tuple[Modifier, ...]]] = NOTHING
@@ -233,9 +234,9 @@ class EncodedMapping(DictMethods):
         """
         base, values, gone = self._base or NOTHING, self._values, self._gone
         changed: dict[str, bytes] = {}
-        mutable: dict[str, None] = {}
-        for key in self._suspects:
-            value, encoded = values[key], self._encode(key)
+        mutable: dict[str, bytes | None] = {}
+        for key, known in self._suspects.items():
+            value, encoded = values[key], known or self._encode(key)
             if base.get(key) != encoded or key in gone:
                 changed[key] = encoded
             if type(value) not in ATOMS:

@@ -68,7 +68,7 @@ class RecordStore:
 
     A record is changed only by compare-and-swap, so that no request undoes another's
     change; and only while it exists, so that an ended session never comes back. A ``key`` is
-    the `store_key` of a session's id.
+    what ``key_of`` gives for a session's id.
     """
 
     def __init__(
@@ -78,8 +78,10 @@ class RecordStore:
         serializer: Serializer,
         clock: Callable[[], float],
         notify: Callable[[object], None],
+        key_of: Callable[[str], str] = store_key,
     ) -> None:
         self.store = store
+        self.key_of = key_of
         self._clock = clock
         self.users = Users(self, settings, notify)
         self._pack, self._unpack = frame_for(serializer)
@@ -211,20 +213,20 @@ class RecordStore:
 
     def renew(
         self, session_id: str, record: Record, token: Any, own: Mapping[str, Any], change: Change
-    ) -> tuple[str, Record] | None:
+    ) -> tuple[str, str, Record] | None:
         """Have a session go on under a new id, to which the old one leads for the grace time.
 
         The requests under way with the old id change the same record, and their visitor is told
         the new id again (https://www.php.net/session_regenerate_id warns of lost answers).
-        Gives the new id and the record; ``None`` if somebody else was changing the session: then
-        nothing has happened, and the next request may try.
+        Gives the new id, its key and the record; ``None`` if somebody else was changing the
+        session: then nothing has happened, and the next request may try.
         """
-        key, seed = store_key(session_id), secrets.token_hex(SEED_BYTES)
+        key, seed = self.key_of(session_id), secrets.token_hex(SEED_BYTES)
         new_id = successor_id(session_id, seed)
-        new_key, now = store_key(new_id), self._clock()
+        new_key, now = self.key_of(new_id), self._clock()
         renewed = self._copy(new_key, record, {**own, "renewed": now}, change)
         if self._lead_on(key, record, token, new_key, seed):
-            return new_id, renewed
+            return new_id, new_key, renewed
         self.store.delete(new_key)
         return None
 
@@ -270,7 +272,7 @@ class RecordStore:
             return self._leave(key, record, token)
         kept = {name: value for name, value in record.own.items() if name == ADOPTED}
         way = Record(record.created, self._clock(), None, kept, {})
-        own = {"moved_to": new_key, "seed": seed, "timeout": grace, "lifetime": None}
+        own = {"moved_to": str(new_key), "seed": seed, "timeout": grace, "lifetime": None}
         return self.save(key, way, token, own, {})
 
     def _copy(self, key: str, record: Record, own: Mapping[str, Any], change: Change) -> Record:

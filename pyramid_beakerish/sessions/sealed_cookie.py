@@ -2,93 +2,124 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ..stores.base import WRITE_ID_SIZE, Entry, Store
-from .cookie import SessionCookie, Trusted, sent_values
-from .ids import store_key
+from ..stores.base import Entry, Store
+from .cookie import SessionCookie, Trusted
+from .record import NOTHING
 from .seals import Encrypted, Seals, Signed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
-    from ..settings import SessionSettings
+    from ..settings import SessionSettings, StoreSettings
 
 #: Between a session's id and its record.
 AFTER_ID = b"."
 
+#: Browsers need not keep a longer one (https://datatracker.ietf.org/doc/html/rfc6265#section-6.1),
+#: and OWASP ASVS 5.0, 3.3.5 asks for no longer one.
+LONGEST_COOKIE = 4096
 
-class VisitorsCookie(SessionCookie, Store):
-    """A cookie that holds the record of its session, for the time of one request.
 
-    It takes the place of the cookie with an id, and of the store: what is stored is what the next
-    cookie will hold.
+class CookieKey(str):
+    """The key of a session that is in a cookie: its id, with the record that goes by it.
+
+    So nothing else has to be made for a request, and nothing is kept from one to the next.
     """
 
-    seals: Seals
+    __slots__ = ("record",)
 
-    def __init__(self, cookie: SealedCookie) -> None:
-        self.__dict__.update(vars(cookie))  # which are the same for all visitors
-        self._records: dict[str, bytes] = {}
+    record: Any  # bytes, or ``None`` where nothing is stored
 
-    def find(self, header: str) -> Trusted | None:
-        """Give the session of the first cookie that was sealed here; see `SessionCookie`."""
-        for value in sent_values(header, self._settings.key):
-            opened = self.seals.open(value)
-            if opened is not None:
-                session_id, _, record = opened[0].partition(AFTER_ID)
-                trusted = Trusted(session_id.decode(), store_key(session_id.decode()), opened[1])
-                self._records = {trusted.key: record}
-                return trusted
-        return None
+    def __new__(cls, session_id: str, record: bytes | None = None) -> CookieKey:
+        """Make the key of a session that is not stored yet, or of this record."""
+        key = str.__new__(cls, session_id)
+        key.record = record
+        return key
+
+    def __repr__(self) -> str:
+        return "<CookieKey>"  # a traceback with locals must not show an id
+
+
+class SealedCookie(SessionCookie):
+    """Reads and writes the cookie that holds a session: its id and its record, sealed."""
+
+    def __init__(self, settings: SessionSettings, clock: Callable[[], float]) -> None:
+        super().__init__(settings, clock)
+        self._usual_room = self._room(NOTHING)
+
+    @cached_property
+    def seals(self) -> Seals:
+        """What seals under the settings' newest key; made when it is first asked for."""
+        settings, given = self._settings, self._settings.given
+        kind = Encrypted if "encrypt_key" in given else Signed
+        secrets = given.get("encrypt_key") or settings.secret or given.get("validate_key", ())
+        return Seals([kind(secret, settings.key) for secret in secrets])
 
     def without(self, header: str, session_id: str) -> None:
         """Give nothing: whatever this one held, no other cookie is asked."""
 
-    def _value(self, session_id: str) -> str:
-        record = self._records[store_key(session_id)]
-        return self.seals.close(session_id.encode() + AFTER_ID + record)
+    def room(self, own: Mapping[str, Any]) -> int:
+        """Give how many characters the value may have; see `SessionCookie.header`."""
+        return self._room(own) if own else self._usual_room
 
-    # As a store: the records rule over expiry themselves.
+    def seal(self, key: CookieKey) -> str:
+        """Give the value of the cookie that holds the record, for `header`."""
+        return self.seals.close(key.encode() + AFTER_ID + key.record)
+
+    def _verify(self, value: str) -> Trusted | None:
+        opened = self.seals.open(value)
+        if opened is None:
+            return None
+        data, is_current = opened
+        encoded_id, _, record = data.partition(AFTER_ID)
+        session_id = encoded_id.decode()
+        return Trusted(session_id, CookieKey(session_id, record), is_current)
+
+    def _value(self, sealed: str) -> str:
+        return sealed
+
+    def _room(self, own: Mapping[str, Any]) -> int:
+        return LONGEST_COOKIE - len(self.header("", own, https=True))
+
+
+class CookieStore(Store):
+    """Keeps each record where its key has it, for the time of one request.
+
+    What is stored there is what the next cookie will hold.
+    """
 
     @classmethod
-    def from_settings(cls, settings: SessionSettings, clock: Callable[[], float]) -> VisitorsCookie:  # type: ignore[override]
-        """Make the cookie of nobody."""
-        return cls(SealedCookie(settings, clock))
+    def from_settings(cls, settings: StoreSettings, clock: Callable[[], float]) -> CookieStore:
+        """Make it of nothing: the records rule over expiry themselves."""
+        return cls()
 
     def load(self, key: str) -> Entry | None:
         """Give what the cookie holds, or what has been stored since."""
-        value = self._records.get(key)
-        return None if value is None else (value, value[:WRITE_ID_SIZE])
+        value = getattr(key, "record", None)
+        return None if value is None else (value, value)
 
     def create(self, key: str, value: bytes, ttl: float | None) -> bool:
         """Store what the next cookie holds."""
-        self._records[key] = value
+        self.set(key, value, ttl)
         return True
 
     def swap(self, key: str, token: Any, value: bytes, ttl: float | None) -> bool:
         """Store what the next cookie holds: nobody else can have changed it."""
-        return self.create(key, value, ttl)
+        self.set(key, value, ttl)
+        return True
 
-    def set(self, key: str, value: bytes, ttl: float | None) -> None:
+    def set(self, key: Any, value: bytes, ttl: float | None) -> None:
         """Store what the next cookie holds."""
-        self._records[key] = value
+        key.record = value
 
-    def delete(self, key: str, token: Any = None) -> bool:
+    def delete(self, key: Any, token: Any = None) -> bool:
         """Let the next cookie hold nothing."""
-        return self._records.pop(key, None) is not None
+        value, key.record = key.record, None
+        return value is not None
 
     def keys(self, prefix: str) -> Iterator[str] | None:
         """Give ``None``: there is nothing to list."""
         return None
-
-
-class SealedCookie(SessionCookie):
-    """What the cookies of all visitors have in common."""
-
-    def __init__(self, settings: SessionSettings, clock: Callable[[], float]) -> None:
-        super().__init__(settings, clock)
-        given = settings.given
-        kind = Encrypted if "encrypt_key" in given else Signed
-        secrets = given.get("encrypt_key") or settings.secret or given.get("validate_key", ())
-        self.seals = Seals([kind(secret, settings.key) for secret in secrets])

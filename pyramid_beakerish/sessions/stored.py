@@ -16,7 +16,7 @@ from .events import (
     SessionRotated,
 )
 from .found import FoundMapping
-from .ids import store_key, successor_id
+from .ids import successor_id
 from .mapping import NO_KEYS
 from .no_record import Moved, NoRecord
 from .record import NOTHING
@@ -161,7 +161,8 @@ class StoredMapping(FoundMapping):
         is_changing = self._id is not self._stored_id
         self._stored_id = successor_id(str(self._stored_id), moved.seed)
         # Not by the way's own word: one that was damaged could lead round in circles.
-        self._key, self._token, self._renewing = store_key(self._stored_id), None, False
+        self._key, self._token = self._manager.records.key_of(self._stored_id), None
+        self._renewing = False
         self._cookie = self._stored_id, self._own_of_record()
         if not is_changing:
             self._id = self._stored_id
@@ -174,8 +175,9 @@ class StoredMapping(FoundMapping):
             self._manager.tell(SessionEnded, ended_id, EndReason.LOGOUT)
 
     def _create(self, changed: dict[str, bytes]) -> None:
-        self._key = store_key(self.id)
-        record = self._manager.records.create(self._key, self._own, changed)
+        records = self._manager.records
+        self._key = records.key_of(self.id)
+        record = records.create(self._key, self._own, changed)
         self._stored(record, changed)
         self._cookie = self.id, record.own
         self._manager.tell(SessionCreated, self.id)
@@ -189,9 +191,10 @@ class StoredMapping(FoundMapping):
         self._slide()
 
     def _rotate(self, record: Record, changed: dict[str, bytes]) -> None:
-        old_id, keys = str(self._stored_id), (self._key, store_key(self.id))
+        records, old_id = self._manager.records, str(self._stored_id)
+        keys = self._key, records.key_of(self.id)
         apply = partial(self._apply, changed)
-        rotated = self._manager.records.rotate(keys, record, self._token, self._own, apply)
+        rotated = records.rotate(keys, record, self._token, self._own, apply)
         self._key = keys[1]
         self._stored(rotated, changed)
         self._cookie, self._touch_due = (self.id, rotated.own), False
@@ -205,8 +208,7 @@ class StoredMapping(FoundMapping):
         if not renewed:
             self._pass_over()  # whoever was faster has extended it, or ended it
             return self._store(changed)
-        self._id, record = renewed
-        self._key = store_key(self.id)
+        self._id, self._key, record = renewed
         self._stored(record, changed)
         self._cookie, self._touch_due = (self.id, record.own), False
         self._manager.notify(SessionRotated(old_id, self.id))

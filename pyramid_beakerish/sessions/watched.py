@@ -128,7 +128,8 @@ class WatchedRecords(RecordStore):
 
     def __init__(self, store: Store, manager: SessionManager, watch: SessionWatch) -> None:
         timed = TimedStore(store, watch.commands)
-        super().__init__(timed, manager.settings, manager.serializer, manager.clock, manager.notify)
+        rules = manager.settings, manager.serializer, manager.clock, manager.notify
+        super().__init__(timed, *rules, manager.records.key_of)
         self._watch = watch
 
     def put(self, key: str, record: Record, token: Any, values: dict[str, bytes]) -> bool:
