@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyramid.httpexceptions import HTTPException
 
-from .headers import add_vary, keep_private
+from .headers import add_vary, keep_to_visitor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -44,6 +44,7 @@ class Visit:
     unpark: Callable[[], None]
     finish: Callable[..., str | None]
     site_data: Collection[str]
+    _remove_cookie: Mapping[str, Any] | None
 
     # pyramid_beaker lets one read these of its sessions and of its factories.
 
@@ -86,7 +87,7 @@ class Visit:
             log.error("%s takes no session cookie: it has no headers.", type(response).__qualname__)
         elif cookie is not None:
             headers.append(("Set-Cookie", cookie))
-            if self.site_data:
+            if self._remove_cookie is not None and self.site_data:
                 headers.append(("Clear-Site-Data", _quoted(self.site_data)))
             request.add_response_callback(self._mark_private)
         elif self._detached:  # pyramid_beaker's own tests want no header of it in this callback
@@ -100,8 +101,7 @@ class Visit:
 
     def _mark_private(self, request: Any, response: Any) -> None:
         """Tell caches that the response is for this visitor only."""
-        add_vary(response.headerlist, "Cookie")
-        keep_private(response.headerlist, self._settings.cache_control)
+        keep_to_visitor(response.headerlist, self._settings.cache_control)
 
     def _counts(self, request: Any, exception: Any) -> bool:
         if will_be_tried_again(request, exception):

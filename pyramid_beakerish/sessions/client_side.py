@@ -13,16 +13,13 @@ from .manager import SessionManager
 from .mapping import ATOMS, UNSET
 from .record import NOTHING
 from .records import RecordStore
-from .sealed_cookie import LONGEST_COOKIE, CookieKey, CookieStore, SealedCookie
+from .sealed_cookie import AFTER_ID, FRAME, LONGEST_COOKIE, CookieKey, CookieStore, SealedCookie
 from .session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .users import UserSessions
-
-#: What a record takes beside its keys and values: the id, moments, lengths, a nonce or a hash.
-FRAME = 160
 
 #: What a key and its value take beside themselves: their lengths.
 LENGTHS = 4
@@ -71,8 +68,8 @@ class ClientSideSession(Session):
         # To measure all keys each time took 4 us of 36: what each takes beside all that is there
         # is enough to know, until the cookie is nearly full.
         left = self._left_at_first() if self._left is None else self._left
-        self._left = left - _size(key, encoded)
-        if self._left < 0:
+        left = self._left = left - len(key.encode()) - len(encoded) - LENGTHS
+        if left < 0:
             self._measure(key, before)
 
     def persist(self) -> None:
@@ -106,22 +103,28 @@ class ClientSideSession(Session):
         super()._prepare_to_write(key)
 
     def _seal(self) -> None:
-        own: Mapping[str, Any] = self._own_of_record()
-        value = self._manager.cookie.seal(self._key)
-        excess = len(value) - self._manager.cookie.room(own)
+        cookie, own = self._manager.cookie, self._own_of_record()
+        value = cookie.seals.close(self._key.encode() + AFTER_ID + self._key.record)
+        excess = len(value) - (cookie.longest_value(own) if own else cookie.usual_longest)
         if excess > 0:
-            self._cookie = self._sealed  # none that has not been sent already
+            self._cookie = self._sealed  # what has been stored before stays
             raise _too_large(excess, self._sizes())
         self._cookie = self._sealed = value, own
 
     # What there is room for, when something is set
 
     def _left_at_first(self) -> float:
-        return self._room() - len(getattr(self._key, "record", None) or b"")
+        if self._record is None:
+            return self._manager.cookie.usual_room
+        return self._room() - len(self._key.record)
 
     def _room(self) -> float:
         """Give how many bytes all keys may take with their values."""
-        return self._manager.cookie.room(self._own_of_record()) * 3 // 4 - FRAME
+        cookie, own = self._manager.cookie, self._own_of_record()
+        if not own:
+            return cookie.usual_room
+        # What a session has of its own is in the attributes, and in the record as well.
+        return cookie.longest_value(own) * 3 // 4 - FRAME - len(str(own))
 
     def _measure(self, key: str, before: Any) -> None:
         """Take the key out again, that was set last, if there really is no room for it."""
@@ -143,11 +146,7 @@ class ClientSideSession(Session):
         kept: Mapping[str, bytes] = self._base or NOTHING
         encoded = {key: kept[key] for key in kept if key not in self._gone}
         encoded |= {key: self._encode(key) for key in self._suspects}
-        return {key: _size(key, value) for key, value in encoded.items()}
-
-
-def _size(key: str, encoded: bytes) -> int:
-    return len(key.encode()) + len(encoded) + LENGTHS
+        return {k: len(k.encode()) + len(value) + LENGTHS for k, value in encoded.items()}
 
 
 def _too_large(excess: float, sizes: Mapping[str, int]) -> SessionTooLarge:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 #: Between a session's id and its record.
 AFTER_ID = b"."
 
+#: What a record takes beside its keys and values: the id, moments, lengths, a nonce or a hash.
+FRAME = 160
+
 #: Browsers need not keep a longer one (https://datatracker.ietf.org/doc/html/rfc6265#section-6.1),
 #: and OWASP ASVS 5.0, 3.3.5 asks for no longer one.
 LONGEST_COOKIE = 4096
@@ -31,13 +34,7 @@ class CookieKey(str):
 
     __slots__ = ("record",)
 
-    record: Any  # bytes, or ``None`` where nothing is stored
-
-    def __new__(cls, session_id: str, record: bytes | None = None) -> CookieKey:
-        """Make the key of a session that is not stored yet, or of this record."""
-        key = str.__new__(cls, session_id)
-        key.record = record
-        return key
+    record: Any  # bytes, ``None`` if it was removed; missing where nothing was stored yet
 
     def __repr__(self) -> str:
         return "<CookieKey>"  # a traceback with locals must not show an id
@@ -48,7 +45,8 @@ class SealedCookie(SessionCookie):
 
     def __init__(self, settings: SessionSettings, clock: Callable[[], float]) -> None:
         super().__init__(settings, clock)
-        self._usual_room = self._room(NOTHING)
+        self.usual_longest = self.longest_value(NOTHING)
+        self.usual_room = self.usual_longest * 3 // 4 - FRAME
 
     @cached_property
     def seals(self) -> Seals:
@@ -61,13 +59,9 @@ class SealedCookie(SessionCookie):
     def without(self, header: str, session_id: str) -> None:
         """Give nothing: whatever this one held, no other cookie is asked."""
 
-    def room(self, own: Mapping[str, Any]) -> int:
-        """Give how many characters the value may have; see `SessionCookie.header`."""
-        return self._room(own) if own else self._usual_room
-
-    def seal(self, key: CookieKey) -> str:
-        """Give the value of the cookie that holds the record, for `header`."""
-        return self.seals.close(key.encode() + AFTER_ID + key.record)
+    def longest_value(self, own: Mapping[str, Any]) -> int:
+        """Give how many characters the value may have; for ``own`` see `header`."""
+        return LONGEST_COOKIE - len(self.header("", own, https=True))
 
     def _verify(self, value: str) -> Trusted | None:
         opened = self.seals.open(value)
@@ -76,13 +70,12 @@ class SealedCookie(SessionCookie):
         data, is_current = opened
         encoded_id, _, record = data.partition(AFTER_ID)
         session_id = encoded_id.decode()
-        return Trusted(session_id, CookieKey(session_id, record), is_current)
+        key = CookieKey(session_id)
+        key.record = record
+        return Trusted(session_id, key, is_current)
 
     def _value(self, sealed: str) -> str:
         return sealed
-
-    def _room(self, own: Mapping[str, Any]) -> int:
-        return LONGEST_COOKIE - len(self.header("", own, https=True))
 
 
 class CookieStore(Store):
@@ -106,9 +99,9 @@ class CookieStore(Store):
         self.set(key, value, ttl)
         return True
 
-    def swap(self, key: str, token: Any, value: bytes, ttl: float | None) -> bool:
+    def swap(self, key: Any, token: Any, value: bytes, ttl: float | None) -> bool:
         """Store what the next cookie holds: nobody else can have changed it."""
-        self.set(key, value, ttl)
+        key.record = value
         return True
 
     def set(self, key: Any, value: bytes, ttl: float | None) -> None:
@@ -117,7 +110,7 @@ class CookieStore(Store):
 
     def delete(self, key: Any, token: Any = None) -> bool:
         """Let the next cookie hold nothing."""
-        value, key.record = key.record, None
+        value, key.record = getattr(key, "record", None), None
         return value is not None
 
     def keys(self, prefix: str) -> Iterator[str] | None:

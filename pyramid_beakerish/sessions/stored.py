@@ -66,7 +66,8 @@ class StoredMapping(FoundMapping):
         The response is on its way now: what is changed later is stored at once. The cookie is
         Secure, where that is left to us, if ``environ["wsgi.url_scheme"]`` is.
         """
-        self.unlock()
+        if self._lease is not None:
+            self.unlock()
         self._writes_through = True
         self._writable = False
         if self._cookie is not None or self._remove_cookie is not None:
