@@ -44,7 +44,6 @@ class Visit:
     unpark: Callable[[], None]
     finish: Callable[..., str | None]
     site_data: Collection[str]
-    _remove_cookie: Mapping[str, Any] | None
 
     # pyramid_beaker lets one read these of its sessions and of its factories.
 
@@ -87,7 +86,7 @@ class Visit:
             log.error("%s takes no session cookie: it has no headers.", type(response).__qualname__)
         elif cookie is not None:
             headers.append(("Set-Cookie", cookie))
-            if self._remove_cookie is not None and self.site_data:
+            if self.site_data:
                 headers.append(("Clear-Site-Data", _quoted(self.site_data)))
             request.add_response_callback(self._mark_private)
         elif self._detached:  # pyramid_beaker's own tests want no header of it in this callback

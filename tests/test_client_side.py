@@ -102,6 +102,22 @@ def test_a_changed_cookie_opens_nothing(site):
     assert set(refusals(application)) <= {Refusal.MALFORMED, Refusal.BAD_SIGNATURE}
 
 
+def test_cookies_that_are_not_remembered(site, monkeypatch):
+    """Few or many visitors, here or elsewhere before: each cookie opens its own session."""
+    monkeypatch.setattr("pyramid_beakerish.sessions.sealed_cookie.MOST_REMEMBERED", 3)
+    application = site()
+    visitors = [application.stranger().put(n=n) for n in range(7)]
+    for _ in range(2):
+        assert [visitor.contents()["n"] for visitor in visitors] == [*range(7)]
+    elsewhere = site()
+    for n, visitor in enumerate(visitors):
+        moved = elsewhere.stranger().keep(visitor.cookies)
+        assert [moved.contents(), moved.contents()] == [{"n": n}] * 2
+        moved.put(m=n)
+        assert moved.contents() == {"n": n, "m": n}
+        assert visitor.contents() == {"n": n}
+
+
 def test_another_name_or_kind_is_another_key(site, clock):
     """What was sealed for one cookie, or in one way, opens no other with the same secret."""
     value = site().stranger().put(a=1).cookies[NAME]

@@ -13,7 +13,7 @@ from .manager import SessionManager
 from .mapping import ATOMS, UNSET
 from .record import NOTHING
 from .records import RecordStore
-from .sealed_cookie import AFTER_ID, FRAME, LONGEST_COOKIE, CookieKey, CookieStore, SealedCookie
+from .sealed_cookie import LONGEST_COOKIE, CookieKey, CookieStore, SealedCookie
 from .session import Session
 
 if TYPE_CHECKING:
@@ -104,8 +104,8 @@ class ClientSideSession(Session):
 
     def _seal(self) -> None:
         cookie, own = self._manager.cookie, self._own_of_record()
-        value = cookie.seals.close(self._key.encode() + AFTER_ID + self._key.record)
-        excess = len(value) - (cookie.longest_value(own) if own else cookie.usual_longest)
+        value = cookie.seal(self._key)
+        excess = len(value) - cookie.longest_value(own)
         if excess > 0:
             self._cookie = self._sealed  # what has been stored before stays
             raise _too_large(excess, self._sizes())
@@ -114,22 +114,15 @@ class ClientSideSession(Session):
     # What there is room for, when something is set
 
     def _left_at_first(self) -> float:
-        if self._record is None:
-            return self._manager.cookie.usual_room
-        return self._room() - len(self._key.record)
-
-    def _room(self) -> float:
-        """Give how many bytes all keys may take with their values."""
-        cookie, own = self._manager.cookie, self._own_of_record()
-        if not own:
-            return cookie.usual_room
-        # What a session has of its own is in the attributes, and in the record as well.
-        return cookie.longest_value(own) * 3 // 4 - FRAME - len(str(own))
+        cookie, record = self._manager.cookie, self._record
+        if record is None:
+            return cookie.room(NOTHING)
+        return cookie.room(record.own) - len(self._key.record)
 
     def _measure(self, key: str, before: Any) -> None:
         """Take the key out again, that was set last, if there really is no room for it."""
         sizes = self._sizes()
-        left = self._room() - sum(sizes.values())
+        left = self._manager.cookie.room(self._own_of_record()) - sum(sizes.values())
         self._left = max(left, 0)
         if left < 0:
             self._take_out(key, before)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..stores.timed import TimedStore
 from .records import RecordStore
+from .sealed_cookie import CookieStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,7 +128,8 @@ class WatchedRecords(RecordStore):
     """Records that tell which keys each change has changed."""
 
     def __init__(self, store: Store, manager: SessionManager, watch: SessionWatch) -> None:
-        timed = TimedStore(store, watch.commands)
+        # What is in a cookie takes no command, and its key is an id, which nobody is to see.
+        timed = store if isinstance(store, CookieStore) else TimedStore(store, watch.commands)
         rules = manager.settings, manager.serializer, manager.clock, manager.notify
         super().__init__(timed, *rules, manager.records.key_of)
         self._watch = watch
