@@ -64,7 +64,7 @@ class ClientSideSession(Session):
         super().__setitem__(key, value)
         encoded = self._encode(key)
         if type(value) in ATOMS:
-            self._suspects[key] = encoded  # 0.5 us of 17: it is not encoded again to be stored
+            self._suspects[key] = encoded  # not to be encoded again: 0.5 us of 20
         # To measure all keys each time took 4 us of 36: what each takes beside all that is there
         # is enough to know, until the cookie is nearly full.
         left = self._left_at_first() if self._left is None else self._left
