@@ -35,11 +35,11 @@ KINDS = {
 #: The calls of our functions in a request of each kind, and what a server is sent for it.
 EXPECTED = {
     ("memory", "untouched"): (1, ""),
-    ("memory", "read"): (18, ""),
+    ("memory", "read"): (17, ""),
     ("memory", "write"): (32, ""),
     ("memory", "new"): (64, ""),
     ("redis", "untouched"): (1, ""),
-    ("redis", "read"): (22, "get 1"),
+    ("redis", "read"): (21, "get 1"),
     ("redis", "write"): (44, "evalsha 1, get 1, getrange 1, set 1"),
     ("redis", "new"): (68, "set 1"),
     ("memory", "hit of a region"): (2, ""),

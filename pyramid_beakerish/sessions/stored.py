@@ -46,7 +46,7 @@ class StoredMapping(FoundMapping):
                 return self._store(changed)
             # What most requests do that write: set values, in a session that exists.
             record: Any = self._record
-            values, self._token = {**record.values, **changed}, None
+            values, self._token = record.values | changed, None
             if not self._manager.records.put(self._key, record, token, values):
                 return self._store(changed)  # somebody else has stored something meanwhile
             self._base, self._dirty = values, False
@@ -66,7 +66,8 @@ class StoredMapping(FoundMapping):
         The response is on its way now: what is changed later is stored at once. The cookie is
         Secure, where that is left to us, if ``environ["wsgi.url_scheme"]`` is.
         """
-        self.unlock()
+        if self._lease is not None:
+            self.unlock()
         self._writes_through = True
         self._writable = False
         if self._cookie is not None or self._remove_cookie is not None:
@@ -272,9 +273,8 @@ class StoredMapping(FoundMapping):
         super()._merge(changed, theirs, into)
 
     def _fail(self, error: StoreUnavailable) -> None:
-        if (
-            self._settings.on_store_error == "error" or self._ended
-        ):  # nobody stays logged in unawares
+        # After a logout nobody may stay logged in unawares.
+        if self._settings.on_store_error == "error" or self._ended:
             failure = self._manager.unavailable(error)
             self.abandon(failure)
             raise failure from error
