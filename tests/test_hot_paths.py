@@ -37,11 +37,11 @@ EXPECTED = {
     ("memory", "untouched"): (1, ""),
     ("memory", "read"): (17, ""),
     ("memory", "write"): (32, ""),
-    ("memory", "new"): (64, ""),
+    ("memory", "new"): (60, ""),
     ("redis", "untouched"): (1, ""),
     ("redis", "read"): (21, "get 1"),
     ("redis", "write"): (44, "evalsha 1, get 1, getrange 1, set 1"),
-    ("redis", "new"): (68, "set 1"),
+    ("redis", "new"): (64, "set 1"),
     ("memory", "hit of a region"): (2, ""),
     ("redis", "hit of a region"): (37, "mget 1"),
 }

@@ -175,11 +175,12 @@ class StoredMapping(FoundMapping):
             self._manager.tell(SessionEnded, ended_id, EndReason.LOGOUT)
 
     def _create(self, changed: dict[str, bytes]) -> None:
-        self._key = store_key(self.id)
-        record = self._manager.records.create(self._key, self._own, changed)
+        manager, session_id = self._manager, self.id
+        self._key = store_key(session_id)
+        record = manager.records.create(self._key, self._own, changed)
         self._stored(record, changed)
-        self._cookie = self.id, record.own
-        self._manager.tell(SessionCreated, self.id)
+        self._cookie = session_id, record.own
+        manager.tell(SessionCreated, session_id)
 
     def _update(self, record: Record, changed: dict[str, bytes]) -> None:
         own, apply = self._own, partial(self._apply, changed)
