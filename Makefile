@@ -30,7 +30,7 @@ demo: $(VENV)/demo.done
 
 test: $(VENV)/test.done
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
+	$(BIN)/coverage run -m pytest -n auto --maxprocesses 4 $(PYTEST_ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

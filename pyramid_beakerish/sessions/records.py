@@ -14,6 +14,7 @@ from ..stores.base import WRITE_ID_SIZE, new_write_id
 from .events import Refusal
 from .ids import SEED_BYTES, store_key, successor_id
 from .no_record import Moved, NoRecord
+from .parts import Parts
 from .record import ADOPTED, Record, check, frame_for
 from .users import Users
 
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from ..serializers import Serializer
     from ..settings import SessionSettings
     from ..stores.base import Store
+    from .record import Values
 
-    Change = Callable[[Mapping[str, bytes]], dict[str, bytes]]
+    Change = Callable[[Values], Values]
 
 #: Somebody else must have won so often in a row before a request gives up.
 MOST_CONFLICTS = 100
@@ -33,7 +35,6 @@ MOST_CONFLICTS = 100
 NEW: Any = object()
 
 _SHORTEST_TTL = 0.001  # a lifetime that ends during the request: no store takes a negative one
-
 
 _NEVER = -inf
 
@@ -101,8 +102,11 @@ class RecordStore:
             record = _new(Record)  # Record(...) is a call more
             fields = self._unpack(entry[0][WRITE_ID_SIZE:])
             record.created, record.accessed, record.expires, record.own, record.values = fields
-            "".join(record.values)  # raises for a key that is no text, in a third of a look at each
-            if record.own or type(record.values) is not dict:
+            if type(fields[-1]) is dict:
+                "".join(fields[-1])  # raises for a key that is no text, in a third of a loop
+            else:
+                record.values = Parts(fields[-1])
+            if record.own:
                 check(record)
             idle, lifetime, interval = self._limits(record.own) if record.own else self._usual
             unused, age, expires = now - record.accessed, now - record.created, record.expires
@@ -118,7 +122,7 @@ class RecordStore:
             raise Moved(record.own["moved_to"], record.own["seed"])
         return record, entry[1], unused >= interval
 
-    def put(self, key: str, record: Record, token: Any, values: dict[str, bytes]) -> bool:
+    def put(self, key: str, record: Record, token: Any, values: Values) -> bool:
         """Store a record as it is after this use, with these values; tell whether it was stored.
 
         With a token only if nobody else has changed it; with `NEW` only if there is none yet.
@@ -143,7 +147,7 @@ class RecordStore:
         return self.store.swap(key, token, value, None if ttl == inf else ttl)
 
     def save(
-        self, key: str, record: Record, token: Any, own: Mapping[str, Any], values: dict[str, bytes]
+        self, key: str, record: Record, token: Any, own: Mapping[str, Any], values: Values
     ) -> bool:
         """Do what `put` does, and have the session set otherwise than the settings do."""
         if own:
@@ -153,7 +157,7 @@ class RecordStore:
         return self.put(key, record, token, values)
 
     def _save_listed(
-        self, key: str, record: Record, token: Any, own: Mapping[str, Any], values: dict[str, bytes]
+        self, key: str, record: Record, token: Any, own: Mapping[str, Any], values: Values
     ) -> bool:
         """Save a session that its user can end, whenever that is."""
         self.users.enter(key, own)
@@ -163,7 +167,7 @@ class RecordStore:
             self.users.make_room(own)
         return stored
 
-    def create(self, key: str, own: Mapping[str, Any], values: dict[str, bytes]) -> Record:
+    def create(self, key: str, own: Mapping[str, Any], values: Values) -> Record:
         """Begin a session; never takes the place of another."""
         now = self._clock()
         record = Record(now, now, None, {}, {})

@@ -46,7 +46,7 @@ class StoredMapping(FoundMapping):
                 return self._store(changed)
             # What most requests do that write: set values, in a session that exists.
             record: Any = self._record
-            values, self._token = {**record.values, **changed}, None
+            values, self._token = record.values | changed, None
             if not self._manager.records.put(self._key, record, token, values):
                 return self._store(changed)  # somebody else has stored something meanwhile
             self._base, self._dirty = values, False
@@ -176,12 +176,13 @@ class StoredMapping(FoundMapping):
             self._manager.tell(SessionEnded, ended_id, EndReason.LOGOUT)
 
     def _create(self, changed: dict[str, bytes]) -> None:
-        records = self._manager.records
-        self._key = records.key_of(self.id)
+        manager, session_id = self._manager, self.id
+        records = manager.records
+        self._key = records.key_of(session_id)
         record = records.create(self._key, self._own, changed)
         self._stored(record, changed)
-        self._cookie = self.id, record.own
-        self._manager.tell(SessionCreated, self.id)
+        self._cookie = session_id, record.own
+        manager.tell(SessionCreated, session_id)
 
     def _update(self, record: Record, changed: dict[str, bytes]) -> None:
         own, apply = self._own, partial(self._apply, changed)
@@ -275,9 +276,8 @@ class StoredMapping(FoundMapping):
         super()._merge(changed, theirs, into)
 
     def _fail(self, error: StoreUnavailable) -> None:
-        if (
-            self._settings.on_store_error == "error" or self._ended
-        ):  # nobody stays logged in unawares
+        # After a logout nobody may stay logged in unawares.
+        if self._settings.on_store_error == "error" or self._ended:
             failure = self._manager.unavailable(error)
             self.abandon(failure)
             raise failure from error

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..stores.base import Store
     from ..stores.timed import Command
     from .manager import SessionManager
-    from .record import Record
+    from .record import Record, Values
     from .session import Session
     from .stored import StoredMapping as Watched
 else:
@@ -134,7 +134,7 @@ class WatchedRecords(RecordStore):
         super().__init__(timed, *rules, manager.records.key_of)
         self._watch = watch
 
-    def put(self, key: str, record: Record, token: Any, values: dict[str, bytes]) -> bool:
+    def put(self, key: str, record: Record, token: Any, values: Values) -> bool:
         """See `RecordStore`."""
         before = record.values
         saved = super().put(key, record, token, values)
