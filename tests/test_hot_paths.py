@@ -43,7 +43,7 @@ EXPECTED = {
     ("redis", "write"): (44, "evalsha 1, get 1, getrange 1, set 1"),
     ("redis", "new"): (68, "set 1"),
     ("memory", "hit of a region"): (2, ""),
-    ("redis", "hit of a region"): (37, "mget 1"),
+    ("redis", "hit of a region"): (27, "mget 1"),
 }
 
 

@@ -15,7 +15,7 @@ from ..stores import open_store
 from .counters import Counters, RegionStats, total
 from .local import LocalEntries
 from .lookup import Entries, Lookup
-from .memory import CopiedEntries, MemoryEntries, MemoryEntry
+from .memory import CopiedEntries, KnownKey, MemoryEntries, MemoryEntry
 from .single_flight import SingleFlight
 from .stored import StoreEntries
 from .trouble import Trouble
@@ -148,10 +148,13 @@ class Region:
             counters = self._counters.setdefault(function, Counters())
         return Lookup(self, counters, function, group), counters
 
-    def entry(self, key: str) -> MemoryEntry | None:
-        """Give the entry of a key, for one who wants to use it for as long as it lives."""
-        found: MemoryEntry | None = self.entries.entry(self.short(key))
-        return found
+    def entry(self, key: str) -> MemoryEntry | KnownKey | None:
+        """Give the entry of a key, for one who wants to use it for as long as it lives.
+
+        Where none can be held on to it is the key itself.
+        """
+        find = self.entries.entry
+        return KnownKey(key) if find is None else find(self.short(key))
 
 
 class CacheRegions(Mapping[str, Region]):
