@@ -41,7 +41,7 @@ EXPECTED = {
     ("redis", "untouched"): (1, ""),
     ("redis", "read"): (22, "get 1"),
     ("redis", "write"): (44, "evalsha 1, get 1, getrange 1, set 1"),
-    ("redis", "new"): (68, "set 1"),
+    ("redis", "new"): (67, "set 1"),
     ("memory", "hit of a region"): (2, ""),
     ("redis", "hit of a region"): (27, "mget 1"),
 }
