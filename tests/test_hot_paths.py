@@ -41,13 +41,13 @@ EXPECTED = {
     ("redis", "untouched"): (1, ""),
     ("redis", "read"): (21, "get 1"),
     ("redis", "write"): (44, "evalsha 1, get 1, getrange 1, set 1"),
-    ("redis", "new"): (61, "set 1"),
+    ("redis", "new"): (60, "set 1"),
     ("cookie", "untouched"): (1, ""),
     ("cookie", "read"): (17, ""),
     ("cookie", "write"): (47, ""),
     ("cookie", "new"): (65, ""),
     ("memory", "hit of a region"): (2, ""),
-    ("redis", "hit of a region"): (37, "mget 1"),
+    ("redis", "hit of a region"): (27, "mget 1"),
 }
 
 
