@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 
 import pytest
@@ -108,6 +109,27 @@ class TestSweeping:
         clock.advance(60)
         assert store.sweep() == 30
         assert len(entries(tmp_path)) == 30
+
+    def test_another_lock_each_time(self, store, clock, monkeypatch):
+        """A sweep goes from lock to lock: who waits for one meets it free almost at once."""
+        fill(store, "old", 2000, ttl=60)
+        clock.advance(60)
+        removed = []
+        real = os.unlink
+        monkeypatch.setattr(os, "unlink", lambda path: removed.append(path) or real(path))
+        assert store.sweep() == 2000
+        locks = [os.path.basename(path)[0] for path in removed]
+        in_a_row = sum(one == other for one, other in itertools.pairwise(locks))
+        assert in_a_row < 200
+
+    def test_no_fsync(self, tmp_path, clock, monkeypatch):
+        """A sweep does not wait for the disk: what comes back after a power cut has expired."""
+        store = FileStore(tmp_path, fsync=True, clock=clock)
+        fill(store, "old", 3, ttl=60)
+        clock.advance(60)
+        monkeypatch.delattr(os, "fsync")
+        assert store.sweep() == 3
+        store.close()
 
     def test_expiry_between_two_seconds(self, store, clock):
         """An entry whose time ends within a second is swept at most a second later."""

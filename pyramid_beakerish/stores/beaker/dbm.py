@@ -182,12 +182,12 @@ class DbmStore(BeakerStore):
 class _Sweeper(Sweeper):
     """Walks through the folders that Beaker makes for its dbm files."""
 
-    def _names(self) -> Iterator[str | None]:
-        for digit in list_folder(self._root):
-            for folder in list_folder(self._root + digit):
-                yield None
-                files = list_folder(os.path.join(self._root, digit, folder))
-                yield from {file.partition(".")[0] for file in files}
+    def _folders(self) -> Iterator[str]:
+        digits = list_folder(self._root)
+        return (f"{d}{os.sep}{name}" for d in digits for name in list_folder(self._root + d))
+
+    def _names_in(self, folder: str) -> Iterator[str]:
+        return iter({file.partition(".")[0] for file in list_folder(self._root + folder)})
 
 
 def _is_alive(record: Record | None, now: float) -> bool:

@@ -296,5 +296,5 @@ class FileStore(Store):
             if record is not None and record[2] > now:
                 hint_expiry(path, record[2])
                 return False
-            self._unlink(path)
+            os.unlink(path)  # no fsync: what a power cut brings back has expired all the same
         return True
