@@ -8,9 +8,10 @@ import os
 import pytest
 
 from pyramid_beakerish.stores.file.store import FileStore
+from pyramid_beakerish.stores.system.locks import FileLock
 from pyramid_beakerish.testing.stores import stamped
 from pyramid_beakerish.testing.together import in_threads
-from tests.file_help import HOUR, entries, fill
+from tests.file_help import HOUR, digit_of, entries, fill
 
 
 @pytest.fixture
@@ -109,6 +110,19 @@ class TestSweeping:
         clock.advance(60)
         assert store.sweep() == 30
         assert len(entries(tmp_path)) == 30
+
+    def test_a_write_waits_for_no_lock_to_sweep(self, store, tmp_path, clock):
+        """An entry whose lock somebody holds is left to the next write that sweeps."""
+        store.set("old", stamped(), 60)
+        (path,) = entries(tmp_path)
+        clock.advance(HOUR)
+        again = FileStore(tmp_path, clock=clock)
+        new = next(key for key in "abcdefgh" if digit_of(key) != path.name[0])
+        with FileLock(str(path.parent.parent / f"{path.name[0]}.lock"), patience=1):
+            again.set(new, stamped(), None)
+            assert path.exists()
+        again.set(new, stamped(), None)
+        assert not path.exists()
 
     def test_another_lock_each_time(self, store, clock, monkeypatch):
         """A sweep goes from lock to lock: who waits for one meets it free almost at once."""

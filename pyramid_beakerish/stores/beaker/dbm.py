@@ -154,7 +154,11 @@ class DbmStore(BeakerStore):
 
     @translating_errors
     def _sweep_a_little(self, now: float) -> None:
-        self._sweeper.step(self._examine, now)
+        self._sweeper.step(self._examined, now)
+
+    def _examined(self, name: str, now: float) -> bool:
+        self._examine(name, now)
+        return True
 
     def _examine(self, name: str, now: float) -> bool:
         if _is_alive(self._record_of(name), now):

@@ -281,20 +281,32 @@ class FileStore(Store):
 
     @translating_errors
     def _sweep_a_little(self, now: float) -> None:
-        self._sweeper.step(self._examine, now)
+        self._sweeper.step(self._examine_if_free, now)
 
     def _examine(self, name: str, now: float) -> bool:
+        """Remove the entry if it has expired or is damaged; tell whether it was removed."""
         path = self._path(name)
         with suppress(FileNotFoundError):
-            return not surely_alive(path, now) and self._remove_unless_alive(name, now)
+            if not surely_alive(path, now):
+                with self._locks[name[0]]:
+                    return self._remove_unless_alive(name, now)
         return False
+
+    def _examine_if_free(self, name: str, now: float) -> bool:
+        """Do the same without waiting for others; tell whether it was done."""
+        with suppress(FileNotFoundError):
+            if not surely_alive(self._path(name), now):
+                with self._locks[name[0]].if_free() as free:
+                    if free:
+                        self._remove_unless_alive(name, now)
+                return free
+        return True
 
     def _remove_unless_alive(self, name: str, now: float) -> bool:
         path = self._path(name)
-        with self._locks[name[0]]:
-            record = self._locked_record(name)
-            if record is not None and record[2] > now:
-                hint_expiry(path, record[2])
-                return False
-            os.unlink(path)  # no fsync: what a power cut brings back has expired all the same
+        record = self._locked_record(name)
+        if record is not None and record[2] > now:
+            hint_expiry(path, record[2])
+            return False
+        os.unlink(path)  # no fsync: what a power cut brings back has expired all the same
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import threading
-from itertools import groupby, zip_longest
+from itertools import chain, groupby, zip_longest
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,7 @@ class Sweeper:
         self._root = root
         self._lock = threading.Lock()
         self._walk: Iterator[str | None] | None = None
+        self._busy: tuple[str, ...] = ()
         self._begun = -math.inf
         renew_after_fork(self)
 
@@ -42,7 +43,11 @@ class Sweeper:
         return self._walk is not None or abs(now - self._begun) >= REST
 
     def step(self, examine: Callable[[str, float], bool], now: float) -> None:
-        """Show the next few entries; if another thread is at it, that is enough."""
+        """Show the next few entries; if another thread is at it, that is enough.
+
+        An entry that somebody else holds, so that the function gives false, ends the step, and
+        is the first that the next one shows.
+        """
         if not self._lock.acquire(blocking=False):
             return
         try:
@@ -69,18 +74,22 @@ class Sweeper:
         """Get ready to serve a child process: the thread that held the lock is not in it."""
         self._lock = threading.Lock()
         self._walk = None
+        self._busy = ()
         self._begun = -math.inf
 
     def _go_on(
         self, walk: Iterator[str | None], examine: Callable[[str, float], bool], now: float
     ) -> None:
         entries = folders = 0
-        for name in walk:
+        for name in chain(self._busy, walk):
+            self._busy = ()
             if name is None:
                 folders += 1
-            else:
+            elif examine(name, now):
                 entries += 1
-                examine(name, now)
+            else:
+                self._busy = (name,)
+                return
             if STEP in (entries, folders):
                 return
         self._walk = None
