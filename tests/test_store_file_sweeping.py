@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import time
 
 import pytest
 
@@ -123,6 +124,28 @@ class TestSweeping:
             assert path.exists()
         again.set(new, stamped(), None)
         assert not path.exists()
+
+    def test_a_write_sweeps_no_longer_than_5_ms(self, store, tmp_path, clock, monkeypatch):
+        """Where a disk takes long to remove a file, a write removes fewer than 20."""
+        fill(store, "old", 300, ttl=60)
+        clock.advance(HOUR)
+        again = FileStore(tmp_path, clock=clock)
+        real = os.unlink
+        monkeypatch.setattr(os, "unlink", lambda path: clock.advance(0.002) or real(path))
+        again.set("new", stamped(), None)
+        assert len(entries(tmp_path)) == 298
+
+    def test_pauses(self, store, tmp_path, clock, monkeypatch):
+        """A sweep pauses after each 20 entries, if it has removed any, for the disk to keep up."""
+        fill(store, "old", 50, ttl=60)
+        clock.advance(60)
+        left = []
+        monkeypatch.setattr(time, "sleep", lambda seconds: left.append(len(entries(tmp_path))))
+        assert store.sweep() == 50
+        assert left == [30, 10, 0]
+        fill(store, "alive", 50)
+        assert store.sweep() == 0
+        assert len(left) == 3
 
     def test_another_lock_each_time(self, store, clock, monkeypatch):
         """A sweep goes from lock to lock: who waits for one meets it free almost at once."""

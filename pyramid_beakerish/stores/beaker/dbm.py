@@ -149,12 +149,12 @@ class DbmStore(BeakerStore):
         now = self._clock()
         if self._sweeper.due(now):
             with sweeping_in_passing():
-                self._sweep_a_little(now)
+                self._sweep_a_little()
         return stored
 
     @translating_errors
-    def _sweep_a_little(self, now: float) -> None:
-        self._sweeper.step(self._examined, now)
+    def _sweep_a_little(self) -> None:
+        self._sweeper.step(self._examined, self._clock)
 
     def _examined(self, name: str, now: float) -> bool:
         self._examine(name, now)

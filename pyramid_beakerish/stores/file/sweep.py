@@ -14,8 +14,13 @@ from ..system.forks import renew_after_fork
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    Examine = Callable[[str, float], bool]
+
 #: How many entries, and how many folders, one step looks at.
 STEP = 20
+
+#: Seconds after which a step ends, however few they were: where a disk is busy each takes long.
+LONGEST_STEP = 0.005
 
 LAST = itemgetter(-1)
 
@@ -42,7 +47,7 @@ class Sweeper:
         """Tell whether a step would do anything."""
         return self._walk is not None or abs(now - self._begun) >= REST
 
-    def step(self, examine: Callable[[str, float], bool], now: float) -> None:
+    def step(self, examine: Examine, clock: Callable[[], float]) -> None:
         """Show the next few entries; if another thread is at it, that is enough.
 
         An entry that somebody else holds, so that the function gives false, ends the step, and
@@ -51,10 +56,12 @@ class Sweeper:
         if not self._lock.acquire(blocking=False):
             return
         try:
+            now = clock()
+            end = now + LONGEST_STEP
             if self._walk is None:
                 self._begun = now
                 self._walk = self._steps()
-            self._go_on(self._walk, examine, now)
+            self._go_on(self._walk, lambda name: examine(name, now), lambda: clock() > end)
         finally:
             self._lock.release()
 
@@ -78,19 +85,19 @@ class Sweeper:
         self._begun = -math.inf
 
     def _go_on(
-        self, walk: Iterator[str | None], examine: Callable[[str, float], bool], now: float
+        self, walk: Iterator[str | None], examine: Callable[[str], bool], late: Callable[[], bool]
     ) -> None:
         entries = folders = 0
         for name in chain(self._busy, walk):
             self._busy = ()
             if name is None:
                 folders += 1
-            elif examine(name, now):
+            elif examine(name):
                 entries += 1
             else:
                 self._busy = (name,)
                 return
-            if STEP in (entries, folders):
+            if STEP in (entries, folders) or late():
                 return
         self._walk = None
 
