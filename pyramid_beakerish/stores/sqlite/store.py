@@ -13,6 +13,7 @@ from pyramid_beakerish.errors import SettingsError
 
 from ...settings.file_url import read_file_url
 from ..base import (
+    PAUSE,
     PROBE,
     WRITE_ID_SIZE,
     Entry,
@@ -79,9 +80,6 @@ LITTLE, BATCH = 20, 100
 
 #: Seconds from a write that has found no more expired entries to the next that looks for some.
 REST = 1.0
-
-#: Seconds for which a sweep lets others write before it goes on.
-PAUSE = 0.002
 
 
 class SqliteStore(Store):
