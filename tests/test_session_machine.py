@@ -59,7 +59,7 @@ class SessionMachine(RuleBasedStateMachine):
 
     The model: ``stored`` are the contents of the sessions that live, by names of its own;
     ``jars`` is the name that each window's cookie stands for, whatever id is in it; ``bobs`` are
-    the sessions that were bound to a user, with their handles; ``strays`` are the handles of records
+    the sessions that were bound to a user, and their handles; ``strays`` the handles of records
     whose ids nobody has.
     """
 
