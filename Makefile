@@ -22,7 +22,11 @@ help:
 	@echo "make test-wheel  run all tests against that wheel"
 	@echo "make torture break stores while clients use them, a few minutes"
 	@echo "make fuzz    a million damaged cookies, records and values, some minutes"
+	@echo "make test-bench  run the benchmarks with small numbers, as a test"
 	@echo "make bench   measure sessions and regions beside their peers, a few minutes"
+	@echo "make bench-load  measure web servers under load, and a million sessions, some minutes"
+	@echo "make bench-sweep  measure the removal of a million expired sessions, some minutes"
+	@echo "make plots   draw the plots of docs/performance from what has been measured"
 	@echo "make clean   remove what these have made, and the demonstration's sessions"
 
 demo: $(VENV)/demo.done
@@ -30,7 +34,7 @@ demo: $(VENV)/demo.done
 
 test: $(VENV)/test.done
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
+	$(BIN)/coverage run -m pytest -n auto --maxprocesses 4 $(PYTEST_ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -67,8 +71,20 @@ torture: $(VENV)/test.done
 fuzz: $(VENV)/test.done
 	$(BIN)/python -m tests.fuzz
 
+test-bench: $(VENV)/bench.done
+	$(BIN)/python -m pytest tests/test_benchmarks.py $(PYTEST_ARGS)
+
 bench: $(VENV)/bench.done
 	$(BIN)/python -m benchmarks
+
+bench-load: $(VENV)/bench.done
+	$(BIN)/python -m benchmarks load million
+
+bench-sweep: $(VENV)/bench.done
+	$(BIN)/python -m benchmarks sweep
+
+plots: $(VENV)/bench.done
+	$(BIN)/python -m benchmarks.plots
 
 clean:
 	rm -rf $(VENV) build dist data benchmarks.json docs/_build .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -101,5 +117,5 @@ $(VENV)/wheel.done: $(VENV)/made.done
 	$(INSTALL) '.[wheel]'
 	touch $@
 
-.PHONY: help demo test lint docs wheel test-wheel torture fuzz bench clean
+.PHONY: help demo test lint docs wheel test-wheel torture fuzz test-bench bench bench-load bench-sweep plots clean
 .NOTPARALLEL:

@@ -41,13 +41,19 @@ class Rounds:
             {name: [t - b for t, b in zip(ts, bases, strict=True)] for name, ts in times.items()}
         )
 
+    @classmethod
+    def once(cls, values: Mapping[str, float]) -> Rounds:
+        """Take what was measured once of each, such as a size."""
+        return cls({name: [value] for name, value in values.items()})
+
     def median(self, name: str) -> float:
         """Give the median of a contestant."""
         return median(self.times[name])
 
     def quartiles(self, name: str) -> tuple[float, float]:
-        """Give the first and the third quartile."""
-        first, _, third = quantiles(self.times[name], n=4)
+        """Give the first and the third quartile; of what was measured once it is that."""
+        times = self.times[name]
+        first, _, third = quantiles(times * 2 if len(times) == 1 else times, n=4)
         return first, third
 
     def ratio(self, one: str, other: str) -> float:
@@ -114,12 +120,18 @@ class Table:
 def _cell(rounds: Rounds, name: str) -> str:
     if name not in rounds.times:
         return ""
+    if len(rounds.times[name]) == 1:
+        return _short(rounds.median(name))
     first, third = rounds.quartiles(name)
     return f"{_short(rounds.median(name))} [{_short(first)}..{_short(third)}]"
 
 
 def _short(number: float) -> str:
-    return f"{number:.0f}" if abs(number) >= 100 else f"{number:.{1 if abs(number) >= 1 else 3}f}"
+    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.{1 if abs(number) >= 1 else 3}f}"
+
+
+#: The processors that this program was given.
+PROCESSORS = sorted(getattr(os, "sched_getaffinity", lambda pid: ())(0))
 
 
 def pin(*servers: int) -> None:
@@ -128,8 +140,13 @@ def pin(*servers: int) -> None:
     A round trip takes 14 us to a server on the same processor and 50 us to another: unpinned it
     would be now the one, now the other. ``servers`` are process ids.
     """
-    processors = sorted(getattr(os, "sched_getaffinity", lambda pid: ())(0))
-    if len(processors) > 1:
-        os.sched_setaffinity(0, processors[:1])
+    if len(PROCESSORS) > 1:
+        os.sched_setaffinity(0, PROCESSORS[:1])
         for thread in (t for server in servers for t in os.listdir(f"/proc/{server}/task")):
-            os.sched_setaffinity(int(thread), processors[1:2])
+            os.sched_setaffinity(int(thread), PROCESSORS[1:2])
+
+
+def unpin() -> None:
+    """Let this process use all processors again, and whatever it starts from now on."""
+    if PROCESSORS:
+        os.sched_setaffinity(0, PROCESSORS)

@@ -17,7 +17,7 @@ from pyramid_session_redis import RedisSessionFactory
 import pyramid_beakerish
 
 from .promises import check
-from .site import SECRET, TIMEOUT, Site
+from .site import SECRET, TIMEOUT, Site, settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,24 +34,19 @@ VALUE = bytes(100)
 
 def ours(keys: int = 0, **options: Any) -> Site:
     """Give an application of ours, which keeps its promises, with a session of that many keys."""
-    settings = _settings(options)
+    settings = settings_of(**options)
     check(settings)
     return Site(lambda config: config.include(pyramid_beakerish), settings).begin(keys)
 
 
 def beaker(keys: int = 0, **options: Any) -> Site:
     """Give an application on pyramid_beaker with such a session."""
-    return Site(lambda config: config.include(pyramid_beaker), _settings(options)).begin(keys)
+    return Site(lambda config: config.include(pyramid_beaker), settings_of(**options)).begin(keys)
 
 
 def both(keys: int = 0, **options: Any) -> dict[str, Site]:
     """Give one application on each of the two, with the same settings."""
     return {OURS: ours(keys, **options), BEAKER: beaker(keys, **options)}
-
-
-def _settings(options: dict[str, Any]) -> dict[str, Any]:
-    settings = {"session.secret": SECRET, "session.timeout": str(TIMEOUT)}
-    return settings | {f"session.{name}": value for name, value in options.items()}
 
 
 def in_cookies() -> dict[str, Site]:

@@ -46,7 +46,7 @@ ROOM = 10 * SIZES[-1]
 CALLS, SLOW_CALLS = 2000, 100
 TTL = 3600
 LOCAL, DOGPILE, DJANGO, TTL_CACHE = f"{OURS}, local", "dogpile.cache", "Django", "cachetools"
-CASHEWS = "cashews, awaited"
+CASHEWS, LRU_CACHE = "cashews, awaited", "functools.lru_cache"
 
 
 def result(number: int) -> dict[str, Any]:
@@ -68,20 +68,19 @@ def tables(rounds: int = 31) -> Iterator[Table]:
 def in_memory(rounds: int) -> Table:
     """Measure hits with few and many entries, and of several threads."""
     decorators = {
-        OURS: ours(type="memory", max_entries=ROOM),
-        BEAKER: beakers(type="memory"),
+        **without_copies(ROOM),
         DOGPILE: make_region().configure("dogpile.cache.memory", TTL).cache_on_arguments(),
-        TTL_CACHE: lambda function: cachetools.func.ttl_cache(ROOM, TTL)(function),
         DJANGO: djangos(BACKEND="django.core.cache.backends.locmem.LocMemCache"),
         CASHEWS: cashews_in_memory(),
-        "functools.lru_cache": functools.lru_cache(ROOM),
     }
     one, many_threads = "1 entry", f"1 entry, {THREADS} threads"
     targets = [
         Target(one, OURS, BEAKER, 0.18),
         Target(one, OURS, TTL_CACHE, 0.35),
     ]
-    table = sizes("hit of a region in memory", decorators, SIZES, CALLS, rounds, targets)
+    table = sizes(
+        "hit of a region in memory: microseconds", decorators, SIZES, CALLS, rounds, targets
+    )
     del decorators[CASHEWS]  # an event loop belongs to one thread
     functions = {name: filled(decorate, 1) for name, decorate in decorators.items()}
     timers = {name: functools.partial(together, f) for name, f in functions.items()}
@@ -91,11 +90,21 @@ def in_memory(rounds: int) -> Table:
     return table
 
 
+def without_copies(room: int, clock: Callable[[], float] = time.time) -> dict[str, Decorator]:
+    """Give the caches in memory that keep the object itself, with room for so many."""
+    return {
+        OURS: ours(clock, type="memory", max_entries=room),
+        BEAKER: beakers(type="memory"),
+        TTL_CACHE: lambda function: cachetools.func.ttl_cache(room, TTL, clock)(function),
+        LRU_CACHE: functools.lru_cache(room),
+    }
+
+
 def in_files(folder: str, rounds: int) -> Table:
     """Measure hits in files and in SQLite; Beaker's one pickle cannot be filled in that time."""
     mine = {name: os.path.join(folder, name) for name in ("file", "sqlite", "beaker")}
     decorators = {f"{OURS}, {n}": ours(type=n, data_dir=mine[n]) for n in ("file", "sqlite")}
-    title = "hit of a region in files, in memory"
+    title = "hit of a region in files, in memory: microseconds"
     table = sizes(title, decorators, (1, SIZES[-1]), SLOW_CALLS, rounds, [])
     beakers_file = {BEAKER: beakers(type="file", data_dir=mine["beaker"])}
     one = sizes(title, {**decorators, **beakers_file}, (1,), SLOW_CALLS, rounds, [])
@@ -128,7 +137,7 @@ def in_redis(url: str, rounds: int) -> Table:
         Target("1 entry", OURS, GET, 1.0),
         Target("1 entry", LOCAL, GET, 0.01),
     ]
-    title = "hit of a region in Redis, on another processor"
+    title = "hit of a region in Redis, on another processor: microseconds"
     return sizes(title, decorators, (1,), SLOW_CALLS, rounds, targets)
 
 
@@ -141,7 +150,7 @@ def sizes(
     targets: list[Target],
 ) -> Table:
     """Measure hits of entries taken at random, with each number of entries."""
-    table = Table(f"{title}: microseconds", targets=targets)
+    table = Table(title, targets=targets)
     for number in entries:
         functions = {name: filled(decorate, number) for name, decorate in decorators.items()}
         numbers = [random.randrange(number) for _ in range(calls)]
@@ -195,13 +204,13 @@ def together(function: Function) -> float:
     return (time.perf_counter() - began) / CALLS / THREADS * 1e6
 
 
-def ours(**options: Any) -> Decorator:
+def ours(clock: Callable[[], float] = time.time, **options: Any) -> Decorator:
     """Give the decorator of a region of ours."""
     name = f"r{next(_serial)}"
     _settings.update({f"cache.{name}.{option}": str(value) for option, value in options.items()})
     _settings[f"cache.{name}.expire"] = str(TTL)
     _settings["cache.regions"] = f"{_settings.get('cache.regions', '')}, {name}".strip(", ")
-    set_cache_regions_from_settings(_settings)
+    set_cache_regions_from_settings({**_settings, "beakerish.clock": clock})
     return cache_region(name)
 
 

@@ -60,7 +60,7 @@ class Site:
         config = Configurator(settings=settings)
         set_up(config)
         config.add_route("page", "/")
-        config.add_view(partial(_answer, view), route_name="page")
+        config.add_view(answer(view or _work), route_name="page")
         self.app = config.make_wsgi_app()
         self.cookie: str | None = None
 
@@ -81,6 +81,12 @@ class Site:
         if self.request(read) != "2":
             raise RuntimeError("this site keeps no sessions")
         return self
+
+    def arrive(self, visitors: int) -> None:
+        """Have so many new visitors begin a session of one number."""
+        environ = {**Request.blank("/").environ, "benchmark.work": write}
+        for _ in range(visitors):
+            self.app(environ.copy(), _start_response)
 
     def timer(self, kind: str) -> Callable[[], float]:
         """Give what measures the microseconds that a request of this kind takes."""
@@ -116,8 +122,19 @@ def _together(timer: Callable[[], float], threads: int) -> float:
     return (time.perf_counter() - began) / (REQUESTS + WARM_UP) / threads * 1e6
 
 
-def _answer(view: Callable[[Any], object] | None, request: Any) -> Response:
-    return Response(str((view or request.environ["benchmark.work"])(request)))
+def answer(page: Callable[[Any], object]) -> Callable[[Any], Response]:
+    """Give the view that answers with the text of what the page gives."""
+    return lambda request: Response(str(page(request)))
+
+
+def _work(request: Any) -> object:
+    return request.environ["benchmark.work"](request)
+
+
+def settings_of(**options: Any) -> dict[str, Any]:
+    """Give the settings of sessions, of ours and of Beaker's, with these options."""
+    settings = {"session.secret": SECRET, "session.timeout": str(TIMEOUT)}
+    return settings | {f"session.{name}": value for name, value in options.items()}
 
 
 def _start_response(status: str, headers: list[tuple[str, str]], error: object = None) -> None:

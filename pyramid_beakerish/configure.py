@@ -11,7 +11,7 @@ from pyramid.tweens import EXCVIEW, INGRESS
 
 from .cache.configured import configure as configure_regions
 from .cache.configured import enter_beaker_regions
-from .cache.region import CacheRegions
+from .cache.regions import CacheRegions
 from .factory import COMPONENTS, SessionFactory, session_factory
 from .sessions.components import ComponentRegistry, everywhere
 from .settings import (

@@ -12,17 +12,16 @@ from webob.request import BaseRequest
 from zope.interface import implementer
 
 from .errors import StoreUnavailable
-from .sessions.client_side import ClientSideManager, ClientSideSession
 from .sessions.components import ComponentRegistry, everywhere
 from .sessions.manager import SessionManager
 from .sessions.session import Session
-from .signed_cookie import SignedCookieFactory
 from .visit import Visit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .settings import SessionSettings
+    from .signed_cookie import SignedCookieFactory
 
 #: Where the registry of an application has its session components.
 COMPONENTS = "pyramid_beakerish_components"
@@ -46,13 +45,6 @@ class PyramidSession(Visit, Session):  # type: ignore[misc]
         return everywhere if own is None else own
 
 
-@implementer(ISession)
-class PyramidClientSideSession(Visit, ClientSideSession):  # type: ignore[misc]
-    """`request.session` where ``session.type`` is ``cookie``."""
-
-    _component_registry = PyramidSession._component_registry
-
-
 @implementer(ISessionFactory)
 class SessionFactory:
     """Makes the session of each request, by one configuration.
@@ -67,18 +59,19 @@ class SessionFactory:
 
     def __init__(self, settings: SessionSettings, clock: Callable[[], float] = time.time) -> None:
         self._configure(settings)
-        kind = ClientSideManager if settings.type == "cookie" else SessionManager
-        self._manager = kind(settings, clock, notify, SessionUnavailable)
-        self.session_class: Any = self._class_of_sessions()
+        manager_class, self.session_class = self._classes()
+        self._manager = manager_class(settings, clock, notify, SessionUnavailable)
 
-    def _class_of_sessions(self) -> type[Session]:
+    def _classes(self) -> tuple[type[SessionManager], Any]:
         if self._settings.type == "cookie":
-            return PyramidClientSideSession
+            from .client_side import ClientSideManager, PyramidClientSideSession
+
+            return ClientSideManager, PyramidClientSideSession
         if not self.transactional:
-            return PyramidSession
+            return SessionManager, PyramidSession
         from .request_transaction import PyramidTransactionalSession  # needs an extra
 
-        return PyramidTransactionalSession
+        return SessionManager, PyramidTransactionalSession
 
     def _configure(self, settings: SessionSettings) -> None:
         self._settings = settings
@@ -114,6 +107,8 @@ def session_factory(
 ) -> SessionFactory | SignedCookieFactory:
     """Make the session factory that the settings ask for."""
     if settings.format == "pyramid":
+        from .signed_cookie import SignedCookieFactory
+
         return SignedCookieFactory(settings)
     if settings.format == "beaker":
         from .beaker_factory import BeakerSessionFactory  # Beaker imports all client libraries

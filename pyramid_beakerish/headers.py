@@ -4,6 +4,22 @@ from __future__ import annotations
 
 Headers = list[tuple[str, str]]
 
+_FOR_CACHES = frozenset(("vary", "cache-control"))
+
+
+def keep_to_visitor(headers: Headers, directive: str) -> None:
+    """Tell caches that a response depends on the cookie, and is for its visitor only.
+
+    ``directive``: see `keep_private`.
+    """
+    for header, _ in headers:
+        if header.lower() in _FOR_CACHES:
+            add_vary(headers, "Cookie")
+            keep_private(headers, directive)
+            return
+    # As it mostly is: 0.8 us less of the 22 of a new session.
+    headers += ("Vary", "Cookie"), ("Cache-Control", directive)
+
 
 def add_vary(headers: Headers, name: str) -> None:
     """Add a header's name to Vary, unless the response varies by it, or by everything, already.
@@ -31,9 +47,6 @@ def keep_private(headers: Headers, directive: str) -> None:
     has said stays, but for ``public`` and ``s-maxage``.
     """
     lines = [value for header, value in headers if header.lower() == "cache-control"]
-    if not lines:  # as it mostly is: the rest takes 1.5 us of the 25 of a new session
-        headers.append(("Cache-Control", directive))
-        return
     said = [part.strip() for line in lines for part in line.split(",") if part.strip()]
     if "no-store" in map(str.lower, said):
         return

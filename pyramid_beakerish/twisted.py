@@ -16,7 +16,7 @@ from twisted.web.server import Request, Site
 
 from .endings import Endings
 from .errors import SettingsError, StoreUnavailable
-from .headers import add_vary, keep_private
+from .headers import add_vary, keep_to_visitor
 from .sessions.manager import SessionManager
 from .sessions.session import Session
 from .settings import read_session_settings
@@ -196,8 +196,8 @@ class SessionRequest(Request):  # type: ignore[misc]
         headers = [(name, value) for name in names for value in sent[name]]
         if cookie is not None:
             self.cookies.append(cookie.encode())
-            keep_private(headers, session._settings.cache_control)
-        if cookie is not None or session.accessed():
+            keep_to_visitor(headers, session._settings.cache_control)
+        elif session.accessed():
             add_vary(headers, "Cookie")
         for name in {name for name, _ in headers}:
             values = [value for header, value in headers if header == name]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyramid.httpexceptions import HTTPException
 
-from .headers import add_vary, keep_private
+from .headers import add_vary, keep_to_visitor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -100,8 +100,7 @@ class Visit:
 
     def _mark_private(self, request: Any, response: Any) -> None:
         """Tell caches that the response is for this visitor only."""
-        add_vary(response.headerlist, "Cookie")
-        keep_private(response.headerlist, self._settings.cache_control)
+        keep_to_visitor(response.headerlist, self._settings.cache_control)
 
     def _counts(self, request: Any, exception: Any) -> bool:
         if will_be_tried_again(request, exception):

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .errors import BeakerishError, SessionStateError, SettingsError
-from .headers import add_vary, keep_private
+from .headers import add_vary, keep_to_visitor
 from .lingering import LingeringStore
 from .sessions.beaker_format import BeakerSession
 from .sessions.client_side import ClientSideManager, ClientSideSession
@@ -154,8 +154,8 @@ class SessionMiddleware:
         cookie = session.finish(environ)
         if cookie is not None:
             headers.append(("Set-Cookie", cookie))
-            keep_private(headers, self._settings.cache_control)
-        if cookie is not None or session.accessed():
+            keep_to_visitor(headers, self._settings.cache_control)
+        elif session.accessed():
             add_vary(headers, "Cookie")
 
 

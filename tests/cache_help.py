@@ -13,7 +13,7 @@ import beaker.cache
 
 from pyramid_beakerish.cache import configured
 from pyramid_beakerish.cache.decorator import cache_region, region_invalidate
-from pyramid_beakerish.cache.region import CacheRegions
+from pyramid_beakerish.cache.regions import CacheRegions
 from pyramid_beakerish.errors import StoreUnavailable
 from pyramid_beakerish.settings import RegionSettings
 from pyramid_beakerish.stores import OWN_STORES

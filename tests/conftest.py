@@ -47,8 +47,9 @@ def pytest_runtest_logreport(report):
 
 def pytest_terminal_summary(terminalreporter):
     """Tell at the end what was skipped, and which command brings what it needs."""
-    for line in servers.missing_lines():
-        terminalreporter.write_line(line)
+    skipped = terminalreporter.stats.get("skipped", ())
+    for reason in sorted({report.longrepr[2] for report in skipped}):
+        terminalreporter.write_line(reason)
 
 
 @pytest.hookimpl(trylast=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 from contextlib import contextmanager, suppress
+from hashlib import blake2b
 from pathlib import Path
 
 from pyramid_beakerish.testing.stores import stamped
@@ -26,6 +27,11 @@ def fill(store, prefix, count, ttl=None):
     """Store so many entries."""
     for number in range(count):
         store.set(f"{prefix}{number}", stamped(), ttl)
+
+
+def digit_of(key):
+    """Give the first digit of the name of the key's file, which names its lock."""
+    return blake2b(key.encode(), digest_size=20).hexdigest()[0]
 
 
 def open_files():

@@ -149,6 +149,26 @@ def test_fast_calls_tell_arguments_apart(these, those):
             assert [*map(type, function(*args)[1])] == [*map(type, args)]
 
 
+@given(st.lists(st.sampled_from(TRICKY), max_size=2), st.lists(st.sampled_from(TRICKY), max_size=2))
+def test_keys_that_are_remembered_tell_arguments_apart(these, those):
+    """So it is where entries are in a store, and it is keys that are not spelt twice."""
+    configured.configured.regions = make_regions(clock := FrozenClock(), r=MemoryStore(clock))
+    function = cache_region("r")(spelt)
+    for args in (these, those, these, those):
+        try:
+            function.key_for(*args)
+        except CacheKeyError:
+            with pytest.raises(CacheKeyError):
+                function(*args)
+        else:
+            assert [function(*args) for _ in range(3)] == [repr(args)] * 3
+
+
+def spelt(*args):
+    """Give what tells the arguments apart."""
+    return repr([*args])
+
+
 def test_keywords_are_no_positions():
     """f(x=1) and f(("x", 1)) have nothing in common."""
     function = counted()
@@ -168,6 +188,15 @@ def test_many_calls(regions, clock):
     assert len(function._cache.shortcut[0]) <= 10
     assert function("x" * 2000) is function("x" * 2000)
     assert len(function._cache.shortcut[0]) <= 10
+
+
+def test_many_calls_of_a_store(clock):
+    """Of a function whose results are in a store no more than a thousand keys are remembered."""
+    configured.configure(make_regions(clock, r={"type": MemoryStore(clock), "max_entries": 5000}))
+    function = cache_region("r")(spelt)
+    for number in [*range(2500), *range(1700, 2500)]:
+        assert function(number) == f"[{number}]"
+        assert len(function._cache.shortcut[0]) <= 1000
 
 
 def test_counters(regions):

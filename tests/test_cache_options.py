@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from pyramid_beakerish.cache.decorator import cache_region
-from pyramid_beakerish.cache.region import CacheRegions
+from pyramid_beakerish.cache.regions import CacheRegions
 from pyramid_beakerish.errors import SerializationError
 from pyramid_beakerish.stores.memory import MemoryStore
 from pyramid_beakerish.testing.together import in_threads

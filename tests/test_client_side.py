@@ -7,14 +7,16 @@ import base64
 import pytest
 from pyramid.exceptions import ConfigurationExecutionError
 from pyramid.interfaces import ISession
+from webtest import TestApp
 from zope.interface.verify import verifyObject
 
 from pyramid_beakerish import SerializationError, SessionStateError, SessionTooLarge
 from pyramid_beakerish.sessions.events import EndReason, Refusal, SessionEnded, SessionRefused
-from pyramid_beakerish.sessions.sealed_cookie import VisitorsCookie
+from pyramid_beakerish.sessions.sealed_cookie import CookieKey, CookieStore
 from pyramid_beakerish.settings import read_settings, session_settings
 from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.site import Site
+from tests import scenarios
 
 NAME = "beaker.session.id"
 OLD, NEW = "o" * 40, "n" * 40
@@ -98,6 +100,22 @@ def test_a_changed_cookie_opens_nothing(site):
     for one in (*changed, *cut, "é", "A", "=", ".", "x" * 5000):
         assert application.stranger().keep({NAME: one}).use(dict) == {}
     assert set(refusals(application)) <= {Refusal.MALFORMED, Refusal.BAD_SIGNATURE}
+
+
+def test_cookies_that_are_not_remembered(site, monkeypatch):
+    """Few or many visitors, here or elsewhere before: each cookie opens its own session."""
+    monkeypatch.setattr("pyramid_beakerish.sessions.sealed_cookie.MOST_REMEMBERED", 3)
+    application = site()
+    visitors = [application.stranger().put(n=n) for n in range(7)]
+    for _ in range(2):
+        assert [visitor.contents()["n"] for visitor in visitors] == [*range(7)]
+    elsewhere = site()
+    for n, visitor in enumerate(visitors):
+        moved = elsewhere.stranger().keep(visitor.cookies)
+        assert [moved.contents(), moved.contents()] == [{"n": n}] * 2
+        moved.put(m=n)
+        assert moved.contents() == {"n": n, "m": n}
+        assert visitor.contents() == {"n": n}
 
 
 def test_another_name_or_kind_is_another_key(site, clock):
@@ -213,6 +231,74 @@ def test_too_large_in_place(site):
     assert visitor.cookies == before
 
 
+def test_nothing_is_sent_with_the_answer_to_what_is_too_large():
+    """An error page for it leaves the browser what it had; what was stored before is sent."""
+    site = scenarios.Site(settings={"session.type": "cookie", "session.secret": NEW})
+    site.error_page(SessionTooLarge)(lambda error, request: "too large")
+
+    @site.page("grow")
+    def grow(request):
+        if request.params:
+            request.session["kept"] = 1
+            request.session.persist()
+        request.session.setdefault("items", []).extend(["x" * 100] * 40)
+
+    browser = TestApp(site.app)
+    response = browser.get("/grow")
+    assert (response.text, scenarios.set_cookies(response)) == ("too large", [])
+    assert browser.get("/grow?first").text == "too large"
+    assert browser.get("/look").json == {"kept": 1}
+
+
+@pytest.mark.parametrize("serializer", ["msgpack", "json", "pickle"])
+def test_what_is_taken_is_sent(site, serializer):
+    """Whatever its size, a value is refused by the line that sets it, or comes back."""
+    application = site(data_serializer=serializer)
+    refused = 0
+    for size in range(2500, 3000, 23):
+        visitor = application.stranger().put(a=1)
+        kept = visitor.use(lambda session, value="x" * size: _taken(session, "b", value))
+        refused += not kept
+        assert visitor.contents().get("b") == ("x" * size if kept else None)
+    assert 0 < refused < 22
+
+
+def _taken(session, key, value):
+    try:
+        session[key] = value
+    except SessionTooLarge:
+        return False
+    return True
+
+
+def test_what_is_replaced_takes_no_room(site):
+    """There is room for what a cookie has room for, however often it is set."""
+    visitor = site().stranger().put(a="x" * 2000)
+    visitor.use(lambda session: [session.update(a=letter * 2000) for letter in "xyz"])
+    assert visitor.contents() == {"a": "z" * 2000}
+    with pytest.raises(SessionTooLarge):
+        visitor.put(b="x" * 1000)
+    visitor.use(lambda session: (session.pop("a"), session.update(b="x" * 1000)))
+    assert visitor.contents() == {"b": "x" * 1000}
+
+
+def test_a_path_takes_room(site):
+    """A session's own path is in the cookie twice, and leaves less room for contents."""
+    path = "/" + "p" * 1000
+    visitor = site().stranger().put(a=1)
+    visitor.use(lambda session: setattr(session, "path", path))
+    assert not visitor.use(lambda session: _taken(session, "b", "x" * 1200))
+    assert visitor.use(lambda session: _taken(session, "b", "x" * 800))
+    assert visitor.contents() == {"a": 1, "b": "x" * 800}
+
+    def both(session):
+        session["b"] = "x" * 1500
+        session.path = path
+
+    with pytest.raises(SessionTooLarge):
+        site().stranger().use(both)
+
+
 def test_the_largest_that_fits_is_sent(site):
     """Just below the limit everything is kept, in a cookie that browsers take."""
     visitor = site().stranger().put(a="x" * 2700)
@@ -273,11 +359,19 @@ def test_settings(clock):
 def test_as_a_store(clock):
     """What holds the record for the time of a request keeps the contract of a store."""
     settings, _ = session_settings(type="cookie", secret=NEW)
-    store = VisitorsCookie.from_settings(settings, clock)
-    store.set("k", b"w" * 100, None)
-    value, token = store.load("k")
+    store, key = CookieStore.from_settings(settings, clock), CookieKey("k")
+    assert store.create(key, b"w" * 100, None)
+    value, token = store.load(key)
     assert value == b"w" * 100
-    assert store.swap("k", token, b"x" * 100, None)
+    assert store.swap(key, token, b"x" * 100, None)
+    assert store.load(key)[0] == b"x" * 100
     assert store.keys("") is None
-    assert store.delete("k")
-    assert store.load("k") is None
+    assert store.delete(key)
+    assert store.load(key) is None
+    assert not store.delete(key)
+    assert store.inspect() == {}
+
+
+def test_no_repr_shows_an_id():
+    """A traceback with locals shows neither the id nor what is in the cookie."""
+    assert repr(CookieKey("an id")) == "<CookieKey>"

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from pyramid_beakerish.cache.region import CacheRegions
+from pyramid_beakerish.cache.regions import CacheRegions
 from pyramid_beakerish.commands import main, program
 from pyramid_beakerish.settings import read_region_settings, session_settings
 from tests.command_help import Run, in_terminal, ini, piped

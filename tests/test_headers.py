@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyramid_beakerish.headers import add_vary, keep_private
+from pyramid_beakerish.headers import add_vary, keep_private, keep_to_visitor
 
 
 def lines(headers, name):
@@ -64,6 +64,16 @@ def test_cache_control(before, private, no_store):
         keep_private(headers, directive)
         assert lines(headers, "Cache-Control") == after
         assert lines(headers, "X") == ["y"]
+
+
+@pytest.mark.parametrize("before", [[], [("vary", "Accept")], [("Cache-control", "max-age=5")]])
+def test_for_the_visitor(before):
+    """Both are told, whatever the application has said of either."""
+    headers = [("X", "y"), *before]
+    keep_to_visitor(headers, "private")
+    assert "Cookie" in lines(headers, "Vary")[0]
+    assert "private" in lines(headers, "Cache-Control")[0]
+    assert len(lines(headers, "Vary") + lines(headers, "Cache-Control")) == 2
 
 
 def test_private_and_public():

@@ -59,7 +59,8 @@ class SessionMachine(RuleBasedStateMachine):
 
     The model: ``stored`` are the contents of the sessions that live, by names of its own;
     ``jars`` is the name that each window's cookie stands for, whatever id is in it; ``bobs`` are
-    the sessions that were bound to a user.
+    the sessions that were bound to a user, and their handles; ``strays`` the handles of records
+    whose ids nobody has.
     """
 
     @initialize()
@@ -74,7 +75,7 @@ class SessionMachine(RuleBasedStateMachine):
         # Its grace time outlives every session: what ends with it has tests of its own.
         options = {"renew_id_every": "1s", "rotation_grace": "30d"}
         self.renewing = Site(self.store, self.clock, timeout=TIMEOUT, **options)
-        self.stored, self.jars, self.bobs = {}, [None, None], set()
+        self.stored, self.jars, self.bobs, self.strays = {}, [None, None], {}, set()
         self.cookies = {}  # of every session that ever was, by name
         self.newest = {}  # the same, with the id that it has now
         self.open = []
@@ -215,7 +216,7 @@ class SessionMachine(RuleBasedStateMachine):
             contents = model.applied_to(self.stored[model.name])
             if model.rotated:
                 del self.stored[model.name]
-                self.begin_session(window, contents, model.name in self.bobs)
+                self.begin_session(window, contents, self.bobs.get(model.name))
             else:
                 self.stored[model.name] = contents
 
@@ -225,24 +226,30 @@ class SessionMachine(RuleBasedStateMachine):
             self.stored.pop(model.ended, None)
         if model.removes_cookie and crash[0] != "delete":
             self.jars[window] = None
-        if model.name in self.stored:
-            if model.rotated:
-                if crash == ("delete", True) and not self.opens(model.name):
-                    del self.stored[model.name]  # it was the old record whose removal was not told
-            elif crash == ("swap", True):
-                self.stored[model.name] = model.applied_to(self.stored[model.name])
+        if model.rotated:
+            self.leave_stray(model.name, crash)
+        elif model.name in self.stored and crash == ("swap", True):
+            self.stored[model.name] = model.applied_to(self.stored[model.name])
+
+    def leave_stray(self, name, crash):
+        """Leave a record under a new id that nobody was told; perhaps without the old one."""
+        lost = crash == ("delete", True) and name in self.stored and not self.opens(name)
+        if name in self.bobs and (lost or crash in [("create", True), ("delete", False)]):
+            self.strays.add(self.bobs[name])
+        if lost:
+            del self.stored[name]
 
     def opens(self, name):
         """Tell whether the cookie of a session opens it still."""
         return not self.stranger().keep(self.cookies[name]).use(lambda session: session.new)
 
-    def begin_session(self, window, contents, is_bobs=False):
+    def begin_session(self, window, contents, handle=None):
         """Store contents under a name that nobody had, and put its cookie into the window."""
         name = self.jars[window] = next(self.numbers)
         self.stored[name] = contents
         self.cookies[name] = self.newest[name] = self.windows[window].cookies
-        if is_bobs:
-            self.bobs.add(name)
+        if handle is not None:
+            self.bobs[name] = handle
 
     def look(self, which):
         """What a window's next request would find is what the model says."""
@@ -288,14 +295,15 @@ class SessionMachine(RuleBasedStateMachine):
         contents = {**self.stored.get(before, {}), "b": number}
         if before not in self.bobs or before not in self.stored:
             self.stored.pop(before, None)
-            self.begin_session(which, contents, is_bobs=True)
+            self.begin_session(which, contents, handle=number)
         self.stored[self.jars[which]] = contents
 
     def revoke(self):
         """All sessions of bob's are ended, and there are no others of his."""
-        living = self.bobs & self.stored.keys()
+        living = self.bobs.keys() & self.stored.keys()
         ended = self.stranger().use(self.end_all)
-        assert ended == len(living)
+        assert ended == len({self.bobs[name] for name in living} | self.strays)
+        self.strays.clear()
         for name in living:
             del self.stored[name]
 
@@ -310,6 +318,7 @@ class SessionMachine(RuleBasedStateMachine):
         self.clock.advance(seconds)
         if seconds > TIMEOUT:
             self.stored.clear()
+            self.strays.clear()
 
 
 class InMemory(SessionMachine):

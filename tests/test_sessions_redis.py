@@ -61,15 +61,15 @@ def change(session):
 )
 def test_an_existing_session(site, client, work, expected):
     """A request reads with one command, and writes with one more; else it asks nothing."""
+    know_scripts(site.stranger().put(n=1))
     browser = site.stranger().put(n=1, list=[])
-    change_once(browser)
     assert commands(client, lambda: browser.use(work)) == expected
 
 
-def change_once(browser):
-    """Have the server know the script, and the list be empty as before."""
+def know_scripts(browser):
+    """Have the server know the scripts: one that it does not know is sent, and counted, twice."""
     browser.use(change)
-    browser.use(lambda session: session.update(n=1))
+    browser.use(lambda session: session.invalidate())
 
 
 @pytest.mark.parametrize(

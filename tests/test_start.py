@@ -21,6 +21,19 @@ OPTIONAL = (
     "twisted",
 )
 
+#: What of ours, and of Python's own, only some settings need.
+NOT_FOR_MEMORY = (
+    "importlib.metadata",
+    "pickletools",
+    "pyramid.session",
+    "pyramid_beakerish.cache.function",
+    "pyramid_beakerish.cache.region",
+    "pyramid_beakerish.serializers.pickles",
+    "pyramid_beakerish.sessions.client_side",
+    "pyramid_beakerish.sessions.previous",
+    "zoneinfo",
+)
+
 SITE = """
 import sys
 from pyramid.config import Configurator
@@ -32,17 +45,22 @@ print(*sorted(set(sys.modules) - before))
 """
 
 
-def imported(**options):
-    """Give the optional libraries that an application with such sessions imports."""
+def imported(optional=OPTIONAL, **options):
+    """Give those of the optional modules that an application with such sessions imports."""
     settings = {"session.secret": "s" * 32} | {f"session.{k}": v for k, v in options.items()}
     run = [sys.executable, "-c", SITE % settings]
     output = subprocess.run(run, check=True, capture_output=True, text=True, timeout=60).stdout
-    return [name for name in OPTIONAL if name in output.split()]
+    return [name for name in optional if name in output.split()]
 
 
 def test_memory_imports_no_library_that_other_settings_need():
     """Sessions in memory need no client library, no cryptography and none of Beaker's sessions."""
     assert imported(type="memory") == []
+
+
+def test_memory_imports_no_module_that_other_settings_need():
+    """Nor regions, earlier sessions, those that visitors keep, pickles or time zones."""
+    assert imported(NOT_FOR_MEMORY, type="memory") == []
 
 
 @pytest.mark.parametrize("kind", ["file", "sqlite"])

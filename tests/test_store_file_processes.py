@@ -8,7 +8,6 @@ import random
 import sys
 import time
 import types
-from hashlib import blake2b
 
 import pytest
 
@@ -24,7 +23,7 @@ from pyramid_beakerish.testing.together import (
     succeeds_in_child,
     wait_for,
 )
-from tests.file_help import HOUR, entries, files, fill
+from tests.file_help import HOUR, digit_of, entries, files, fill
 from tests.process_help import kill_after
 
 
@@ -215,6 +214,22 @@ class TestLock:
         thread.result()
         assert order == ["holder", "waiter"]
 
+    def test_not_waiting(self, tmp_path):
+        """Who does not want to wait is told whether the lock is free, as a thread or a process."""
+        one, other = (FileLock(str(tmp_path / "lock"), patience=0.01) for _ in range(2))
+        with one.if_free() as mine, one.if_free() as again, other.if_free() as theirs:
+            assert (mine, again, theirs) == (True, False, False)
+        with other.if_free() as theirs:
+            assert theirs
+
+    def test_given_back_after_a_failure(self, tmp_path):
+        """A lock that was taken without waiting is let go whatever happens."""
+        one, other = (FileLock(str(tmp_path / "lock"), patience=0.01) for _ in range(2))
+        with pytest.raises(OSError, match="No space"), one.if_free():
+            raise OSError("No space")
+        with other, one.if_free() as free:
+            assert not free
+
     def test_lock_file_removed(self, tmp_path):
         """A lock whose file was removed is taken on the file that others find."""
         one, other = (FileLock(str(tmp_path / "lock"), patience=0.01) for _ in range(2))
@@ -250,8 +265,3 @@ class TestLock:
         fill(store, "k", 60)
         del store
         assert len(os.listdir("/proc/self/fd")) == before
-
-
-def digit_of(key):
-    """Give the first digit of the name of the key's file, which names its lock."""
-    return blake2b(key.encode(), digest_size=20).hexdigest()[0]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import time
 
 import pytest
 
 from pyramid_beakerish.stores.file.store import FileStore
+from pyramid_beakerish.stores.system.locks import FileLock
 from pyramid_beakerish.testing.stores import stamped
 from pyramid_beakerish.testing.together import in_threads
-from tests.file_help import HOUR, entries, fill
+from tests.file_help import HOUR, digit_of, entries, fill
 
 
 @pytest.fixture
@@ -108,6 +111,62 @@ class TestSweeping:
         clock.advance(60)
         assert store.sweep() == 30
         assert len(entries(tmp_path)) == 30
+
+    def test_a_write_waits_for_no_lock_to_sweep(self, store, tmp_path, clock):
+        """An entry whose lock somebody holds is left to the next write that sweeps."""
+        store.set("old", stamped(), 60)
+        (path,) = entries(tmp_path)
+        clock.advance(HOUR)
+        again = FileStore(tmp_path, clock=clock)
+        new = next(key for key in "abcdefgh" if digit_of(key) != path.name[0])
+        with FileLock(str(path.parent.parent / f"{path.name[0]}.lock"), patience=1):
+            again.set(new, stamped(), None)
+            assert path.exists()
+        again.set(new, stamped(), None)
+        assert not path.exists()
+
+    def test_a_write_sweeps_no_longer_than_5_ms(self, store, tmp_path, clock, monkeypatch):
+        """Where a disk takes long to remove a file, a write removes fewer than 20."""
+        fill(store, "old", 300, ttl=60)
+        clock.advance(HOUR)
+        again = FileStore(tmp_path, clock=clock)
+        real = os.unlink
+        monkeypatch.setattr(os, "unlink", lambda path: clock.advance(0.002) or real(path))
+        again.set("new", stamped(), None)
+        assert len(entries(tmp_path)) == 298
+
+    def test_pauses(self, store, tmp_path, clock, monkeypatch):
+        """A sweep pauses after each 20 entries, if it has removed any, for the disk to keep up."""
+        fill(store, "old", 50, ttl=60)
+        clock.advance(60)
+        left = []
+        monkeypatch.setattr(time, "sleep", lambda seconds: left.append(len(entries(tmp_path))))
+        assert store.sweep() == 50
+        assert left == [30, 10, 0]
+        fill(store, "alive", 50)
+        assert store.sweep() == 0
+        assert len(left) == 3
+
+    def test_another_lock_each_time(self, store, clock, monkeypatch):
+        """A sweep goes from lock to lock: who waits for one meets it free almost at once."""
+        fill(store, "old", 2000, ttl=60)
+        clock.advance(60)
+        removed = []
+        real = os.unlink
+        monkeypatch.setattr(os, "unlink", lambda path: removed.append(path) or real(path))
+        assert store.sweep() == 2000
+        locks = [os.path.basename(path)[0] for path in removed]
+        in_a_row = sum(one == other for one, other in itertools.pairwise(locks))
+        assert in_a_row < 200
+
+    def test_no_fsync(self, tmp_path, clock, monkeypatch):
+        """A sweep does not wait for the disk: what comes back after a power cut has expired."""
+        store = FileStore(tmp_path, fsync=True, clock=clock)
+        fill(store, "old", 3, ttl=60)
+        clock.advance(60)
+        monkeypatch.delattr(os, "fsync")
+        assert store.sweep() == 3
+        store.close()
 
     def test_expiry_between_two_seconds(self, store, clock):
         """An entry whose time ends within a second is swept at most a second later."""

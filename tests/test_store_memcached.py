@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 
 import pytest
@@ -92,6 +93,20 @@ def stores(clock):
 def store(stores):
     """A store on this run's server, which is empty."""
     return stores(emptied(MemcachedServer))
+
+
+def test_a_system_without_poll(stores, monkeypatch):
+    """Where there is no poll, as on Windows, connections are used again, and dead ones are not."""
+    monkeypatch.delattr(select, "poll")
+    server = running(MemcachedServer)
+    server.empty()
+    with Proxy(server.port) as proxy:
+        store = stores(proxy.url)
+        assert [store.load("k") for _ in range(3)] == [None] * 3
+        assert proxy.accepted == 1
+        proxy.cut_all()
+        assert store.load("k") is None
+        assert proxy.accepted == 2
 
 
 def test_where_a_key_is_does_not_depend_on_the_order(stores):

@@ -223,6 +223,7 @@ ANSWERS = [
     b"VALUE another 0 3 1\r\nabc\r\nEND\r\n",
     b"VALUE beakerish: 0 what nobody else may read\r\n",
     b"VALUE " + name_of("k") + b" 0 3 1\r\nabcdefghijk",
+    b"VALUE " + name_of("k") + b" 0 3 1\r\nabcdefghijk\r\nEND\r\n",
     b"VALUE\r\n",
     b"what nobody else may read\r\n",
     b"SERVER_ERROR out of memory\r\n",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
+import time
 
 from hypothesis import settings
 
@@ -147,6 +149,52 @@ class TestSweeping:
         store.sweep()
         fill(store, "new", 20)
         assert len(list(store.keys(""))) == 21
+
+    def test_others_have_turns(self, clock, monkeypatch):
+        """A sweep looks at no more than 500 entries at once; before it goes on others can write."""
+        store = MemoryStore(clock)
+        fill(store, "old", 1200, ttl=10)
+        clock.advance(10)
+        left = []
+
+        def write_meanwhile(seconds):
+            Background(store.delete, "nothing").result()
+            clock.advance(-10)
+            left.append(len(list(store.keys("old"))))
+            clock.advance(10)
+
+        monkeypatch.setattr(time, "sleep", write_meanwhile)
+        assert store.sweep() == 1200
+        assert left == [700, 200]
+
+    def test_a_pass_begins_at_once(self, clock):
+        """The write that begins a pass takes no more steps among many entries than among few."""
+        assert self.steps(clock, 2000) == self.steps(clock, 20)
+
+    @staticmethod
+    def steps(clock, entries):
+        store = MemoryStore(clock)
+        fill(store, "alive", entries)
+        store.set("old", stamped(), 10)
+        clock.advance(10)
+        return lines_run(lambda: store.set("alive0", stamped(), None))
+
+
+def lines_run(work):
+    """Count the lines that run in the function, each as often as it runs."""
+    lines = []
+
+    def note(frame, event, argument):
+        lines.append(event)
+        return note
+
+    before = sys.gettrace()
+    sys.settrace(note)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return len(lines)
 
 
 class TestFork:

@@ -325,23 +325,23 @@ class TestTable:
 
 class TestSweeping:
     def test_writes_sweep(self, store, clock, execute):
-        """A hundred writes remove what has expired."""
+        """Twenty writes remove what has expired."""
         for number in range(20):
             store.set(f"k{number}", stamped(), 1)
         clock.advance(1)
-        for _ in range(100):
+        for _ in range(20):
             store.set("alive", stamped(), None)
         assert rows(execute) == 1
 
     def test_failed_sweep(self, store, clock, caplog):
         """A sweep that fails is a line in the log, and the write is done."""
         store._database.read, read = self.fail, store._database.read
-        for number in range(100):
+        for number in range(20):
             store.set(f"k{number}", stamped(), None)
         store._database.read = read
         (message,) = caplog.messages
         assert message == "Expired entries could not be removed: the test says so"
-        assert len(list(store.keys("k"))) == 100
+        assert len(list(store.keys("k"))) == 20
 
     @staticmethod
     def fail(statement, **parameters):
@@ -357,6 +357,18 @@ class TestSweeping:
         assert store.sweep() == 1050
         assert store.sweep() == 0
         assert rows(execute) == 1050
+
+    def test_others_have_turns(self, store, clock, execute, monkeypatch):
+        """A sweep removes at most 100 at once, and pauses before it goes on."""
+        values = [
+            {"key": b"k%d" % n, "write_id": b"1" * 8, "expires": clock(), "value": b"1"}
+            for n in range(250)
+        ]
+        store._database.write([store._table.insert().values(values)])
+        left = []
+        monkeypatch.setattr(time, "sleep", lambda seconds: left.append(rows(execute)))
+        assert store.sweep() == 250
+        assert left == [150, 50]
 
 
 class TestEngine:

@@ -432,8 +432,11 @@ def test_a_session_in_a_cookie_stays_there():
     unwatched = Toolbar(**{"session.type": "cookie"})
     unwatched.browser.set_cookie("beaker.session.id", toolbar.browser.cookies["beaker.session.id"])
     assert "1" in unwatched.visit(lambda request: str(request.session["a"])).text
-    toolbar.visit(lambda request: request.session.update(a=2))
+    ids = []
+    toolbar.visit(lambda request: (request.session.update(a=2), ids.append(request.session.id)))
     assert toolbar.keys() == {"a": "changed"}
+    assert toolbar.commands() == []
+    assert ids[0] not in toolbar.panel()
     assert toolbar.session()["Cookie"] == "sent, as the session is in it and has changed"
     assert "2" in toolbar.visit(lambda request: str(request.session["a"])).text
 

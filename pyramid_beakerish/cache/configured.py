@@ -9,7 +9,8 @@ from ..errors import RegionNotConfigured
 from ..settings.backends import beaker_region_options
 
 if TYPE_CHECKING:
-    from .region import CacheRegions, Region
+    from .region import Region
+    from .regions import CacheRegions
 
 _log = logging.getLogger(__name__)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 from marshal import dumps
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, Union, cast
 
 from ..errors import CacheUsageError
 from .configured import configured, configured_region
+from .memory import KnownKey
 from .single_flight import ABSENT
 
 if TYPE_CHECKING:
@@ -20,12 +21,18 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
+#: What the arguments of a call lead to.
+Alias = Union["MemoryEntry", KnownKey]
+
 #: Types whose values are told apart by what `marshal` writes for them, as are tuples and
 #: lists of them. ``bytes`` are not: it writes whatever has a buffer, an array say, as bytes.
 _ATOMS = frozenset({str, int, float, bool, type(None)})
 
 #: Arguments longer than this, in bytes, are not worth a second copy of themselves.
 _LONGEST_ALIAS = 1000
+
+#: How many keys of a function are remembered, where entries are kept elsewhere.
+_MOST_KEYS = 1000
 
 
 class CachedFunction(Protocol[P, R]):
@@ -72,7 +79,7 @@ class _Bound:
         self.regions = configured.regions
         self.region = region
         self.lookup, counters = region.lookup_for(keys.name, keys.group)
-        self.aliases: dict[bytes, MemoryEntry] = {}
+        self.aliases: dict[bytes, Alias] = {}
         self.shortcut = (self.aliases, self.regions, region, counters.hit)
 
 
@@ -85,16 +92,20 @@ class FunctionCache:
         self.keys = keys
         self._bound: _Bound | None = None
         # What a hit needs of `_bound`; before there is one, nothing is found.
-        self.shortcut: tuple[dict[bytes, MemoryEntry], Any, Any, Any] = ({}, None, None, None)
+        self.shortcut: tuple[dict[bytes, Any], Any, Any, Any] = ({}, None, None, None)
 
-    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Answer any call."""
+    def call(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], known: Alias | None = None
+    ) -> Any:
+        """Answer any call, of which ``known`` is what was found of an earlier one like it."""
         bound = self._bind()
         if not bound.region.enabled:
             return self.function(*args, **kwargs)
-        key = self.keys.of_call(args, kwargs)
-        value = bound.lookup.get_or_create(key, functools.partial(self.function, *args, **kwargs))
-        self._alias(bound, key, args, kwargs)
+        spelt = None if known is None else known.key
+        key = spelt or self.keys.of_call(args, kwargs)
+        value = bound.lookup.get_or_create(key, lambda: self.function(*args, **kwargs))
+        if spelt is None:
+            self._alias(bound, key, args, kwargs)
         return value
 
     def refresh(self, /, *args: Any, **kwargs: Any) -> Any:
@@ -132,14 +143,15 @@ class FunctionCache:
     def _alias(
         self, bound: _Bound, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
-        # Lets the next call with just these arguments find the entry by itself.
+        # Lets the next call with just these arguments find the entry, or the key, by itself.
         entry = bound.region.entry(key)
         rest = args[1:] if self.keys.first_ignored else args
         if entry is None or not self._can_be_aliased(args, rest, kwargs):
             return
         alias = dumps([rest, kwargs] if kwargs else rest, 2)
         if len(alias) <= _LONGEST_ALIAS:
-            if len(bound.aliases) >= bound.region.settings.max_entries:
+            most = bound.region.settings.max_entries
+            if len(bound.aliases) >= (_MOST_KEYS if type(entry) is KnownKey else most):
                 bound.aliases.clear()
             bound.aliases[alias] = entry
 
@@ -214,13 +226,12 @@ def _answering(cache: FunctionCache) -> Callable[..., Any]:
         try:
             entry = aliases[dumps([args, kwargs] if kwargs else args, 2)]
         except (KeyError, ValueError):
-            pass
-        else:
-            value = entry.value
-            if entry.expires > region.clock() and regions is configured.regions and region.enabled:
-                entry.used = hit()
-                return value
-        return slow(args, kwargs)
+            return slow(args, kwargs)
+        value = entry.value
+        if entry.expires > region.clock() and regions is configured.regions and region.enabled:
+            entry.used = hit()
+            return value
+        return slow(args, kwargs, entry)
 
     return cached
 
@@ -236,13 +247,12 @@ def _answering_but_for_first(cache: FunctionCache) -> Callable[..., Any]:
         try:
             entry = aliases[dumps([args, kwargs] if kwargs else args, 2)]
         except (KeyError, ValueError):
-            pass
-        else:
-            value = entry.value
-            if entry.expires > region.clock() and regions is configured.regions and region.enabled:
-                entry.used = hit()
-                return value
-        return slow((first, *args), kwargs)
+            return slow((first, *args), kwargs)
+        value = entry.value
+        if entry.expires > region.clock() and regions is configured.regions and region.enabled:
+            entry.used = hit()
+            return value
+        return slow((first, *args), kwargs, entry)
 
     return cached
 

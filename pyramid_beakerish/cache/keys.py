@@ -71,11 +71,12 @@ class CallKeys:
         if self.custom is not None:
             result = self.custom(*args, **kwargs)
             return self.group + self._spell(result, "the result of key=")
-        return self.group + "".join(
+        spelt = [
             f"{name}={self._spell(value, self._described[name])}"
             for name, value in self._bind(args, kwargs)
             if name not in self.ignored
-        )
+        ]
+        return self.group + "".join(spelt)
 
     def of_key_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
         """Give the key of a call whose ``self`` or ``cls``, not being in it, is left out."""
@@ -85,7 +86,7 @@ class CallKeys:
 
     def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
         if not kwargs and len(args) == self._positional:
-            return zip(self.signature.parameters, args, strict=True)  # 2 us less than binding
+            return zip(self._described, args, strict=True)  # 2 us less than binding
         bound = self.signature.bind(*args, **kwargs)
         bound.apply_defaults()
         return bound.arguments.items()

@@ -9,7 +9,7 @@ from .slot import Slot
 
 if TYPE_CHECKING:
     from .claims import StoreClaim
-    from .memory import MemoryEntries, MemoryEntry
+    from .memory import MemoryEntries
     from .stored import StoreEntries
 
 
@@ -25,15 +25,13 @@ class LocalEntries:
     def __init__(self, shared: StoreEntries, near: MemoryEntries) -> None:
         self._shared = shared
         self._near = near
+        #: What may be held on to is in memory.
+        self.entry = near.entry
         self._forgotten = 0
 
     def open(self) -> None:
         """Open the store."""
         self._shared.open()
-
-    def entry(self, key: str) -> MemoryEntry | None:
-        """Give the entry in memory, if there is one that may be held on to."""
-        return self._near.entry(key)
 
     def load(self, key: str, group: str) -> Any:
         """Give the fresh value from memory or from the store, or else its `Slot`."""

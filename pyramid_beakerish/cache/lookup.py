@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .counters import Counters
+    from .memory import MemoryEntry
     from .region import Region
     from .single_flight import Creation
     from .slot import Claim
@@ -32,9 +33,10 @@ _REMEDIES = {
 class Entries(Protocol):
     """Where a region keeps its values, each under a key, some of them in a group."""
 
-    def open(self) -> Any: ...
+    @property
+    def entry(self) -> Callable[[str], MemoryEntry | None] | None: ...
 
-    def entry(self, key: str) -> Any: ...
+    def open(self) -> Any: ...
 
     def load(self, key: str, group: str) -> Any: ...
 

@@ -1,27 +1,26 @@
-"""Cache regions: named places for results, each with its own rules."""
+"""A cache region: a named place for results, with its own rules."""
 
 from __future__ import annotations
 
 import hashlib
 import threading
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..errors import RegionNotConfigured, StoreError
+from ..errors import StoreError
 from ..serializers import serializer_for
 from ..settings.store_types import has_own_store, is_store
 from ..stores import open_store
 from .counters import Counters, RegionStats, total
 from .local import LocalEntries
 from .lookup import Entries, Lookup
-from .memory import CopiedEntries, MemoryEntries, MemoryEntry
+from .memory import CopiedEntries, KnownKey, MemoryEntries, MemoryEntry
 from .single_flight import SingleFlight
 from .stored import StoreEntries
 from .trouble import Trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from ..settings import RegionSettings
 
@@ -76,7 +75,7 @@ class Region:
         return f"<Region {self.name}>"
 
     def open(self) -> None:
-        """Open the region's store; log it if that is unavailable. See `CacheRegions.open`."""
+        """Open the region's store; log it if that is unavailable. See `CacheRegions`."""
         kind = self.settings.type
         if not self.enabled or not (is_store(kind) or has_own_store(kind)):
             return  # what Beaker serves can be used by its own decorators
@@ -148,59 +147,13 @@ class Region:
             counters = self._counters.setdefault(function, Counters())
         return Lookup(self, counters, function, group), counters
 
-    def entry(self, key: str) -> MemoryEntry | None:
-        """Give the entry of a key, for one who wants to use it for as long as it lives."""
-        found: MemoryEntry | None = self.entries.entry(self.short(key))
-        return found
+    def entry(self, key: str) -> MemoryEntry | KnownKey | None:
+        """Give the entry of a key, for one who wants to use it for as long as it lives.
 
-
-class CacheRegions(Mapping[str, Region]):
-    """The regions of one application, by name: ``request.cache_regions``.
-
-    :param settings: the options of each region.
-    :param clock: what tells the time, in seconds.
-
-    Raises `RegionNotConfigured`, a `KeyError`, for a name that is not there.
-    """
-
-    def __init__(
-        self, settings: Mapping[str, RegionSettings], clock: Callable[[], float] = time.time
-    ) -> None:
-        self._regions = {name: Region(each, clock) for name, each in settings.items()}
-
-    def __getitem__(self, name: str) -> Region:
-        try:
-            return self._regions[name]
-        except KeyError:
-            raise RegionNotConfigured(name, self._regions) from None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._regions)
-
-    def __len__(self) -> int:
-        return len(self._regions)
-
-    @property
-    def enabled(self) -> bool:
-        """Whether any region keeps results; what is set here holds for them all."""
-        return any(region.enabled for region in self.values())
-
-    @enabled.setter
-    def enabled(self, enabled: bool) -> None:
-        for region in self.values():
-            region.enabled = enabled
-
-    def open(self) -> None:
-        """Open the stores of all regions now, so that mistakes show at configuration.
-
-        Raises `SettingsError` for what no store can be made of. One that is unavailable is
-        logged, and opened when it is first needed: no cache keeps a site from starting.
+        Where none can be held on to it is the key itself.
         """
-        for region in self.values():
-            region.open()
-
-    def __repr__(self) -> str:
-        return f"<CacheRegions {', '.join(self._regions)}>"
+        find = self.entries.entry
+        return KnownKey(key) if find is None else find(self.short(key))
 
 
 def _entries(settings: RegionSettings, clock: Callable[[], float]) -> Entries:

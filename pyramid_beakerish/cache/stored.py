@@ -46,6 +46,9 @@ class StoreEntries:
     :param clock: what tells the time, in seconds.
     """
 
+    #: An entry in a store cannot be held on to.
+    entry = None
+
     def __init__(
         self,
         opener: Callable[[], Store],
@@ -79,9 +82,6 @@ class StoreEntries:
         self._opened.prepare()
         self._prepared = self._opened
         return self._opened
-
-    def entry(self, key: str) -> None:
-        """Give nothing: an entry in a store cannot be held on to."""
 
     def load(self, key: str, group: str) -> Any:
         """Give the fresh value under the key, or else its `Slot`."""

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from .counters import Counters
     from .lookup import Lookup
-    from .region import CacheRegions, Region
+    from .region import Region
+    from .regions import CacheRegions
 
 
 @dataclass

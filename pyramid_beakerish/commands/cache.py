@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..cache.region import CacheRegions
+from ..cache.regions import CacheRegions
 from ..errors import RegionNotConfigured
 from .ini import CommandError, add_ini, load_ini
 from .progress import progress

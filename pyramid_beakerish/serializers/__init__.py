@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from msgpack import ExtType, Packer, Unpacker, unpackb
 
 from ..errors import CorruptData, SerializationError
-from .pickles import PickleSerializer
 from .plain import BY_CODE, BY_TAG, DEEPEST, Row, fits_64_bits, is_unicode, to_tree, type_name
 
 if TYPE_CHECKING:
@@ -57,6 +56,8 @@ def serializer_for(name_or_object: str | object, pickle_classes: Sequence[str] =
     if name_or_object == "json":
         return JsonSerializer()
     if name_or_object == "pickle":
+        from .pickles import PickleSerializer  # and all that can read pickles safely
+
         return PickleSerializer(pickle_classes)
     if callable(getattr(name_or_object, "dumps", None)) and callable(
         getattr(name_or_object, "loads", None)

@@ -12,7 +12,6 @@ from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from translationstring import TranslationString
 
@@ -20,6 +19,7 @@ from ..errors import SerializationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from zoneinfo import ZoneInfo
 
 #: How many containers may lie inside one another. Every format reads back what is this
 #: deep: msgpack ends at 511 levels, Python's recursion limit is 1000, and a level takes at
@@ -206,6 +206,8 @@ def _zone(value: datetime | time) -> list[Any]:
 
 
 def _spell_zone(value: Any) -> list[Any]:
+    from zoneinfo import ZoneInfo  # 1 ms, for times with a zone alone
+
     zone = value.tzinfo
     if type(zone) is ZoneInfo:
         return [zone.key, None]
@@ -220,6 +222,8 @@ def _from_zone(zone: str | int | None, name: str | None) -> ZoneInfo | timezone 
     if zone is None:
         return None
     if isinstance(zone, str):
+        from zoneinfo import ZoneInfo
+
         return ZoneInfo(zone)
     offset = timedelta(microseconds=zone)
     return timezone(offset) if name is None else timezone(offset, name)

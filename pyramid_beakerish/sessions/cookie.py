@@ -59,7 +59,8 @@ class SessionCookie:
         self._assignment = settings.key + "="
         self._keys = [_signing_hash(secret, settings.key) for secret in settings.secret]
         self._verified: dict[str, Trusted] = {}
-        self._plain = {https: self._attributes({}, https) for https in (False, True)}
+        self._usual = {https: self._attributes({}, https) for https in (False, True)}
+        self._usual_expiry = None if self.slides({}) else self._expiry({})
 
     def find(self, header: str) -> Trusted | None:
         """Give the first cookie of the name in a Cookie header that can be trusted.
@@ -96,8 +97,9 @@ class SessionCookie:
         ``own`` holds what this one session has set differently: ``domain``, ``path``,
         ``cookie_expires``.
         """
-        attributes = self._attributes(own, https) if own else self._plain[https]
-        return f"{self._assignment}{self._value(session_id)}{attributes}{self._expiry(own)}"
+        attributes = self._attributes(own, https) if own else self._usual[https]
+        expiry = self._expiry(own) if own or self._usual_expiry is None else self._usual_expiry
+        return f"{self._assignment}{self._value(session_id)}{attributes}{expiry}"
 
     def without(self, header: str, session_id: str) -> str | None:
         """Give a Cookie header with the other cookies of the name, a few of them, if there are."""

@@ -13,7 +13,6 @@ from ..serializers import serializer_for
 from .cookie import SessionCookie
 from .events import Refusal, SessionRefused
 from .ids import Fingerprints, has_form_of_id, new_id
-from .previous import open_previous
 from .records import RecordStore, open_records
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from ..errors import StoreUnavailable
     from ..settings import SessionSettings
-    from .previous import Adopted
+    from .previous import Adopted, Adoption
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +38,8 @@ class SessionManager:
         session = Session(manager, "beaker.session.id=...")
     """
 
+    make_cookie: Callable[..., SessionCookie] = SessionCookie
+
     def __init__(
         self,
         settings: SessionSettings,
@@ -54,9 +55,16 @@ class SessionManager:
         self.rotate_on = settings.rotate_on
         self.renew_id_every = settings.renew_id_every
         self.fingerprint = Fingerprints(settings.secret)
-        self.cookie = SessionCookie(settings, clock)
+        self.cookie = self.make_cookie(settings, clock)
         self.serializer = serializer_for(settings.data_serializer, settings.pickle_classes)
-        self.previous = open_previous(self)
+        self.previous = self._open_previous()
+
+    def _open_previous(self) -> Adoption | None:
+        if self.settings.previous is None:
+            return None
+        from .previous import open_previous  # a dozen modules, and pickles
+
+        return open_previous(self)
 
     @cached_property
     def records(self) -> RecordStore:

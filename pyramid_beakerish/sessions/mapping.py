@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from ..serializers import Serializer
+    from .record import Values
 
     Modifier = tuple[Callable[[Any], Any], Any]
 
@@ -48,10 +49,11 @@ class EncodedMapping(DictMethods):
         # at once, but looks elsewhere first if its class has something of that name.
         self._serializer = serializer
         self._announced = announced  # the key that is told to `_prepare_to_write` each time
-        self._base: Mapping[str, bytes] | None = None  # what is stored, as far as is known here
+        self._base: Values | None = None  # what is stored, as far as is known here
         self._values: dict[str, Any] = {}  # what was read or written, decoded
         # The keys among them that may differ from what is stored, in the order of the application.
-        self._suspects: dict[str, None] = {}
+        # With the bytes that it takes where those are known.
+        self._suspects: dict[str, bytes | None] = {}
         self._gone = NO_KEYS
         # What `modify` made of a key, and how: to be done again on what others have stored.
         self._modifiers: Mapping[str, tuple[bytes, tuple[Modifier, ...]]] = NOTHING
@@ -155,10 +157,11 @@ class EncodedMapping(DictMethods):
             if key in self._values:
                 return self._values[key]
         base = self._base or NOTHING
-        if key not in base or key in self._gone:
+        encoded = None if key in self._gone else base.get(key)
+        if encoded is None:
             return self._missing(key)
         try:
-            value = self._values[key] = self._serializer.loads(base[key])
+            value = self._values[key] = self._serializer.loads(encoded)
         except CorruptData as error:
             return self._unread(key, error)
         if type(value) not in ATOMS:
@@ -233,9 +236,9 @@ class EncodedMapping(DictMethods):
         """
         base, values, gone = self._base or NOTHING, self._values, self._gone
         changed: dict[str, bytes] = {}
-        mutable: dict[str, None] = {}
-        for key in self._suspects:
-            value, encoded = values[key], self._encode(key)
+        mutable: dict[str, bytes | None] = {}
+        for key, known in self._suspects.items():
+            value, encoded = values[key], known or self._encode(key)
             if base.get(key) != encoded or key in gone:
                 changed[key] = encoded
             if type(value) not in ATOMS:
@@ -243,10 +246,10 @@ class EncodedMapping(DictMethods):
         self._suspects = mutable
         return changed
 
-    def _apply(self, changed: dict[str, bytes], stored: Mapping[str, bytes]) -> dict[str, bytes]:
+    def _apply(self, changed: dict[str, bytes], stored: Values) -> Values:
         """Give the stored values with what has changed, be it others who stored them."""
         if stored is self._base and not (self._gone or self._cleared):
-            return {**stored, **changed}
+            return stored | changed
         values = {} if self._cleared else {**stored}
         for key in self._gone:
             values.pop(key, None)

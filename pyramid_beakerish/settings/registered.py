@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 from functools import lru_cache
-from importlib.metadata import EntryPoints, entry_points
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
 
 
 def registered(group: str) -> EntryPoints:
@@ -21,4 +24,6 @@ def registered(group: str) -> EntryPoints:
 
 @lru_cache(maxsize=8)
 def _on_path(path: tuple[str, ...], group: str) -> EntryPoints:
+    from importlib.metadata import entry_points  # 3 ms, and most types are known without
+
     return entry_points(group=group)

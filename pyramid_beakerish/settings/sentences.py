@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -37,6 +36,8 @@ def sounds_secret(name: str) -> bool:
 
 def near_miss(word: str, words: Iterable[str], cutoff: float = 0.8) -> str | None:
     """Give the one of the words that was probably meant."""
+    from difflib import get_close_matches  # only where there is a mistake
+
     close = get_close_matches(word.lower(), sorted(words), n=1, cutoff=cutoff)
     return close[0] if close else None
 

@@ -28,6 +28,9 @@ WRITE_ID_SIZE = 8
 #: A key that nobody uses: to load it shows whether a store answers.
 PROBE = "probe:"
 
+#: Seconds for which a sweep lets others work before it goes on.
+PAUSE = 0.002
+
 
 class _WriteIds:
     """Numbers that count up from a random one, anew in each process.

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from .base import WRITE_ID_SIZE, Entry, Store
+from .base import PAUSE, WRITE_ID_SIZE, Entry, Store
 from .facts import StoreFacts
 from .system.forks import renew_after_fork
 
@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 
 #: How many entries a write examines for expiry.
 EXAMINED_PER_WRITE = 10
+
+#: How many entries a sweep examines at once.
+BATCH = 500
 
 
 class MemoryStore(Store):
@@ -117,20 +120,20 @@ class MemoryStore(Store):
         return removed
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """List the keys that begin with the prefix, as they are at this moment."""
+        """List the keys that begin with the prefix and are there at this moment."""
         now = self._clock()
-        with self._lock:
-            expiries = self._expiries()
-        return (key for key, expires in expiries if expires > now and key.startswith(prefix))
+        found = ((key, self._entries.get(key)) for key in self._keys() if key.startswith(prefix))
+        return (key for key, entry in found if entry is not None and entry[1] > now)
 
     def sweep(self) -> int:
-        """Remove what has expired and tell how much."""
-        now = self._clock()
-        with self._lock:
-            expired = [key for key, expires in self._expiries() if expires <= now]
-            for key in expired:
-                del self._entries[key]
-        return len(expired)
+        """Remove what has expired, some at a time, so that nobody waits long; tell how much."""
+        now, removed, keys = self._clock(), 0, self._keys()
+        while some := list(islice(keys, BATCH)):
+            with self._lock:
+                removed += sum(self._examine(key, now) for key in some)
+            if len(some) == BATCH:
+                time.sleep(PAUSE)
+        return removed
 
     def inspect(self) -> StoreFacts:
         """Tell how many entries there can be, and that only this process sees them."""
@@ -175,21 +178,23 @@ class MemoryStore(Store):
         """Go on with a pass over all entries, begun only once something can have expired."""
         if self._unexamined is None:
             self._next_expiry = math.inf
-            self._unexamined = iter([key for key, _ in self._expiries()])
+            self._unexamined = self._keys()
         examined = list(islice(self._unexamined, EXAMINED_PER_WRITE))
         for key in examined:
             self._examine(key, now)
         if len(examined) < EXAMINED_PER_WRITE:
             self._unexamined = None
 
-    def _examine(self, key: str, now: float) -> None:
+    def _examine(self, key: str, now: float) -> bool:
+        """Remove the entry if it has expired; tell whether it was removed."""
         found = self._entries.get(key)
         if found is None:
-            return
+            return False
         if found[1] <= now:
             del self._entries[key]
-        else:
-            self._next_expiry = min(self._next_expiry, found[1])
+            return True
+        self._next_expiry = min(self._next_expiry, found[1])
+        return False
 
     def _drop_least_recently_used(self, now: float) -> None:
         _, (_, expires) = self._entries.popitem(last=False)
@@ -202,6 +207,8 @@ class MemoryStore(Store):
                 self._max_entries,
             )
 
-    def _expiries(self) -> list[tuple[str, float]]:
-        # The plain dict's view: loads of other threads reorder the OrderedDict meanwhile.
-        return [(key, expires) for key, (_, expires) in list(dict.items(self._entries))]
+    def _keys(self) -> Iterator[str]:
+        # The keys alone: of a million entries that takes 15 ms, in which nothing else runs, and
+        # with what is under them 400. The plain dict's view, as loads of other threads reorder
+        # the OrderedDict meanwhile.
+        return iter(list(dict.keys(self._entries)))

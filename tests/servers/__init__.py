@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=Server)
 
 _running: dict[type[Server], Server] = {}
-_missing: dict[type[Server], set[str]] = {}
 
 
 class Policy:
@@ -46,7 +45,6 @@ def require(kind: type[Server]) -> None:
     missing = kind.missing_programs()
     if not missing:
         return
-    _missing.setdefault(kind, set()).update(missing)
     message = f"needs {', '.join(missing)}: apt-get install {kind.debian}"
     if Policy.required:
         pytest.fail(message)
@@ -75,14 +73,6 @@ def stop_all() -> None:
     while _running:
         _, server = _running.popitem()
         server.stop()
-
-
-def missing_lines() -> list[str]:
-    """Tell, for the end of the run, what was skipped and which command brings what it needs."""
-    return [
-        f"skipped for want of {', '.join(sorted(programs))}: apt-get install {kind.debian}"
-        for kind, programs in sorted(_missing.items(), key=lambda item: item[0].__name__)
-    ]
 
 
 def new_folder() -> Path:

@@ -10,7 +10,7 @@ from ...errors import SettingsError
 from ...serializers.foreign_pickles import ForeignPickles
 from ...settings.previous import GROUP
 from .adoption import Adopted as Adopted
-from .adoption import Adoption
+from .adoption import Adoption as Adoption
 from .beaker import BeakerCookies, BeakerSessions, NoRaw
 from .own import OwnCookies, OwnSessions
 from .signed_cookie import SignedCookies
@@ -40,12 +40,11 @@ RAW_STORES = {
 }
 
 
-def open_previous(manager: SessionManager) -> Adoption | None:
-    """Give what takes over the sessions of the earlier configuration, if there is one."""
+def open_previous(manager: SessionManager) -> Adoption:
+    """Give what takes over the sessions of the earlier configuration, which there must be."""
     settings = manager.settings
-    if settings.previous is None:
-        return None
-    secrets = settings.secret or settings.previous.secret
+    previous: Any = settings.previous
+    secrets = settings.secret or previous.secret
     return Adoption(manager, open_earlier(settings, manager.clock), secrets)
 
 

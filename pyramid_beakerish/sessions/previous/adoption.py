@@ -8,7 +8,6 @@ that was slow, or was killed half-way, revives nothing. To remove the old record
 
 from __future__ import annotations
 
-import copy
 import logging
 from base64 import urlsafe_b64encode
 from itertools import islice
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ...errors import CorruptData, SerializationError, StoreUnavailable
 from ..cookie import MOST_TRIED
 from ..events import Refusal
-from ..ids import store_key, successor_id
+from ..ids import successor_id
 from ..no_record import Moved, NoRecord
 from ..record import ADOPTED, Record
 from ..records import NEW
@@ -62,12 +61,6 @@ class Adoption:
         self._ids = DerivedIds(secrets)
         self._count = AdoptionCount(manager.fingerprint)
 
-    def into(self, manager: SessionManager) -> Adoption:
-        """Give the same for another manager, which keeps its records elsewhere."""
-        other = copy.copy(self)
-        other._manager = manager
-        return other
-
     def open(self) -> None:
         """Open what the earlier configuration reads from."""
         self._earlier.open()
@@ -103,15 +96,17 @@ class Adoption:
 
     def _loaded(self, session_id: str) -> Adopted:
         """Give the record, wherever the session goes on."""
-        key = store_key(session_id)
+        records = self._manager.records
+        key = records.key_of(session_id)
         try:
-            record, token, _ = self._manager.records.load(key)
+            record, token, _ = records.load(key)
         except Moved as moved:
             return self._loaded(successor_id(session_id, moved.seed))
         return Adopted(session_id, key, record, token)
 
     def _adopt(self, session: EarlierSession, session_id: str) -> Adopted:
-        records, key = self._manager.records, store_key(session_id)
+        records = self._manager.records
+        key = records.key_of(session_id)
         try:
             contents = session.read()
         except NoRecord:  # perhaps another request has just taken it over

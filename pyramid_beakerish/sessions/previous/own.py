@@ -9,7 +9,7 @@ from ...serializers import serializer_for
 from ..cookie import SessionCookie
 from ..record import ADOPTED
 from ..records import RecordStore, open_records
-from ..sealed_cookie import SealedCookie, VisitorsCookie
+from ..sealed_cookie import CookieStore, SealedCookie
 from .earlier import Contents
 
 if TYPE_CHECKING:
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 class OwnSessions:
     """The sessions that these settings have stored; ``clock`` gives seconds since the epoch."""
 
+    make_cookie: Callable[..., SessionCookie] = SessionCookie
+
     def __init__(self, settings: SessionSettings, clock: Callable[[], float]) -> None:
         self.timeout = settings.timeout
         self.serializer = serializer_for(settings.data_serializer, settings.pickle_classes)
-        self._cookie = SessionCookie(settings, clock)
+        self._cookie = self.make_cookie(settings, clock)
         self._settings = settings
         self._clock = clock
 
@@ -51,29 +53,16 @@ class OwnSessions:
             rest = self._cookie.without(rest, trusted.session_id)
 
 
-class OwnCookies:
+class OwnCookies(OwnSessions):
     """The sessions that are in the cookies; ``clock`` gives seconds since the epoch."""
 
-    def __init__(self, settings: SessionSettings, clock: Callable[[], float]) -> None:
-        self.timeout = settings.timeout
-        self._serializer = serializer_for(settings.data_serializer, settings.pickle_classes)
-        self._sealed = SealedCookie(settings, clock)
-        self._settings = settings
-        self._clock = clock
+    make_cookie = SealedCookie
 
-    def open(self) -> None:
-        """Nothing to open."""
-
-    def find(self, header: str) -> Iterator[EarlierSession]:
-        """Give the session that is in the header; see `Earlier.find`."""
-        cookie = VisitorsCookie(self._sealed)
-        trusted = cookie.find(header)
-        if trusted is not None:
-            yield _OwnSession(self._records(cookie), self._serializer, trusted)
-
-    def _records(self, cookie: VisitorsCookie) -> RecordStore:
-        settings, serializer = self._settings, self._serializer
-        return RecordStore(cookie, settings, serializer, self._clock, lambda event: None)
+    @cached_property
+    def records(self) -> RecordStore:
+        """The records, each in its key."""
+        settings, serializer = self._settings, self.serializer
+        return RecordStore(CookieStore(), settings, serializer, self._clock, lambda event: None)
 
 
 class _OwnSession:

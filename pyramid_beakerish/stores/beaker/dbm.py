@@ -149,12 +149,16 @@ class DbmStore(BeakerStore):
         now = self._clock()
         if self._sweeper.due(now):
             with sweeping_in_passing():
-                self._sweep_a_little(now)
+                self._sweep_a_little()
         return stored
 
     @translating_errors
-    def _sweep_a_little(self, now: float) -> None:
-        self._sweeper.step(self._examine, now)
+    def _sweep_a_little(self) -> None:
+        self._sweeper.step(self._examined, self._clock)
+
+    def _examined(self, name: str, now: float) -> bool:
+        self._examine(name, now)
+        return True
 
     def _examine(self, name: str, now: float) -> bool:
         if _is_alive(self._record_of(name), now):
@@ -182,12 +186,12 @@ class DbmStore(BeakerStore):
 class _Sweeper(Sweeper):
     """Walks through the folders that Beaker makes for its dbm files."""
 
-    def _names(self) -> Iterator[str | None]:
-        for digit in list_folder(self._root):
-            for folder in list_folder(self._root + digit):
-                yield None
-                files = list_folder(os.path.join(self._root, digit, folder))
-                yield from {file.partition(".")[0] for file in files}
+    def _folders(self) -> Iterator[str]:
+        digits = list_folder(self._root)
+        return (f"{d}{os.sep}{name}" for d in digits for name in list_folder(self._root + d))
+
+    def _names_in(self, folder: str) -> Iterator[str]:
+        return iter({file.partition(".")[0] for file in list_folder(self._root + folder)})
 
 
 def _is_alive(record: Record | None, now: float) -> bool:

@@ -8,11 +8,13 @@ import os
 import time
 from contextlib import suppress
 from hashlib import blake2b
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pyramid_beakerish.errors import SettingsError
 
 from ..base import (
+    PAUSE,
     PROBE,
     WRITE_ID_SIZE,
     Entry,
@@ -38,7 +40,7 @@ from .entry import (
     surely_alive,
     write_file,
 )
-from .sweep import Sweeper
+from .sweep import STEP, Sweeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -170,9 +172,13 @@ class FileStore(Store):
 
     @translating_errors
     def sweep(self) -> int:
-        """Remove what has expired or is damaged, and tell how much."""
-        now = self._clock()
-        return sum(self._examine(name, now) for name in self._sweeper.names())
+        """Remove what has expired or is damaged, some at a time; tell how much."""
+        now, removed, names = self._clock(), 0, self._sweeper.names()
+        while some := list(islice(names, STEP)):
+            if gone := sum(self._examine(name, now) for name in some):
+                removed += gone
+                time.sleep(PAUSE)
+        return removed
 
     def inspect(self) -> StoreFacts:
         """Tell how much room the disk has; raises `StoreUnavailable` for a folder of others."""
@@ -205,7 +211,7 @@ class FileStore(Store):
             raise unavailable(error) from None
         if self._sweeper.due(now):
             with sweeping_in_passing():
-                self._sweep_a_little(now)
+                self._sweep_a_little()
         return stored
 
     def _put(self, place: Place, wanted: Any, value: bytes, expires: float, now: float) -> bool:
@@ -280,21 +286,33 @@ class FileStore(Store):
             fsync_name(path)
 
     @translating_errors
-    def _sweep_a_little(self, now: float) -> None:
-        self._sweeper.step(self._examine, now)
+    def _sweep_a_little(self) -> None:
+        self._sweeper.step(self._examine_if_free, self._clock)
 
     def _examine(self, name: str, now: float) -> bool:
+        """Remove the entry if it has expired or is damaged; tell whether it was removed."""
         path = self._path(name)
         with suppress(FileNotFoundError):
-            return not surely_alive(path, now) and self._remove_unless_alive(name, now)
+            if not surely_alive(path, now):
+                with self._locks[name[0]]:
+                    return self._remove_unless_alive(name, now)
         return False
+
+    def _examine_if_free(self, name: str, now: float) -> bool:
+        """Do the same without waiting for others; tell whether it was done."""
+        with suppress(FileNotFoundError):
+            if not surely_alive(self._path(name), now):
+                with self._locks[name[0]].if_free() as free:
+                    if free:
+                        self._remove_unless_alive(name, now)
+                return free
+        return True
 
     def _remove_unless_alive(self, name: str, now: float) -> bool:
         path = self._path(name)
-        with self._locks[name[0]]:
-            record = self._locked_record(name)
-            if record is not None and record[2] > now:
-                hint_expiry(path, record[2])
-                return False
-            self._unlink(path)
+        record = self._locked_record(name)
+        if record is not None and record[2] > now:
+            hint_expiry(path, record[2])
+            return False
+        os.unlink(path)  # no fsync: what a power cut brings back has expired all the same
         return True

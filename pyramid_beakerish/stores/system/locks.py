@@ -16,7 +16,7 @@ from .folders import make_private_folder
 from .forks import renew_after_fork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 CLOSED = -1
 
@@ -75,6 +75,22 @@ class FileLock:
         finally:
             self._threads.release()
 
+    @contextlib.contextmanager
+    def if_free(self) -> Iterator[bool]:
+        """Be in it if nobody else is, without waiting; give whether that is so."""
+        if not self._threads.acquire(blocking=False):
+            yield False
+            return
+        try:
+            free = self._take_at_once()
+            try:
+                yield free
+            finally:
+                if free:
+                    self._call(self._fd, *self._unlock)
+        finally:
+            self._threads.release()
+
     def close(self) -> None:
         """Close the file; it is opened again when the lock is next taken."""
         with self._threads:
@@ -87,6 +103,11 @@ class FileLock:
 
     def __del__(self) -> None:
         self._forget()
+
+    def _take_at_once(self) -> bool:
+        if self._fd == CLOSED:
+            self._fd = open_lock_file(self._path)
+        return self._locked() and os.fstat(self._fd).st_nlink > 0
 
     def _open_or_wait(self) -> None:
         while True:

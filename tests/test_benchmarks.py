@@ -1,0 +1,94 @@
+"""The benchmarks of servers under load and of very many sessions go through with small numbers.
+
+Each in a process of its own, as they choose processors and what is imported. Those that need what
+only ``make bench`` installs run where that is: ``make test-bench``.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.servers import require
+from tests.servers.postgresql import PostgreSQLServer
+from tests.servers.redis import RedisServer
+from tests.servers.wrk import Wrk
+
+TOP = Path(__file__).parent.parent
+
+
+def lines_of(module, tables):
+    """Give the lines that a benchmark prints."""
+    program = f"from benchmarks import {module} as b\nfor table in b.{tables}:\n"
+    program += "    print(*table.lines(), sep='\\n')\n"
+    return run(program).splitlines()
+
+
+def run(program):
+    """Run it beside the benchmarks; give what it prints."""
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(
+        command, cwd=TOP, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def test_load():
+    """A server answers under load, and each answered request has counted once."""
+    for kind in (Wrk, RedisServer):
+        require(kind)
+    some = "servers=(b.Waitress,), contestants=(b.OURS, b.BARE), kinds=('write',), visitors=200"
+    lines = lines_of("load", f"tables(rounds=1, seconds=1, warm_up=0, {some})")
+    assert lines[1].startswith("waitress, 4 threads, Redis behind it: a page that writes")
+    assert "times as many requests as without sessions" in lines[-1]
+
+
+def test_sweep():
+    """Each store is swept while a thread and a process use it, and keeps what they write."""
+    require(PostgreSQLServer)
+    lines = lines_of("sweep", "tables(entries=400, quiet=0.02)")
+    names = [line.split("  ")[0] for line in lines[3:7]]
+    assert names == ["memory", "file", "sqlite", "sql, PostgreSQL"]
+    assert "others wait" in lines[7]
+
+
+class TestBesideTheirPeers:
+    @pytest.fixture(autouse=True)
+    def _peers(self):
+        for name in ("cachetools", "cashews", "django", "dogpile.cache", "pyramid_nacl_session"):
+            pytest.importorskip(name, reason="make test-bench installs it")
+
+    def test_million(self):
+        """Sessions and entries have a size, in memory and in Redis, and hits take their time."""
+        require(RedisServer)
+        lines = lines_of("million", "tables(entries=4000, in_redis=200, rounds=2)")
+        titles = [line for line in lines if line.startswith(("4,000", "200", "hit"))]
+        assert len(titles) == 4
+
+    def test_processes(self):
+        """Four processes serve at once, each its own visitor."""
+        require(RedisServer)
+        lines = lines_of("processes", "tables(rounds=2, repeated=1)")
+        assert len(lines) == 3 + 6
+
+    def test_plots(self, tmp_path):
+        """What was measured becomes two plots, in which text is text."""
+        pytest.importorskip("matplotlib")
+        program = (
+            "from pathlib import Path\n"
+            "from benchmarks.plots import HITS, TITLES, draw\n"
+            "times = {f'{n:,} keys': {'one': [n, n, n], 'other': [9, 9, 9]} for n in (1, 1000)}\n"
+            "tables = [{'title': title, 'times': times} for title in (HITS, *TITLES.values())]\n"
+            f"draw({{'tables': tables}}, Path({str(tmp_path)!r}))\n"
+        )
+        run(program)
+        drawn = sorted(tmp_path.glob("*.svg"))
+        assert [path.name for path in drawn] == [
+            "performance_entries.svg",
+            "performance_payload.svg",
+        ]
+        assert all("<text" in path.read_text() for path in drawn)
