@@ -6,6 +6,7 @@ import logging
 import threading
 from contextlib import contextmanager, suppress
 
+import psycopg
 import pytest
 from sqlalchemy import create_engine, event, make_url
 from sqlalchemy.exc import OperationalError
@@ -255,6 +256,26 @@ class TestConnections:
             except StoreUnavailable:
                 continue
         return told
+
+
+def test_a_socket_that_psycopg_finds_closed(clock, monkeypatch):
+    """It leaves such a connection open, in the middle of a conversation: it is replaced."""
+    store = sql_store(servers.running(FastPostgreSQL).url, clock)
+    store.prepare()
+    store_entry(store)
+    wait = psycopg.Connection.wait
+
+    def break_off(connection, conversation, **options):
+        try:
+            next(conversation)
+        except StopIteration as end:  # nothing is sent in it
+            return end.value
+        monkeypatch.setattr(psycopg.Connection, "wait", wait)
+        raise psycopg.OperationalError("connection socket closed")
+
+    monkeypatch.setattr(psycopg.Connection, "wait", break_off)
+    do(store, "load")
+    store.close()
 
 
 class TestReadOnly:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -153,11 +155,15 @@ def dies_with_us(command: list[str]) -> list[str]:
 
 
 def free_port() -> int:
-    """Give a port of the loopback interface that nobody uses at the moment."""
-    with socket.socket() as sock:
-        sock.bind((HOST, 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """Give a port of the loopback interface that nobody uses at the moment.
+
+    Below those that clients get: the port of a server that is down for a while stays its own.
+    """
+    while True:
+        port = random.SystemRandom().randrange(10_000, 32_000)  # no test's seed repeats it
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind((HOST, port))
+            return port
 
 
 def accepts_connections(port: int) -> bool:

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
 from .engine import ANSWER
@@ -15,24 +16,29 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
+ACTIVE = TransactionStatus.ACTIVE
+
 
 class NoAnswerError(psycopg.OperationalError):
     """The server has not answered in time."""
 
 
 class BoundedConnection(psycopg.Connection[TupleRow]):
-    """Gives up, and closes itself, where the server does not answer.
+    """Closes itself where a conversation breaks off, as it does where the server does not answer.
 
-    The server itself ends a statement that takes too long (statement_timeout). But if it is
-    stopped, or the network swallows what is sent, libpq waits for ever.
+    psycopg leaves a connection open whose socket it finds closed while it waits; nothing can be
+    done with it any more, not even to give it back to the pool. The server itself ends a statement
+    that takes too long (statement_timeout), but if it is stopped, or the network swallows what is
+    sent, libpq waits for ever.
     """
 
     def wait(self, gen: Generator[Any, Any, R], *args: Any, **kwargs: Any) -> R:
         """Wait for the end of the generator, which is psycopg's side of a conversation."""
         try:
             return super().wait(_bounded(gen), *args, **kwargs)
-        except NoAnswerError:
-            self.close()
+        except psycopg.OperationalError:
+            if self.pgconn.transaction_status == ACTIVE:  # the answer is still to come
+                self.close()
             raise
 
 
