@@ -29,13 +29,6 @@ from .sessions.events import SessionEnded as SessionEnded
 from .sessions.events import SessionRefused as SessionRefused
 from .sessions.events import SessionRotated as SessionRotated
 
-if TYPE_CHECKING:
-    from .configure import BeakerSessionFactoryConfig as BeakerSessionFactoryConfig
-    from .configure import includeme as includeme
-    from .configure import session_factory_from_settings as session_factory_from_settings
-    from .configure import set_cache_regions_from_settings as set_cache_regions_from_settings
-    from .factory import SessionUnavailable as SessionUnavailable
-
 #: What needs Pyramid, and where it is. It is imported when it is first asked for, so that the
 #: command can do without, and can tell Python what not to warn of before it does not.
 _OF_PYRAMID = {
@@ -46,8 +39,13 @@ _OF_PYRAMID = {
     "SessionUnavailable": "factory",
 }
 
-
-if not TYPE_CHECKING:  # a type checker would take any name for one of ours
+if TYPE_CHECKING:
+    from .configure import BeakerSessionFactoryConfig as BeakerSessionFactoryConfig
+    from .configure import includeme as includeme
+    from .configure import session_factory_from_settings as session_factory_from_settings
+    from .configure import set_cache_regions_from_settings as set_cache_regions_from_settings
+    from .factory import SessionUnavailable as SessionUnavailable
+else:  # a type checker would take any name for one of ours
 
     def __getattr__(name: str) -> Any:
         if name not in _OF_PYRAMID:

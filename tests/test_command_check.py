@@ -467,15 +467,15 @@ def test_the_application_is_not_started(run, tmp_path):
 @pytest.mark.parametrize(
     ("code", "reason"), [("raise RuntimeError('no')", "RuntimeError: no"), ("(", "SyntaxError: ")]
 )
-def test_an_application_that_cannot_be_imported_is_told(tmp_path, code, reason):
+def test_an_application_that_cannot_be_imported_is_told(run, tmp_path, monkeypatch, code, reason):
     """A module that fails is one line with the error, where PasteDeploy has to import it."""
     (tmp_path / "failing_app.py").write_text(code)
     path = tmp_path / "app.ini"
     path.write_text("[app:main]\npaste.app_factory = failing_app:main\nsession.type = memory\n")
-    process = piped("check", str(path), env={"PYTHONPATH": f"{tmp_path}:."})
-    assert process.returncode == 2
-    assert process.stderr.startswith(f"beakerish: {path} cannot be read: {reason}")
-    assert process.stderr.count("\n") == 1
+    monkeypatch.syspath_prepend(tmp_path)
+    assert run("check", str(path)) == 2
+    assert run.err.startswith(f"beakerish: {path} cannot be read: {reason}")
+    assert run.err.count("\n") == 1
 
 
 def test_in_a_terminal_there_are_tables_and_colours(tmp_path):
