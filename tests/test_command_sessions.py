@@ -158,6 +158,15 @@ def test_a_session_is_named_by_its_handle_too(app, run):
     assert run.json("sessions", "show", app.ini, row["handle"], "--user", "bob")["session"] == [row]
 
 
+def test_no_handle_looks_like_an_option(app, run):
+    """None has a sign in it: one that began with a hyphen could not be given to the command."""
+    for _ in range(50):
+        app.visitor("bob")
+    rows = run.json("sessions", "list", app.ini)["sessions"]
+    assert len(rows) == 50
+    assert all(row["handle"].isalnum() for row in rows)
+
+
 def test_a_session_that_is_not_there_is_told(app, run):
     """An unknown name, and one too short to be sure, are errors."""
     app.visitor(a=1)

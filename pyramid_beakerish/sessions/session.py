@@ -238,7 +238,8 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
         if handle is None and self._settings.rotate_on is not None:
             self.regenerate_id()
         self._forced = True  # even if it holds nothing else
-        self._set_own({"user": user, "handle": handle or secrets.token_urlsafe(9), "about": about})
+        # Hexadecimal: the command would take one that begins with a hyphen for an option.
+        self._set_own({"user": user, "handle": handle or secrets.token_hex(6), "about": about})
 
     @property
     def handle(self) -> str | None:
