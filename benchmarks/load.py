@@ -10,6 +10,7 @@ import itertools
 import json
 import subprocess
 import sys
+from abc import abstractmethod
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,9 +54,9 @@ class WebServer(Server):
         """Run in the foreground."""
         return ["env", *self._environ, sys.executable, "-m", *self.arguments()]
 
+    @abstractmethod
     def arguments(self) -> list[str]:
         """Give the module that serves, and what it is told."""
-        raise NotImplementedError
 
     def answers(self) -> bool:
         """Tell whether it serves a page."""

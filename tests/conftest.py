@@ -36,7 +36,8 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    servers.Policy.required = config.getoption("--servers-required")
+    if config.getoption("--servers-required"):
+        servers.Policy.refuse = pytest.fail
 
 
 def pytest_runtest_logreport(report):
