@@ -15,7 +15,7 @@ from tests.servers import own_fixture, running
 from tests.servers.memcached import MemcachedServer
 from tests.servers.process import HOST
 from tests.servers.proxy import Cut, Proxy, unchanged
-from tests.timing import within
+from tests.timing import note_timeouts, within
 
 SECRET = b"what nobody else may read"
 
@@ -114,14 +114,7 @@ def test_a_server_that_is_paused(server, direct):
 
 def test_how_long_is_waited(monkeypatch):
     """A connection is waited for half a second, and an answer for one."""
-    waits = set()
-    set_timeout = socket.socket.settimeout
-
-    def noted(sock, seconds):
-        waits.add(seconds)
-        set_timeout(sock, seconds)
-
-    monkeypatch.setattr(socket.socket, "settimeout", noted)
+    waits = note_timeouts(monkeypatch)
     MemcachedStore(running(MemcachedServer).url).load("k")
     assert waits == {0.5, 1.0}
 

@@ -18,7 +18,7 @@ from tests.servers import own, own_fixture, running
 from tests.servers.process import HOST
 from tests.servers.proxy import Cut, Proxy, unchanged
 from tests.servers.redis import RedisServer, until
-from tests.timing import within
+from tests.timing import note_timeouts, within
 
 #: Seconds that no command may take, and what a busy machine adds to them.
 LONGEST = 2.0
@@ -140,14 +140,7 @@ class TestSilent:
 
     def test_how_long_is_waited(self, server, monkeypatch):
         """A connection is waited for half a second, and an answer for one."""
-        waits = set()
-        set_timeout = socket.socket.settimeout
-
-        def noted(sock, seconds):
-            waits.add(seconds)
-            set_timeout(sock, seconds)
-
-        monkeypatch.setattr(socket.socket, "settimeout", noted)
+        waits = note_timeouts(monkeypatch)
         RedisStore(server.url).load("k")
         assert waits == {0.5, 1.0}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from contextlib import contextmanager
 
@@ -16,3 +17,16 @@ def within(seconds):
     began = time.monotonic()
     yield
     assert time.monotonic() - began < seconds + SLACK
+
+
+def note_timeouts(monkeypatch):
+    """Give the set of the seconds that sockets are told to wait at most, from now on."""
+    waits = set()
+    set_timeout = socket.socket.settimeout
+
+    def noted(sock, seconds):
+        waits.add(seconds)
+        set_timeout(sock, seconds)
+
+    monkeypatch.setattr(socket.socket, "settimeout", noted)
+    return waits
