@@ -212,7 +212,7 @@ def ttl_at_server(key):
 @pytest.mark.parametrize(
     ("ttl", "least"),
     [
-        (0.05, 0),
+        (0.05, 1),
         (1, 1),
         (20.5, 21),
         (30 * DAY - 1, 30 * DAY - 1),
@@ -222,12 +222,16 @@ def ttl_at_server(key):
     ],
 )
 def test_how_long_the_server_keeps_an_entry(store, ttl, least):
-    """The server keeps an entry for its time to live, and little longer, also above 30 days."""
+    """The server keeps an entry for its time to live, and some seconds longer, at any length.
+
+    It counts whole seconds, in ticks that come late where it hangs. One that was stopped for 0.3
+    seconds dropped an entry at once that had two to live.
+    """
     for write in (store.set, store.create):
         store.delete("k")
         write("k", stamped(), ttl)
         assert store.load("k") is not None
-        assert least <= ttl_at_server("k") <= least + 3
+        assert least + 3 <= ttl_at_server("k") <= least + 7
 
 
 @pytest.mark.parametrize("ttl", [None, 1000 * 365 * DAY, 1e15])
