@@ -66,16 +66,8 @@ class Sweeper:
             self._lock.release()
 
     def names(self) -> Iterator[str]:
-        """Give the name of every entry, by turns from folders of different locks.
-
-        Who takes the lock of each for a moment keeps nobody from any of them for long.
-        """
-        # Where one lock is let go and taken again for a whole folder others hardly meet the moments
-        # between: beside a sweep of 60,000 files a write waited for 61 ms, and by turns for 29.
-        by_last_digit = sorted(self._folders(), key=LAST)
-        for _, folders in groupby(by_last_digit, LAST):
-            for names in zip_longest(*map(self._names_in, folders)):
-                yield from filter(None, names)
+        """Give the name of every entry."""
+        return filter(None, self._steps())
 
     def forked(self) -> None:
         """Get ready to serve a child process: the thread that held the lock is not in it."""
@@ -102,10 +94,19 @@ class Sweeper:
         self._walk = None
 
     def _steps(self) -> Iterator[str | None]:
-        """Give ``None`` for each folder, then the names of the entries in it."""
-        for folder in self._folders():
-            yield None
-            yield from self._names_in(folder)
+        """Give the names of entries, by turns from folders of different locks; ``None`` for each.
+
+        Who takes the lock of each for a moment keeps nobody from any of them for long.
+        """
+        # Where one lock is let go and taken again for a whole folder others hardly meet the moments
+        # between: beside a sweep of 60,000 files a write waited for 61 ms, and by turns for 29.
+        for _, folders in groupby(sorted(self._folders(), key=LAST), LAST):
+            listed = []
+            for folder in folders:
+                listed.append(self._names_in(folder))
+                yield None
+            for names in zip_longest(*listed):
+                yield from filter(None, names)
 
     def _folders(self) -> Iterator[str]:
         """Give the folders that have entries, below the root; the last two digits are theirs."""
