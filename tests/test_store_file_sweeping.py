@@ -161,6 +161,37 @@ class TestSweeping:
         in_a_row = sum(one == other for one, other in itertools.pairwise(locks))
         assert in_a_row < 200
 
+    @pytest.mark.parametrize(
+        ("later", "remove"),
+        [
+            (0, lambda store: store.delete("k")),
+            (HOUR, FileStore.sweep),
+            (HOUR, lambda store: store.set("new", stamped(), None)),
+        ],
+        ids=["delete", "sweep", "write"],
+    )
+    def test_the_room_of_a_removed_file(self, store, tmp_path, clock, monkeypatch, later, remove):
+        """The system takes it back, which can last, when the lock is free for others."""
+        store.set("k", stamped(), 60)
+        (path,) = entries(tmp_path)
+        clock.advance(later)
+        lock = FileLock(str(path.parent.parent / f"{path.name[0]}.lock"), patience=1)
+        found_free = []
+        real = os.close
+
+        def close(fd):
+            if os.fstat(fd).st_nlink == 0:
+                with lock.if_free() as free:
+                    found_free.append(free)
+            real(fd)
+
+        again = FileStore(tmp_path, clock=clock)
+        monkeypatch.setattr(os, "close", close)
+        remove(again)
+        monkeypatch.undo()
+        assert not path.exists()
+        assert found_free == [True]
+
     def test_no_fsync(self, tmp_path, clock, monkeypatch):
         """A sweep does not wait for the disk: what comes back after a power cut has expired."""
         store = FileStore(tmp_path, fsync=True, clock=clock)

@@ -12,9 +12,13 @@ import contextlib
 import math
 import os
 import struct
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 from ..system.folders import fsync_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAGIC = b"BKR2"
 # Magic, size of the file, number of the write, moment of expiry, lengths of key and value.
@@ -58,6 +62,7 @@ NEVER = 2**31 - 2 * 86_400
 
 TIMES_BY_DESCRIPTOR = os.utime in os.supports_fd
 
+REMOVES_OPEN_FILES = hasattr(os, "O_NOFOLLOW")  # Windows does not
 
 #: A whole record: key, value, moment of expiry, where it begins, number of the write.
 #: (A plain tuple: one at each load.)
@@ -206,6 +211,24 @@ def hint_expiry(target: int | str, expires: float) -> None:
     """
     mtime = math.ceil(min(expires, NEVER)) * 10**9
     os.utime(target, ns=(mtime + HINT_MARK, mtime))
+
+
+@contextlib.contextmanager
+def freed_afterwards(path: str) -> Iterator[None]:
+    """Have the system take back the room of a file that is removed in this block after it.
+
+    On ext4 that takes 60 us, and now and then 80 ms, in which others would wait for the lock of
+    the block. To remove the name of a file that somebody has open takes 5.
+    """
+    try:
+        fd = os.open(path, READ) if REMOVES_OPEN_FILES else None
+    except FileNotFoundError:
+        fd = None
+    try:
+        yield
+    finally:
+        if fd is not None:
+            os.close(fd)
 
 
 def surely_alive(path: str, now: float) -> bool:

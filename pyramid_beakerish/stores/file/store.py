@@ -31,6 +31,7 @@ from .entry import (
     READ,
     UPDATE,
     Record,
+    freed_afterwards,
     hint_expiry,
     overwrite,
     previous,
@@ -150,7 +151,7 @@ class FileStore(Store):
     def delete(self, key: str, token: Any = None) -> bool:
         """Remove the entry, given a token only if it is unchanged; tell whether it was removed."""
         encoded, name, path = self._place(key)
-        with self._locks[name[0]]:
+        with freed_afterwards(path), self._locks[name[0]]:
             record = self._locked_record(name, encoded)
             if record is None or record[2] <= self._clock():
                 return False
@@ -294,15 +295,16 @@ class FileStore(Store):
         path = self._path(name)
         with suppress(FileNotFoundError):
             if not surely_alive(path, now):
-                with self._locks[name[0]]:
+                with freed_afterwards(path), self._locks[name[0]]:
                     return self._remove_unless_alive(name, now)
         return False
 
     def _examine_if_free(self, name: str, now: float) -> bool:
         """Do the same without waiting for others; tell whether it was done."""
+        path = self._path(name)
         with suppress(FileNotFoundError):
-            if not surely_alive(self._path(name), now):
-                with self._locks[name[0]].if_free() as free:
+            if not surely_alive(path, now):
+                with freed_afterwards(path), self._locks[name[0]].if_free() as free:
                     if free:
                         self._remove_unless_alive(name, now)
                 return free
