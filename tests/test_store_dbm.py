@@ -173,9 +173,9 @@ class TestFiles:
         assert entry_files(tmp_path) == []
 
     def test_few_lock_files(self, store, tmp_path):
-        """However many entries there are, there are at most 16 lock files."""
+        """However many entries there are, there are at most 17 lock files."""
         fill(store, "k", 60)
-        assert len([path for path in files(tmp_path) if path.suffix == ".lock"]) <= 16
+        assert len([path for path in files(tmp_path) if path.suffix == ".lock"]) <= 17
 
     def test_where(self, tmp_path, clock):
         """``dbm_dir`` and ``lock_dir`` tell the folders, as in Beaker; data_dir is not needed."""
@@ -183,7 +183,7 @@ class TestFiles:
         store = open_store(store_settings(type="dbm", **folders), clock)
         store.set("k", stamped(), None)
         assert entry_files(tmp_path / "dbm_dir")
-        assert [path.suffix for path in files(tmp_path / "lock_dir")] == [".lock"]
+        assert {path.suffix for path in files(tmp_path / "lock_dir")} == {".lock"}
         store.close()
 
     def test_without_a_folder(self):
@@ -239,7 +239,7 @@ class TestFailures:
         """A process that was stopped while it wrote does not stop the others for ever."""
         store = DbmStore(str(tmp_path), None, dbm.dumb, clock, patience=0.01)
         store.set("k", stamped(), None)
-        (lock,) = (path for path in files(tmp_path) if path.suffix == ".lock")
+        (lock,) = tmp_path.rglob("dbm-?.lock")
         with FileLock(str(lock), patience=1):
             with pytest.raises(StoreUnavailable):
                 store.set("k", stamped(), None)

@@ -243,6 +243,57 @@ class TestSweeping:
         assert set(store.keys("")) == {"new", "meanwhile"}
         assert len(entries(tmp_path)) == 2
 
+    def test_a_write_during_a_sweep(self, store, tmp_path, clock, monkeypatch):
+        """While somebody sweeps, in whatever process, writes leave it to them."""
+        fill(store, "old", 300, ttl=60)
+        clock.advance(HOUR)
+        other = FileStore(tmp_path, clock=clock)
+        removed = []
+
+        def write(seconds):
+            before = len(entries(tmp_path))
+            other.set("alive", stamped(), None)
+            removed.append(before - len(entries(tmp_path)))
+
+        monkeypatch.setattr(time, "sleep", write)
+        assert store.sweep() == 300
+        assert sorted(removed) == [-1] + 14 * [0]
+        fill(store, "old", 20, ttl=60)
+        clock.advance(HOUR)
+        fill(other, "new", 20)
+        assert len(entries(tmp_path)) == 21
+
+    def test_two_sweeps_at_once(self, store, tmp_path, clock, monkeypatch):
+        """Who sweeps waits for nobody else who does."""
+        fill(store, "old", 300, ttl=60)
+        clock.advance(HOUR)
+        other = FileStore(tmp_path, clock=clock)
+        removed = []
+
+        def sweep_too(seconds):
+            monkeypatch.setattr(time, "sleep", lambda seconds: None)
+            removed.append(other.sweep())
+
+        monkeypatch.setattr(time, "sleep", sweep_too)
+        assert store.sweep() == 20
+        assert removed == [280]
+
+    def test_a_lock_file_that_was_removed(self, store, tmp_path, clock):
+        """Who removes the lock files puts no end to the sweeping."""
+        fill(store, "old", 30, ttl=60)
+        for path in tmp_path.rglob("*.lock"):
+            path.unlink()
+        clock.advance(HOUR)
+        fill(store, "new", 5)
+        assert len(entries(tmp_path)) == 5
+
+    def test_closed_during_a_sweep(self, store, clock, monkeypatch):
+        """Who closes the store waits for no sweep."""
+        fill(store, "old", 100, ttl=60)
+        clock.advance(HOUR)
+        monkeypatch.setattr(time, "sleep", lambda seconds: store.close())
+        assert store.sweep() == 100
+
     def test_foreign_files_are_left_alone(self, store, tmp_path):
         """A file whose name is not one of ours is neither read nor removed."""
         store.set("k", stamped(), None)

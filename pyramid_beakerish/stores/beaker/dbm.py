@@ -110,7 +110,8 @@ class DbmStore(BeakerStore):
         locks = own_folder(folder if lock_dir is None else lock_dir)
         paths = {digit: f"{locks}dbm-{digit}.lock" for digit in STRIPES}
         self._locks = {digit: FileLock(path, patience) for digit, path in paths.items()}
-        self._sweeper = _Sweeper(os.path.join(root, ""))
+        lock = FileLock(f"{locks}dbm-sweep.lock", patience)
+        self._sweeper = _Sweeper(os.path.join(root, ""), lock)
 
     @classmethod
     def from_settings(cls, settings: StoreSettings, clock: Callable[[], float]) -> DbmStore:
@@ -130,10 +131,12 @@ class DbmStore(BeakerStore):
     def sweep(self) -> int:
         """Remove what has expired or is damaged, and tell how much."""
         now = self._clock()
-        return sum(self._examine(name, now) for name in self._sweeper.names())
+        with self._sweeper.sweeping() as names:
+            return sum(self._examine(name, now) for name in names)
 
     def close(self) -> None:
         """Close the lock files; the store may be used again."""
+        self._sweeper.close()
         for lock in self._locks.values():
             lock.close()
 

@@ -101,7 +101,7 @@ class FileStore(Store):
         self._locks = {digit: FileLock(f"{lock_root}{digit}.lock", patience) for digit in STRIPES}
         self._fsync = fsync
         self._clock = clock
-        self._sweeper = Sweeper(self._root)
+        self._sweeper = Sweeper(self._root, FileLock(f"{lock_root}sweep.lock", patience))
         self._reported: set[str] = set()
 
     @classmethod
@@ -174,11 +174,12 @@ class FileStore(Store):
     @translating_errors
     def sweep(self) -> int:
         """Remove what has expired or is damaged, some at a time; tell how much."""
-        now, removed, names = self._clock(), 0, self._sweeper.names()
-        while some := list(islice(names, STEP)):
-            if gone := sum(self._examine(name, now) for name in some):
-                removed += gone
-                time.sleep(PAUSE)
+        now, removed = self._clock(), 0
+        with self._sweeper.sweeping() as names:
+            while some := list(islice(names, STEP)):
+                if gone := sum(self._examine(name, now) for name in some):
+                    removed += gone
+                    time.sleep(PAUSE)
         return removed
 
     def inspect(self) -> StoreFacts:
@@ -189,6 +190,7 @@ class FileStore(Store):
 
     def close(self) -> None:
         """Close the lock files; the store may be used again."""
+        self._sweeper.close()
         for lock in self._locks.values():
             lock.close()
 

@@ -32,9 +32,8 @@ NEVER = (1 << 64) - 1
 LONGEST_TTL, LATEST_MOMENT = 30 * 86_400, 2**31 - 1
 NO_TTL, EXPIRED = 0, -1
 
-#: Seconds that an entry's time to live has more at the server, which may end it that much too early:
-#: it counts whole seconds, in ticks that come late where it hangs, at most as long as an answer is
-#: waited for.
+#: Seconds that an entry has more at the server, which may end it some too early: it counts whole
+#: ones, by ticks that come late where it hangs, at most as long as an answer is waited for.
 EARLY = 5
 
 # To copy a prepared hash takes half the time of making one (0.15 us and 0.3).

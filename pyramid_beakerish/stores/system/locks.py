@@ -64,7 +64,7 @@ class FileLock:
         try:
             fd = self._fd
             if fd == CLOSED or not self._locked() or not os.fstat(fd).st_nlink:
-                self._open_or_wait()
+                self._take(self._wait_for_lock)
         except BaseException:
             self._threads.release()
             raise
@@ -82,7 +82,7 @@ class FileLock:
             yield False
             return
         try:
-            free = self._take_at_once()
+            free = self._take(self._locked)
             try:
                 yield free
             finally:
@@ -92,9 +92,10 @@ class FileLock:
             self._threads.release()
 
     def close(self) -> None:
-        """Close the file; it is opened again when the lock is next taken."""
-        with self._threads:
+        """Close the file, if nobody is in it; it is opened again when the lock is next taken."""
+        if self._threads.acquire(blocking=False):
             self._forget()
+            self._threads.release()
 
     def forked(self) -> None:
         """Let go of the parent's descriptor: what it has locked is not locked against it."""
@@ -104,23 +105,17 @@ class FileLock:
     def __del__(self) -> None:
         self._forget()
 
-    def _take_at_once(self) -> bool:
-        if self._fd == CLOSED:
-            self._fd = open_lock_file(self._path)
-        return self._locked() and os.fstat(self._fd).st_nlink > 0
-
-    def _open_or_wait(self) -> None:
+    def _take(self, lock: Callable[[], bool]) -> bool:
         while True:
             if self._fd == CLOSED:
                 self._fd = open_lock_file(self._path)
-            self._wait_for_lock()
+            if not lock():
+                return False
             if os.fstat(self._fd).st_nlink:
-                return
+                return True
             self._forget()  # removed meanwhile: the next process would lock another file
 
-    def _wait_for_lock(self) -> None:
-        if self._locked():
-            return
+    def _wait_for_lock(self) -> bool:
         deadline = time.monotonic() + self._patience
         pause = SHORTEST_PAUSE
         while not self._locked():
@@ -128,6 +123,7 @@ class FileLock:
                 raise self._too_slow()
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
+        return True
 
     def _locked(self) -> bool:
         try:
