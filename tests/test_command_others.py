@@ -90,6 +90,15 @@ def test_a_region_that_cannot_be_reached_says_why(run, path, name, code, words):
     assert words in run.err
 
 
+def test_the_ini_file_may_come_before_the_action(run, path, regions):
+    """Both orders will do."""
+    assert run("cache", path, "clear", "files") == 0
+    assert kept(regions)["files"] == []
+    assert run("sessions", path, "list") == run("sessions", "list", path)
+    assert "With session.type = memory" in run.err
+    assert run("check", path, "list") == 2
+
+
 def test_secret_in_a_pipe_is_the_secret_alone():
     """A pipe gets a good secret and nothing else, another one each time."""
     first, second = (piped("secret").stdout for _ in range(2))

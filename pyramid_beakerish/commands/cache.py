@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     Work = Callable[[CacheRegions, argparse.Namespace], Result]
 
+CLEAR, INVALIDATE = "clear", "invalidate"
+
 IN_MEMORY = "in the memory of each process of the application, which no other program can reach"
 
 
@@ -27,13 +29,13 @@ def add_to(commands: Commands) -> Iterator[Parser]:
     """Add the sub-command and its actions to the command line."""
     group = commands.add_parser("cache", help="clear regions, and forget single results")
     actions = group.add_subparsers(required=True, metavar="ACTION")
-    clearing = actions.add_parser("clear", help="forget everything in regions")
+    clearing = actions.add_parser(CLEAR, help="forget everything in regions")
     add_ini(clearing)
     clearing.add_argument("regions", metavar="REGION", nargs="*", help="its name")
     clearing.add_argument(
         "--all", action="store_true", help="all regions that can be reached from here"
     )
-    forgetting = actions.add_parser("invalidate", help="forget single results")
+    forgetting = actions.add_parser(INVALIDATE, help="forget single results")
     add_ini(forgetting)
     forgetting.add_argument("regions", metavar="REGION", nargs=1, help="its name")
     forgetting.add_argument(

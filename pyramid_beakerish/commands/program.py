@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
 
 SUB_COMMANDS = (check, sessions, cache, prepare, secret)
+#: The actions of those that have some.
+ACTIONS = {"sessions": sessions.ADDITIONS, "cache": (cache.CLEAR, cache.INVALIDATE)}
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command and give its exit code."""
-    options = make_parser().parse_args(arguments)
+    options = make_parser().parse_args(ini_last(sys.argv[1:] if arguments is None else arguments))
     try:
         parts, code = options.run(options)
         show(parts, as_json=options.json)
@@ -40,6 +42,17 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except BeakerishError as error:
         return _fail([str(error)], 1)
     return int(code)
+
+
+def ini_last(arguments: Sequence[str]) -> Sequence[str]:
+    """Put an ini file that is named before the action after it, so that both orders will do."""
+    if len(arguments) < 3:
+        return arguments
+    command, ini, action, *rest = arguments
+    actions = ACTIONS.get(command, ())
+    if ini in actions or action not in actions:
+        return arguments
+    return [command, action, ini, *rest]
 
 
 def make_parser() -> argparse.ArgumentParser:
