@@ -126,6 +126,10 @@ def test_store_object_is_a_type():
             "session.timeot = '30m' is no option. Did you mean session.timeout?",
         ),
         (
+            {"session.tpye": "file"},
+            "session.tpye = 'file' is no option. Did you mean session.type?",
+        ),
+        (
             {"beaker.session.htponly": "true"},
             "beaker.session.htponly = 'true' is no option. Did you mean beaker.session.httponly?",
         ),

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 MASKED = "'***'"
 LONGEST_SHOWN = 60
@@ -34,11 +34,13 @@ def sounds_secret(name: str) -> bool:
     return any(word in name.lower() for word in SECRET_WORDS)
 
 
-def near_miss(word: str, words: Iterable[str], cutoff: float = 0.8) -> str | None:
+def near_miss(word: str, words: Collection[str], cutoff: float = 0.8) -> str | None:
     """Give the one of the words that was probably meant."""
     from difflib import get_close_matches  # only where there is a mistake
 
-    close = get_close_matches(word.lower(), sorted(words), n=1, cutoff=cutoff)
+    letters = sorted(word.lower())
+    swapped = [each for each in words if sorted(each) == letters]  # of four letters that is half
+    close = swapped or get_close_matches(word.lower(), sorted(words), n=1, cutoff=cutoff)
     return close[0] if close else None
 
 
