@@ -35,9 +35,7 @@ ERASED = re.compile(r"[^\n]*\n\x1b\[\?25h\r\x1b\[1A\x1b\[2K|[^\n]*\r\x1b\[2K")
 #: What a terminal is told beside the text.
 CONTROL = re.compile(r"\x1b\][^\x1b]*\x1b\\|\x1b\[[0-9;?]*[A-Za-z]|\r")
 #: What is another one each time, or on each machine.
-VARIABLE = re.compile(
-    r"\b[0-9a-f]{12}\b|\d+\.\d+ ms|SQLite [\d.]+|\d+ [kMGT]B|─+|━+| +"
-)
+VARIABLE = re.compile(r"\b[0-9a-f]{12}\b|\d+\.\d+ ms|SQLite [\d.]+|\d+ [kMGT]B|─+|━+| +")
 COLUMNS = 98
 
 
