@@ -10,6 +10,7 @@ from pyramid_beakerish.stores.memory import MemoryStore
 from pyramid_beakerish.testing import FrozenClock
 from tests.beaker_records import SECRET
 from tests.previous_help import Here, here
+from tests.rivals import Visitor
 
 EVERY, MONTH = 900, 30 * 24 * 3600
 
@@ -84,6 +85,17 @@ def test_an_id_that_was_renewed_a_moment_before_the_move(old_store, make_after, 
     after = make_after()
     assert after.do(see, cookie) == {"a": 1}
     assert after.do(see, renewed) == {}  # there is one session, and it has been adopted
+
+
+def test_an_ended_session_whose_id_was_renewed(old_store, make_after, clock):
+    """Behind an id that leads to a session that is over, the earlier one's cookie is looked at."""
+    before = Visitor(make_before(old_store, clock, key="before"))
+    before.do(lambda session: session.update(a=1))
+    after = make_after(renew_id_every=EVERY, **{"previous.key": "before"})
+    cookie = after.begin(lambda session: session.update(a=2))
+    clock.advance(EVERY)
+    after.do(lambda session: session.invalidate(), after.moved(cookie))
+    assert after.do(see, f"{cookie}; before={before._app.cookies['before']}") == {"a": 1}
 
 
 def test_a_user_is_known_after_the_move(before, make_after):

@@ -47,6 +47,15 @@ class UsersSuite(SessionSuiteBase):
         assert listed[0].created == listed[1].created + 100 == listed[0].last_accessed
         assert phone.use(lambda session: session.sessions_of()[0].is_current) is False
 
+    def test_a_printed_list(self) -> None:
+        """One that is printed shows neither contents nor where they are stored; equal ones are."""
+        desk = self.log_in(self.bob, device="desk")
+        desk.put(card="4711 0815")
+        once, again = (desk.use(lambda session: session.sessions_of()[0]) for _ in range(2))
+        assert "0815" not in repr(once)
+        assert once.key not in repr(once)
+        assert once == again
+
     def test_looking_is_no_use(self) -> None:
         """To list the sessions of others changes nothing about them."""
         self.log_in(self.bob)
