@@ -118,7 +118,9 @@ def test_without_the_library(monkeypatch):
     settings = {"session.encrypt_key": SECRET}
     with pytest.raises(SettingsError) as caught:
         read_settings(settings)
-    assert caught.value.problems == ("session.encrypt_key needs cryptography: install it.",)
+    assert caught.value.problems == (
+        "session.encrypt_key needs pyramid_beakerish[encryption]: install it.",
+    )
     assert read_session_settings(settings)
 
 

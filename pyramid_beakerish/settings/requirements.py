@@ -45,7 +45,7 @@ def _missing_for_sessions(settings: SessionSettings) -> Iterator[str]:
     if settings.format == "beaker":
         yield from _missing_for_encryption(settings)
     elif "encrypt_key" in settings.given and find_spec("cryptography") is None:
-        yield f"{settings.prefix}encrypt_key needs cryptography: install it."
+        yield f"{settings.prefix}encrypt_key needs pyramid_beakerish[encryption]: install it."
     # What nobody has named is no requirement: it is looked for if it can be.
     if _is_named(settings.previous):
         yield from missing_requirements(settings.previous)
