@@ -148,6 +148,13 @@ def test_prepare_fails_where_the_database_is_down(run, tmp_path):
     assert "the database cannot be used" in run.err
 
 
+def test_prepare_fails_where_a_server_is_down(run, tmp_path):
+    """What needs nothing first is prepared only if it can be used."""
+    path = ini(tmp_path, "session.type = redis", "session.url = redis://127.0.0.1:1/0")
+    assert run("prepare", path) == 1
+    assert "the Redis server cannot be reached" in run.err
+
+
 def test_prepare_fails_where_it_cannot(run, tmp_path):
     """A folder that cannot be made is an error in one line."""
     (tmp_path / "file").touch()

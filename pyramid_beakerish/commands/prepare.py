@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..stores.base import PROBE
 from .ini import add_ini, load_ini
 from .report import Fact
 from .stores import used_stores
@@ -32,6 +33,7 @@ def run(options: argparse.Namespace) -> Result:
     for used in used_stores(load_ini(options).read()):
         with used.opened() as store:
             store.install()
+            store.load(PROBE)  # so that it is not only there, but can be used
         name = f"{used.name} ({used.users})"
         parts.append(Fact(name, "prepared", f"{name}: prepared"))
     return parts, 0
