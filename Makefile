@@ -60,7 +60,7 @@ WITHOUT_SOURCES = --deselect tests/test_docs.py::test_links_of_the_readme_lead_t
 test-wheel: wheel
 	rm -rf $(WHEEL_TEST)
 	mkdir -p $(WHEEL_TEST)
-	cp -R tests benchmarks docs *.md pyproject.toml setup.cfg Makefile example.ini $(WHEEL_TEST)
+	cp -R tests benchmarks docs examples *.md pyproject.toml setup.cfg Makefile example.ini $(WHEEL_TEST)
 	$(PYTHON) -m venv $(WHEEL_TEST)/venv
 	$(WHEEL_TEST)/venv/bin/python -m pip install --quiet --disable-pip-version-check "$$(ls dist/*.whl)[test]"
 	cd $(WHEEL_TEST) && venv/bin/python -m pytest $(WITHOUT_SOURCES) $(PYTEST_ARGS)

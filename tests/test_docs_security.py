@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from pyramid_beakerish import testing
+
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "security.rst").read_text()
-FOLDERS = (ROOT / "tests", ROOT / "pyramid_beakerish" / "testing")
+FOLDERS = (ROOT / "tests", Path(testing.__file__).parent)
 NAMED = sorted(set(re.findall(r"`(\w+(?:::\w+)+)`", PAGE)))
 ROWS = {row.partition("\n")[0]: row for row in re.split(r"^   \* - ", PAGE, flags=re.MULTILINE)[1:]}
 
