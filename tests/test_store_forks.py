@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import mmap
 import os
+import threading
 
 import pytest
 
 from pyramid_beakerish.stores.base import new_write_id
 from pyramid_beakerish.stores.system import forks
-from pyramid_beakerish.testing.together import start_child, wait_for
+from pyramid_beakerish.testing.together import Background, start_child, wait_for
 from tests.process_help import each_fork
 
 
@@ -43,6 +44,33 @@ def test_mark(fork, make):
 
     assert in_child(fork, work) == b"01"
     assert mark[0]
+
+
+def test_threads_of_a_child(monkeypatch):
+    """In a child whose threads notice at once that it is one, each finds everything renewed."""
+    monkeypatch.setattr(forks, "_is_known", [0])
+    monkeypatch.setattr(forks, "_members", set())
+    begun, others = threading.Event(), []
+
+    class Member:
+        renewals = 0
+
+        def forked(self):
+            begun.set()
+            others[0].ends(0.05)  # no other thread gets by meanwhile
+            self.renewals += 1
+
+    def other():
+        begun.wait(10)
+        forks.notice_fork()
+        return member.renewals
+
+    member = Member()
+    forks.renew_after_fork(member)
+    others.append(Background(other))
+    forks.notice_fork()
+    assert others[0].result() == 1
+    assert member.renewals == 1
 
 
 def test_where_memory_is_not_wiped(monkeypatch):

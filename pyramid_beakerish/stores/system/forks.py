@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
+import threading
 import weakref
 from typing import Any, Protocol
 
@@ -60,7 +61,8 @@ def mark() -> Any:
 _is_known = mark()
 _stopped: list[ForkShy] = []
 
-
+#: The lock of the threads that notice a fork, by the process that they are in.
+_renewing: dict[int, threading.Lock] = {}
 _members: weakref.WeakSet[ForkAware] = weakref.WeakSet()
 _shy_members: weakref.WeakSet[ForkShy] = weakref.WeakSet()
 
@@ -83,7 +85,10 @@ def notice_fork() -> None:
     https://uwsgi-docs.readthedocs.io/en/latest/Options.html#py-call-osafterfork
     """
     if not _is_known[0]:
-        _renew_all()
+        # A lock of this process's own: that of the parent may be held for ever in here.
+        with _renewing.setdefault(os.getpid(), threading.Lock()):
+            if not _is_known[0]:
+                _renew_all()
 
 
 def _stop_all() -> None:
@@ -98,10 +103,10 @@ def _resume_all() -> None:
 
 
 def _renew_all() -> None:
-    _is_known[0] = 1
     _stopped.clear()
     for member in list(_members):
         member.forked()
+    _is_known[0] = 1  # and no sooner: other threads must find everything renewed
 
 
 with contextlib.suppress(AttributeError):  # where there is no fork there is no such function
