@@ -231,7 +231,7 @@ def test_how_long_the_server_keeps_an_entry(store, ttl, least):
         store.delete("k")
         write("k", stamped(), ttl)
         assert store.load("k") is not None
-        assert least + 3 <= ttl_at_server("k") <= least + 7
+        assert least + 3 <= ttl_at_server("k") <= least + 10
 
 
 @pytest.mark.parametrize("ttl", [None, 1000 * 365 * DAY, 1e15])
