@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from .beaker_only import SESSION, find_option
 from .convert import DAY
-from .options import DATABASES, MEMCACHED, SESSION_OPTIONS, STORE_OPTIONS
-from .store_types import BEAKER_TYPES, has_own_store, runs_on_beaker
+from .options import SESSION_OPTIONS, STORE_OPTIONS
+from .store_types import BEAKER_TYPES, DATABASES, MEMCACHED, has_own_store, runs_on_beaker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

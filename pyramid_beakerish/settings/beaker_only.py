@@ -11,15 +11,9 @@ from typing import Any
 from . import convert
 from .convert import Converter
 from .option import Option
-from .options import (
-    MEMCACHED,
-    REDIS,
-    REGION_OPTIONS,
-    SESSION_OPTIONS,
-    SQL_TYPES,
-    SQLALCHEMY,
-)
+from .options import REGION_OPTIONS, SESSION_OPTIONS
 from .pyramid_only import SIGNED_COOKIE_OPTIONS
+from .store_types import MEMCACHED, REDIS, SQL_TYPES, SQLALCHEMY
 
 CRYPTO_TYPES = ("default", "cryptography", "pycryptodome", "pycrypto")
 

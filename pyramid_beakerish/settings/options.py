@@ -16,6 +16,15 @@ from . import convert, cookie_rules
 from .convert import DAY, MINUTE
 from .option import GivenOptions, declared_options, option
 from .pyramid_only import SIGNED_COOKIE
+from .store_types import (
+    BY_FOLDER,
+    BY_URL,
+    DATABASES,
+    FOLDERS,
+    MEMCACHED,
+    REDIS,
+    SQL_TYPES,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,20 +32,6 @@ if TYPE_CHECKING:
 
     from pyramid_beakerish.stores.base import Store
 
-#: Beaker's types that open a SQL database by a URL.
-DATABASES = ("ext:database", "database")
-#: Our own stores that keep files.
-FOLDERS = ("dbm", "file", "sqlite")
-#: Beaker's types that take an engine and a table as objects.
-SQLALCHEMY = ("ext:sqla", "sqla")
-#: The types of this package's own store of SQL databases.
-SQL_TYPES = ("sql", *DATABASES, *SQLALCHEMY)
-MEMCACHED = ("ext:memcached", "memcached")
-REDIS = ("ext:redis", "redis")
-#: The types that are found by a URL, here or in Beaker.
-BY_URL = (*REDIS, "ext:mongodb", *MEMCACHED, *SQL_TYPES, "sqlite")
-#: The types that need a folder, be it for Beaker's lock files alone.
-BY_FOLDER = (*FOLDERS, *MEMCACHED, *DATABASES, *SQLALCHEMY)
 #: What leads to a server as a URL does.
 REDIS_SERVERS = ("redis.sentinels", "redis.startup_nodes", "redis.client_factory")
 

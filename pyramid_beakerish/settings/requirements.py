@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from pyramid_beakerish.errors import SettingsError
 
 from .beaker_only import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS
-from .options import MEMCACHED, SQL_TYPES, RegionSettings, SessionSettings
+from .options import RegionSettings, SessionSettings
 from .previous import GROUP
 from .sentences import listed
-from .store_types import has_own_store, missing_extra, missing_library, runs_on_beaker
+from .store_types import (
+    MEMCACHED,
+    SQL_TYPES,
+    has_own_store,
+    missing_extra,
+    missing_library,
+    runs_on_beaker,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -39,7 +39,8 @@ def near_miss(word: str, words: Collection[str], cutoff: float = 0.8) -> str | N
     from difflib import get_close_matches  # only where there is a mistake
 
     letters = sorted(word.lower())
-    swapped = [each for each in words if sorted(each) == letters]  # of four letters that is half
+    # Two letters that were swapped are half of a short name, and below any cutoff.
+    swapped = [each for each in words if sorted(each) == letters]
     close = swapped or get_close_matches(word.lower(), sorted(words), n=1, cutoff=cutoff)
     return close[0] if close else None
 

@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from .options import MEMCACHED, REDIS, SQL_TYPES
 from .pyramid_only import SIGNED_COOKIE
 from .registered import registered
+
+#: Beaker's types that open a SQL database by a URL.
+DATABASES = ("ext:database", "database")
+#: Our own stores that keep files.
+FOLDERS = ("dbm", "file", "sqlite")
+#: Beaker's types that take an engine and a table as objects.
+SQLALCHEMY = ("ext:sqla", "sqla")
+#: The types of this package's own store of SQL databases.
+SQL_TYPES = ("sql", *DATABASES, *SQLALCHEMY)
+MEMCACHED = ("ext:memcached", "memcached")
+REDIS = ("ext:redis", "redis")
+#: The types that are found by a URL, here or in Beaker.
+BY_URL = (*REDIS, "ext:mongodb", *MEMCACHED, *SQL_TYPES, "sqlite")
+#: The types that need a folder, be it for Beaker's lock files alone.
+BY_FOLDER = (*FOLDERS, *MEMCACHED, *DATABASES, *SQLALCHEMY)
 
 #: Beaker's types, each with the client libraries of which it needs one.
 BEAKER_TYPES: dict[str, tuple[str, ...]] = {

@@ -7,8 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from pyramid_beakerish.errors import SettingsError
-from pyramid_beakerish.settings.options import SQL_TYPES
 from pyramid_beakerish.settings.registered import registered
+from pyramid_beakerish.settings.store_types import SQL_TYPES
 
 from .base import Store as Store
 
