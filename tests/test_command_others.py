@@ -97,6 +97,8 @@ def test_the_ini_file_may_come_before_the_action(run, path, regions):
     assert run("sessions", path, "list") == run("sessions", "list", path)
     assert "With session.type = memory" in run.err
     assert run("check", path, "list") == 2
+    assert run("sessions", "list", "sweep") == 2
+    assert "sweep cannot be read" in run.err  # a file of that name, were there one
 
 
 def test_secret_in_a_pipe_is_the_secret_alone():
