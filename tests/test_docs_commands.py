@@ -9,7 +9,7 @@ from configparser import ConfigParser
 import pytest
 from waitress.adjustments import Adjustments
 
-from pyramid_beakerish.commands.program import make_parser
+from pyramid_beakerish.commands.program import ini_last, make_parser
 from tests.servers.redis import SecureRedisServer
 from tests.test_docs import DIRECTIVE, FENCED, PAGES, ROOT, blocks
 from tests.test_extras import extras
@@ -41,7 +41,7 @@ def parsed(line):
     """Have the command's own parser read a command line."""
     arguments = shlex.split(line.partition(" >")[0].partition(" #")[0])
     assert arguments[0] == "beakerish"
-    return make_parser().parse_args(arguments[1:])
+    return make_parser().parse_args(ini_last(arguments[1:]))
 
 
 @pytest.mark.parametrize("line", sorted(set(literals("beakerish "))))
