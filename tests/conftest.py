@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from pyramid_beakerish.cache import configured
 from pyramid_beakerish.testing import FrozenClock
-from tests import servers
+from tests import servers, waits
 from tests.rivals import Beakerish, Boobytrap, PyramidBeaker
 
 #: Seconds that Python may take to end after the tests.
@@ -65,6 +65,20 @@ def pytest_unconfigure():
 def _trap_is_set():
     """Let no test see that an earlier one has loaded a planted pickle."""
     Boobytrap.sprung = False
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _long_waits():
+    """Give servers more time than the package does, on a machine that may be busy."""
+    with waits.long_waits():
+        yield
+
+
+@pytest.fixture
+def usual_waits():
+    """Give servers the time that the package does, where that is what is tested."""
+    with waits.usual_waits():
+        yield
 
 
 @pytest.fixture

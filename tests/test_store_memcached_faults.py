@@ -100,6 +100,7 @@ def test_a_token_from_before_a_restart(server, direct):
     assert direct.load("k") is None
 
 
+@pytest.mark.usefixtures("usual_waits")
 def test_a_server_that_is_paused(server, direct):
     """A silent server is given up within two seconds, and answers again once it goes on."""
     value, _ = direct.load("k")
@@ -112,6 +113,7 @@ def test_a_server_that_is_paused(server, direct):
     assert direct.load("k")[0] == value
 
 
+@pytest.mark.usefixtures("usual_waits")
 def test_how_long_is_waited(monkeypatch):
     """A connection is waited for half a second, and an answer for one."""
     waits = note_timeouts(monkeypatch)
@@ -137,6 +139,7 @@ def test_the_other_connections(proxy, store):
     assert proxy.accepted == accepted + 1
 
 
+@pytest.mark.usefixtures("usual_waits")
 def test_a_server_that_takes_no_connection():
     """A connection that is not made is given up within a second."""
     with socket.socket() as listener, contextlib.ExitStack() as stack:

@@ -64,6 +64,7 @@ def test_an_ended_session_after_a_restart(server, site):
     assert slow.contents() == visitor.contents() == {}
 
 
+@pytest.mark.usefixtures("usual_waits")
 def test_a_server_that_is_paused(server, site):
     """A request waits at most two seconds for a silent server, and the next is served again."""
     visitor = site.stranger().put(user="u")

@@ -126,6 +126,7 @@ class TestDown:
             assert store.load("k")
 
 
+@pytest.mark.usefixtures("usual_waits")
 class TestSilent:
     def test_paused(self, server, store):
         """A paused server costs a second, with a connection and without; then all is well."""
@@ -329,6 +330,7 @@ class TestBroken:
             writes = [piece for piece in sent if b"\nNX\r" in piece or b"EVAL" in piece]
             assert len(writes) == 1
 
+    @pytest.mark.usefixtures("usual_waits")
     def test_an_answer_that_was_long_waited_for(self):
         """Who has waited long for an answer that never came waits for no other."""
         with own(RedisServer) as server, Proxy(server.port) as proxy:

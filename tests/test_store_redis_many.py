@@ -82,6 +82,7 @@ class TestSentinel:
             assert store.load("k")[0] == value
             assert store.swap("k", value[:8], stamped(b"after"), None) is True
 
+    @pytest.mark.usefixtures("usual_waits")
     def test_a_master_that_hangs(self):
         """A master that hangs costs a second, until Sentinel has named another one."""
         with own(WatchedRedisServer) as server:
@@ -96,6 +97,7 @@ class TestSentinel:
             finally:
                 server.resume()
 
+    @pytest.mark.usefixtures("usual_waits")
     def test_sentinels_that_hang(self):
         """While no sentinel answers no connection is made, and that takes half a second."""
         with own(WatchedRedisServer) as server:
@@ -141,6 +143,7 @@ class TestCluster:
         assert sorted(store.keys("k")) == sorted(keys)
         assert all(client.dbsize() for client in clients)
 
+    @pytest.mark.usefixtures("usual_waits")
     def test_silent_and_down(self):
         """Silent or down, a cluster costs two seconds at most; the first command after that works.
 
@@ -231,6 +234,7 @@ class TestClient:
         store.load("k")
         assert len(made) == 1
 
+    @pytest.mark.usefixtures("usual_waits")
     def test_its_own_patience_is_bounded(self):
         """A client that would wait for a minute is waited for as long as for any command."""
         with own(RedisServer) as server:

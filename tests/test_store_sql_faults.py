@@ -128,6 +128,7 @@ class TestDown:
         found = store.load_many(values)
         assert {key: value for key, (value, _) in found.items()} == values
 
+    @pytest.mark.usefixtures("usual_waits")
     def test_paused(self, server, store):
         """A server that keeps its connections and answers nothing costs a request two seconds."""
         store_entry(store)
@@ -142,6 +143,7 @@ class TestDown:
             server.resume()
         do(store, "load")
 
+    @pytest.mark.usefixtures("usual_waits")
     def test_locked_table(self, server, store):
         """A table that somebody has locked costs a request no longer."""
         store_entry(store)
