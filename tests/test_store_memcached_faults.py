@@ -191,6 +191,7 @@ def test_a_write_whose_answer_was_lost(proxy, store):
     assert [data.split()[0] for data in sent] == [b"cas", b"gets"]
 
 
+@pytest.mark.usefixtures("usual_waits")
 def test_an_answer_that_comes_too_late(proxy, store):
     """An answer for which nobody waits any more is never taken for that to another question."""
     store.set("other", stamped(b"other"), 10)
@@ -228,6 +229,7 @@ ANSWERS = [
 ]
 
 
+@pytest.mark.usefixtures("usual_waits")
 @pytest.mark.parametrize("answer", ANSWERS)
 @each_method
 def test_an_answer_that_is_none(proxy, store, method, answer):
