@@ -19,7 +19,6 @@ from zope.interface import implementer
 from .errors import BeakerishError, SessionStateError, StoreUnavailable
 from .sessions.mapping import UNSET
 from .sessions.no_record import Moved, NoRecord
-from .sessions.record import NOTHING
 from .sessions.session import Session
 from .snapshot import Snapshot
 
@@ -155,8 +154,7 @@ class TransactionalSession(Session):
     def _vote(self) -> None:
         """Raise whatever could keep the changes from being stored."""
         encoded = {key: self._encode(key) for key in self._suspects}
-        base = self._base or NOTHING
-        changed = self._unusual or any(base.get(key) != value for key, value in encoded.items())
+        changed = self._unusual or any(self._differs(key, encoded[key]) for key in encoded)
         if not changed or self._record is None or self._detached:
             return None
         try:

@@ -21,6 +21,8 @@ class Serializer(Protocol):
 
     #: What ``data_serializer`` calls it; ``json`` promises one line of text.
     name: str
+    #: Whether equal values of the same types always are the same bytes.
+    spells_alike: bool
 
     def dumps(self, value: Any) -> bytes:
         """Give the value as bytes.
@@ -151,6 +153,7 @@ class MsgpackSerializer:
     """The default: compact, fast, every type of the table, no class of anybody's."""
 
     name = "msgpack"
+    spells_alike = True
     natives: Mapping[type, Callable[[Any], bool]] = {
         **_SCALARS,
         list: _always,
@@ -213,6 +216,7 @@ class JsonSerializer:
     """
 
     name = "json"
+    spells_alike = True
     natives: Mapping[type, Callable[[Any], bool]] = {
         type(None): _always,
         bool: _always,
@@ -251,6 +255,7 @@ class ObjectSerializer:
     """
 
     name = "object"
+    spells_alike = False
 
     def __init__(self, codec: Any) -> None:
         self._codec = codec

@@ -90,6 +90,7 @@ class PickleSerializer:
     """
 
     name = "pickle"
+    spells_alike = False
 
     def __init__(self, classes: Sequence[str] = ()) -> None:
         self._classes = frozenset(parsed_classes(classes))

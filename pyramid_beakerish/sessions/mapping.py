@@ -212,8 +212,8 @@ class EncodedMapping(DictMethods):
         if key in self._modifiers:
             encoded, modifiers = self._modifiers[key]
             return modifiers if self._encode(key) == encoded else None
-        base, suspects = self._base or NOTHING, self._suspects
-        if key in suspects and self._encode(key) != base.get(key):
+        suspects = self._suspects
+        if key in suspects and self._differs(key, self._encode(key)):
             return None
         return None if key in self._gone else ()
 
@@ -229,6 +229,19 @@ class EncodedMapping(DictMethods):
         except (SerializationError, UnicodeEncodeError) as error:
             raise SerializationError(f"session[{key!a}] cannot be stored: {error}") from error
 
+    def _differs(self, key: str, encoded: bytes) -> bool:
+        """Tell whether a value is another than the stored one, and not the same spelt otherwise.
+
+        A pickle depends on the order of a set, which differs between processes, and on more.
+        """
+        stored = (self._base or NOTHING).get(key)
+        if stored is None or stored == encoded or self._serializer.spells_alike:
+            return stored != encoded
+        try:
+            return self._serializer.dumps(self._serializer.loads(stored)) != encoded
+        except (CorruptData, SerializationError):
+            return True
+
     def _changed(self) -> dict[str, bytes]:
         """Give the values that differ from what is stored; raises `SerializationError`.
 
@@ -237,9 +250,11 @@ class EncodedMapping(DictMethods):
         base, values, gone = self._base or NOTHING, self._values, self._gone
         changed: dict[str, bytes] = {}
         mutable: dict[str, bytes | None] = {}
+        spells_alike = self._serializer.spells_alike
         for key, known in self._suspects.items():
             value, encoded = values[key], known or self._encode(key)
-            if base.get(key) != encoded or key in gone:
+            other = base.get(key) != encoded and (spells_alike or self._differs(key, encoded))
+            if other or key in gone:
                 changed[key] = encoded
             if type(value) not in ATOMS:
                 mutable[key] = None
