@@ -369,6 +369,29 @@ def test_requirements():
     ]
 
 
+@pytest.mark.parametrize(
+    ("more", "refused"),
+    [
+        ({}, "cache.a.lock_dir must be the same as session.lock_dir: both keep type = file in d. "),
+        ({"cache.a.data_dir": "./d/"}, "cache.a.lock_dir must be the same as session.lock_dir: "),
+        ({"cache.lock_dir": "l/../l"}, None),
+        ({"cache.a.data_dir": "other"}, None),
+        ({"cache.type": "sqlite"}, None),
+        ({"cache.a.enabled": "false"}, None),
+        ({"session.format": "beaker"}, None),
+    ],
+)
+def test_one_folder_and_two_lock_dirs(more, refused):
+    """Stores that share their files must share the locks that keep their writers apart."""
+    shared = {"session.data_dir": "d", "session.lock_dir": "l", "cache.data_dir": "d"}
+    settings = {"cache.regions": "a", "cache.type": "file", **shared, **more}
+    if refused is None:
+        read_settings(settings)
+    else:
+        (problem,) = problems(settings)
+        assert problem.startswith(refused)
+
+
 def test_requirements_of_beakers_types(monkeypatch):
     """A region of a type that only Beaker serves needs what Beaker's backend needs."""
     monkeypatch.setitem(__import__("sys").modules, "pymongo", None)

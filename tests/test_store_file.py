@@ -413,6 +413,36 @@ class TestUnavailable:
             )
             assert caught.value.__suppress_context__
 
+    def test_a_link_that_leads_nowhere(self, tmp_path, clock):
+        """A folder on a disk that is not mounted is unavailable, at the start and later."""
+        link = tmp_path / "disk"
+        link.symlink_to(tmp_path / "not mounted")
+        for data_dir in (link, link / "data"):
+            store = FileStore(data_dir, clock=clock)
+            assert store.load("k") is None
+            for call in (store.prepare, lambda store=store: store.set("k", stamped(), None)):
+                with pytest.raises(StoreUnavailable, match="ENOENT"):
+                    call()
+            with pytest.raises(StoreUnavailable, match="disk is a link to what is not there$"):
+                store.inspect()
+
+    def test_prepare(self, tmp_path, clock):
+        """To prepare the store makes its folders, or names the one that cannot be had."""
+        FileStore(tmp_path / "data", tmp_path / "locks", clock=clock).prepare()
+        assert {path.name for path in tmp_path.iterdir()} == {"data", "locks"}
+        (tmp_path / "mistake").write_bytes(b"")
+        with pytest.raises(StoreUnavailable) as caught:
+            FileStore(tmp_path / "data", tmp_path / "mistake", clock=clock).prepare()
+        assert str(caught.value) == (
+            f"the file store's folder {tmp_path}/mistake/beakerish cannot be used: "
+            "Not a directory (ENOTDIR)"
+        )
+
+    def test_a_drive_that_is_not_there(self):
+        """Where there is no folder above that could be made, that is the system's error."""
+        with pytest.raises(FileNotFoundError):
+            make_private_folder("")
+
     def test_a_folder_in_the_way(self, store, tmp_path):
         """What cannot be read is an error, and not taken for absent."""
         store.set("k", stamped(), None)

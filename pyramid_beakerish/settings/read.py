@@ -20,6 +20,7 @@ from .regions import build_regions
 from .requirements import missing_requirements
 from .section import Report, cut
 from .sessions import build_session
+from .shared_folders import differing_locks
 from .unknown import misspelt_prefixes, unknown_options
 
 if TYPE_CHECKING:
@@ -86,7 +87,10 @@ def examine_settings(settings: Mapping[str, Any]) -> tuple[Settings, tuple[str, 
     session = _read_session(settings, report)
     regions = _read_regions(settings, report)
     misspelt_prefixes(settings, OPTIONS, report)
-    _require([session, *regions.values()], report)
+    # A region that is switched off opens no store.
+    stores = [session, *(region for region in regions.values() if region.enabled)]
+    report.mistakes.extend(problem for store in stores for problem in missing_requirements(store))
+    report.mistakes.extend(differing_locks(stores))
     read = Settings(session, regions, tuple(report.messages), package.clock)
     return read, tuple(report.mistakes)
 
@@ -199,12 +203,6 @@ def _read_session(settings: Mapping[str, Any], report: Report) -> SessionSetting
 
 def _read_regions(settings: Mapping[str, Any], report: Report) -> dict[str, RegionSettings]:
     return build_regions(cut(settings, CACHE_PREFIXES, ALL_CACHE_OPTIONS, report), report)
-
-
-def _require(stores: list[SessionSettings | RegionSettings], report: Report) -> None:
-    # A region that is switched off opens no store.
-    used = (store for store in stores if getattr(store, "enabled", True))
-    report.mistakes.extend(problem for store in used for problem in missing_requirements(store))
 
 
 def _raise(report: Report) -> None:

@@ -24,7 +24,7 @@ from ..base import (
     sweeping_in_passing,
 )
 from ..system.errors import translating_errors, unavailable
-from ..system.folders import facts_of_folder, fsync_name, make_private_folder, own_folder
+from ..system.folders import facts_of_folder, fsync_name, make_private_folder, own_folder, prepare_folder
 from ..system.locks import FileLock
 from .entry import (
     FIRST_READ,
@@ -71,7 +71,7 @@ class FileStore(Store):
     ``fsync`` is true, a power cut may undo the last writes, or take their entries away. Every
     process that uses a ``data_dir`` must name the same ``lock_dir``. ``clock`` gives seconds
     since the epoch (`time.time`). ``patience`` is for how many seconds a write waits for
-    others (10) before it raises `StoreUnavailable`.
+    others (2) before it raises `StoreUnavailable`.
 
     >>> from tempfile import mkdtemp
     >>> store = FileStore(mkdtemp())
@@ -94,10 +94,10 @@ class FileStore(Store):
         fsync: bool = False,
         clock: Callable[[], float] = time.time,
         *,
-        patience: float = 10.0,
+        patience: float = 2.0,
     ) -> None:
         self._root = own_folder(data_dir)
-        lock_root = own_folder(data_dir if lock_dir is None else lock_dir)
+        self._lock_root = lock_root = own_folder(data_dir if lock_dir is None else lock_dir)
         self._locks = {digit: FileLock(f"{lock_root}{digit}.lock", patience) for digit in STRIPES}
         self._fsync = fsync
         self._clock = clock
@@ -110,6 +110,11 @@ class FileStore(Store):
         if settings.data_dir is None:
             raise SettingsError(["type = file needs data_dir, the folder to keep the files in"])
         return cls(settings.data_dir, settings.lock_dir, settings.fsync, clock)
+
+    def prepare(self) -> None:
+        """Make the folders, and see that they can be used."""
+        for folder in (self._root, self._lock_root):
+            prepare_folder(os.path.dirname(folder), "file")
 
     def load(self, key: str) -> Entry | None:
         """Give the value under the key and its write id, or ``None``."""

@@ -22,7 +22,7 @@ from ..base import (
     encode_key,
     sweeping_in_passing,
 )
-from ..system.folders import facts_of_folder, own_folder
+from ..system.folders import facts_of_folder, own_folder, prepare_folder
 from .connections import Connections
 
 if TYPE_CHECKING:
@@ -125,6 +125,7 @@ class SqliteStore(Store):
 
     def prepare(self) -> None:
         """Make the file and its table, and see that they can be used."""
+        prepare_folder(os.path.dirname(self._path), "sqlite")
         self._connections.prepare()
 
     def load(self, key: str) -> Entry | None:

@@ -8,10 +8,12 @@ from ...errors import StoreUnavailable
 from ..translating import translating
 
 
-def unavailable(error: OSError, store: str = "file") -> StoreUnavailable:
+def unavailable(error: OSError, store: str = "file", path: str = "") -> StoreUnavailable:
     """Translate the system's error, leaving out the name of the file."""
     code = errorcode.get(error.errno or 0, "no error code")
-    return StoreUnavailable(f"the {store} store's folder cannot be used: {error.strerror} ({code})")
+    return StoreUnavailable(
+        f"the {store} store's folder{path} cannot be used: {error.strerror} ({code})"
+    )
 
 
 #: Has a method raise `StoreUnavailable` for every error of the file system.

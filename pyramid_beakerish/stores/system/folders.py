@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from shutil import disk_usage
 
 from ...errors import StoreUnavailable
 from ..facts import StoreFacts
+from .errors import unavailable
 
 #: Our own folder in ``data_dir`` and ``lock_dir``, as Beaker keeps its files there too.
 FOLDER = "beakerish"
@@ -22,17 +24,30 @@ def make_private_folder(path: str, fsync: bool = False) -> None:
 
     A power cut cannot undo that if ``fsync`` is true.
     """
+    above = os.path.dirname(path)
+    with suppress(FileExistsError):
+        try:
+            os.mkdir(path, 0o700)
+        except FileNotFoundError:
+            if above == path:  # a drive that is not there
+                raise
+            make_private_folder(above, fsync)
+            os.mkdir(path, 0o700)  # and no further: above may be a link that leads nowhere
+        os.chmod(path, 0o700)  # the umask may have taken away even the owner's rights
+        if fsync:
+            fsync_name(path)
+
+
+def prepare_folder(path: str, store: str) -> None:
+    """Make the folder, and see that this user may store something there.
+
+    Raises `StoreUnavailable`, which names the folder.
+    """
     try:
-        os.mkdir(path, 0o700)
-    except FileExistsError:
-        return
-    except FileNotFoundError:
-        make_private_folder(os.path.dirname(path), fsync)
-        make_private_folder(path, fsync)
-        return
-    os.chmod(path, 0o700)  # the umask may have taken away even the owner's rights
-    if fsync:
-        fsync_name(path)
+        make_private_folder(path)
+    except OSError as error:
+        raise unavailable(error, store, f" {path}") from None
+    _may_write(path)
 
 
 def facts_of_folder(path: str) -> StoreFacts:
@@ -40,11 +55,17 @@ def facts_of_folder(path: str) -> StoreFacts:
 
     Raises `StoreUnavailable` if this user could store nothing there.
     """
-    while not os.path.exists(path):
+    while not os.path.lexists(path):
         path = os.path.dirname(path)
+    _may_write(path)
+    return StoreFacts(reach="host", persistent=True, free=disk_usage(path).free)
+
+
+def _may_write(path: str) -> None:
+    if not os.path.exists(path):
+        raise StoreUnavailable(f"{path} is a link to what is not there")
     if not os.access(path, os.W_OK):
         raise StoreUnavailable(f"this user may not write to {path}")
-    return StoreFacts(reach="host", persistent=True, free=disk_usage(path).free)
 
 
 def fsync_name(path: str) -> None:

@@ -1,0 +1,40 @@
+"""Stores that keep their files in one folder, by settings of their own."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from .options import StoreSettings
+
+#: Our own stores in which nothing but lock files keeps writers apart.
+BY_LOCK_FILES = ("dbm", "file")
+
+
+def differing_locks(stores: Iterable[StoreSettings]) -> Iterator[str]:
+    """Give a sentence for each store that shares its files with another, and not their locks.
+
+    The two would write at the same time, and undo what the other has stored.
+    """
+    first: dict[tuple[Any, str], StoreSettings] = {}
+    for store in stores:
+        if not _keeps_files(store):
+            continue
+        other = first.setdefault((store.type, os.path.abspath(str(store.data_dir))), store)
+        if _lock_folder(store) != _lock_folder(other):
+            yield (
+                f"{store.key_prefix}lock_dir must be the same as {other.key_prefix}lock_dir: both "
+                f"keep type = {store.type} in {store.data_dir}. Or use another data_dir."
+            )
+
+
+def _keeps_files(store: StoreSettings) -> bool:
+    is_ours = getattr(store, "format", "beakerish") == "beakerish"
+    return is_ours and store.type in BY_LOCK_FILES and store.data_dir is not None
+
+
+def _lock_folder(store: StoreSettings) -> str:
+    return os.path.abspath(str(store.lock_dir or store.data_dir))
