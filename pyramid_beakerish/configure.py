@@ -41,9 +41,10 @@ def includeme(config: Any) -> None:
 
     Reads the ``session.`` and ``cache.`` settings after all of the application's own configuration
     statements, so that these may still change them. A session factory that the application sets
-    itself is left alone. The regions are ``request.cache_regions``, and those that ``cache_region``
-    uses; they are entered in ``beaker.cache.cache_regions`` as well. What was read can be looked up
-    by Pyramid's introspection, in the category ``pyramid_beakerish``.
+    itself is left alone, and what is written about sessions is then not judged. The regions are
+    ``request.cache_regions``, and those that ``cache_region`` uses; they are entered in
+    ``beaker.cache.cache_regions`` as well. What was read can be looked up by Pyramid's
+    introspection, in the category ``pyramid_beakerish``.
 
     Raises `SettingsError`, inside Pyramid's ``ConfigurationExecutionError``, with every mistake
     that was found.
@@ -128,18 +129,18 @@ def set_cache_regions_from_settings(settings: Mapping[str, Any]) -> None:
 
 def _configure(config: Any, parsed: MutableMapping[str, Any]) -> None:
     registry = config.registry
-    settings = read_settings(registry.settings)
-    parsed.update(session=settings.session, regions=settings.regions)
+    factory = registry.queryUtility(ISessionFactory)
+    settings = read_settings(registry.settings, own_sessions=factory is not None)
+    parsed.update(session=settings.session if factory is None else None, regions=settings.regions)
     _log_all(settings.messages)
     regions = CacheRegions(settings.regions, settings.clock)
     regions.open()
     registry.pyramid_beakerish_regions = regions
     _use(regions)
-    if registry.queryUtility(ISessionFactory) is None:
+    if factory is None:
         factory = session_factory(settings.session, settings.clock)
         factory.open()
         registry.registerUtility(factory, ISessionFactory)
-    factory = registry.getUtility(ISessionFactory)
     if isinstance(factory, SessionFactory) and factory.transactional:
         from .request_transaction import prepare_transactions  # needs an extra
 

@@ -71,6 +71,18 @@ def test_an_argument_of_the_configurator_wins():
     assert factory_of(config) is DummySession
 
 
+def test_settings_of_sessions_that_are_not_ours(own_caches, caplog):
+    """What is written about sessions is not judged where another factory makes them."""
+    settings = {"cache.regions": "a", "session.type": "ext:redis", "session.timeot": "soon"}
+    config = Configurator(settings=settings, session_factory=DummySession)
+    config.include("pyramid_beakerish")
+    with caplog.at_level(logging.WARNING):
+        config.commit()
+    assert not caplog.records
+    found = config.introspector.get("pyramid_beakerish", "settings")
+    assert (found["session"], list(found["regions"])) == (None, ["a"])
+
+
 def test_pyramid_includes_is_enough():
     """The line ``pyramid.includes`` of an ini file does everything."""
     config = Configurator(settings={**SETTINGS, "pyramid.includes": "pyramid_beakerish"})

@@ -55,8 +55,11 @@ class Settings:
     clock: Callable[[], float]
 
 
-def read_settings(settings: Mapping[str, Any]) -> Settings:
+def read_settings(settings: Mapping[str, Any], *, own_sessions: bool = False) -> Settings:
     """Read sessions, cache and the package's own options, and accept no mistake.
+
+    With ``own_sessions`` the application has a session factory of its own: what is written about
+    sessions is not judged.
 
     Raises `SettingsError` with a sentence for each mistake that there is, and for each thing
     that a type of store needs and lacks.
@@ -66,13 +69,15 @@ def read_settings(settings: Mapping[str, Any]) -> Settings:
         read = read_settings({"session.type": "memory", "session.timeout": "30m"})
         assert read.session.timeout == 1800
     """
-    read, mistakes = examine_settings(settings)
+    read, mistakes = examine_settings(settings, own_sessions=own_sessions)
     if mistakes:
         raise SettingsError(mistakes)
     return read
 
 
-def examine_settings(settings: Mapping[str, Any]) -> tuple[Settings, tuple[str, ...]]:
+def examine_settings(
+    settings: Mapping[str, Any], *, own_sessions: bool = False
+) -> tuple[Settings, tuple[str, ...]]:
     """Read settings that may be wrong; give what is obeyed of them, and the mistakes.
 
     What is wrong is as if it were not written. The mistakes are those of `read_settings`.
@@ -84,11 +89,12 @@ def examine_settings(settings: Mapping[str, Any]) -> tuple[Settings, tuple[str, 
     """
     report = _report(settings, "error")
     package = _read_package(settings, report)
-    session = _read_session(settings, report)
+    session = _read_session(settings, Report("ignore") if own_sessions else report)
     regions = _read_regions(settings, report)
     misspelt_prefixes(settings, OPTIONS, report)
     # A region that is switched off opens no store.
-    stores = [session, *(region for region in regions.values() if region.enabled)]
+    enabled = [region for region in regions.values() if region.enabled]
+    stores = enabled if own_sessions else [session, *enabled]
     report.mistakes.extend(problem for store in stores for problem in missing_requirements(store))
     report.mistakes.extend(differing_locks(stores))
     read = Settings(session, regions, tuple(report.messages), package.clock)

@@ -24,7 +24,13 @@ from ..base import (
     sweeping_in_passing,
 )
 from ..system.errors import translating_errors, unavailable
-from ..system.folders import facts_of_folder, fsync_name, make_private_folder, own_folder, prepare_folder
+from ..system.folders import (
+    facts_of_folder,
+    fsync_name,
+    make_private_folder,
+    own_folder,
+    prepare_folder,
+)
 from ..system.locks import FileLock
 from .entry import (
     FIRST_READ,
