@@ -255,6 +255,18 @@ LOCKED_BY_BEAKER = "ext:memcached, memcached, ext:database, database, ext:sqla o
         ),
         ({"sa.pool_size": "5"}, f"only session.type = {SQL_TYPES} reads it"),
         ({"create_table": "no"}, f"only session.type = {SQL_TYPES} reads it"),
+        ({"after_transaction": "save"}, "only transactional reads it"),
+        ({"file_dir": "/x"}, "only session.type = file without data_dir reads it"),
+        (
+            {"file_dir": "/x", "data_dir": "/y", "previous": "none"},
+            "only session.type = file without data_dir reads it",
+        ),
+        ({"pickle_classes": "a:B"}, "neither data_serializer nor previous is about pickles"),
+        ({"rotation_grace": "5s"}, "only renew_id_every reads it"),
+        (
+            {"key": "k", "use_cookies": "false"},
+            "use_cookies = false: there is no cookie",
+        ),
         (
             {"lifetime": "1d", "format": "beaker"},
             "Beaker keeps the sessions and has no such option",

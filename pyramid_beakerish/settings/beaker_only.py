@@ -142,7 +142,7 @@ BACKEND: dict[str, Option] = {
     "file_dir": Option(
         convert=convert.text,
         default=None,
-        help="Beaker's folder of files; the store of this package takes it for data_dir.",
+        help="Beaker's folder of files; without data_dir the store of this package uses it.",
         types=("file",),
     ),
     "memcache_module": Option(

@@ -10,7 +10,7 @@ from .sentences import listed
 from .store_types import passes_on
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from .option import Option
     from .options import SessionSettings
@@ -26,6 +26,11 @@ NEED_A_STORE = frozenset(
         *("max_sessions_per_user", "on_store_error", "rotation_grace"),
         *("transactional", "after_transaction"),
     }
+)
+#: What is about the cookie.
+COOKIE = (
+    *("cookie_domain", "cookie_expires", "cookie_path", "key"),
+    *("httponly", "partitioned", "samesite", "secure"),
 )
 #: Who keeps the sessions that are not this package's.
 KEEPERS = {"beaker": "Beaker", "pyramid": "Pyramid"}
@@ -53,16 +58,52 @@ def no_effect(name: str, option: Option, session: SessionSettings) -> str | None
         return "Pyramid keeps the sessions and has no such option"
     if option.obeyed_by == "nobody":
         return option.inert
-    if session.format == "beakerish" and option.obeyed_by == "beaker":
-        return option.inert
+    if session.format == "beakerish":
+        return _no_effect_here(name, option, session)
     if session.format == "beaker" and option.obeyed_by == "beakerish":
         return "Beaker keeps the sessions and has no such option"
-    if session.format == "beakerish" and session.type == "cookie" and name in NEED_A_STORE:
+    return _of_another_type(option, option.types, session)
+
+
+def _no_effect_here(name: str, option: Option, session: SessionSettings) -> str | None:
+    if option.obeyed_by == "beaker":
+        return option.inert
+    if session.type == "cookie" and name in NEED_A_STORE:
         return "a session in a cookie is in no store"
-    types = (session.format == "beakerish" and option.own_types) or option.types
-    if types and session.type not in types and not _of_ones_own(session):
-        return option.inert or f"only session.type = {listed(types)} reads it"
-    return None
+    if name in _USES:
+        has_use, why_not = _USES[name]
+        return None if has_use(session) else why_not
+    return _of_another_type(option, option.own_types or option.types, session)
+
+
+def _of_another_type(option: Option, types: Sequence[str], session: SessionSettings) -> str | None:
+    if not types or session.type in types or _of_ones_own(session):
+        return None
+    return option.inert or f"only session.type = {listed(types)} reads it"
+
+
+def _reads_pickles(session: SessionSettings) -> bool:
+    return session.data_serializer == "pickle" or session.previous is not None
+
+
+def _reads_file_dir(session: SessionSettings) -> bool:
+    is_own = session.type == "file" and "data_dir" not in session.given
+    return is_own or session.previous is not None  # Beaker's earlier sessions are in there
+
+
+#: Options that not all sessions of ours have a use for: which have, and why the others have not.
+_USES: dict[str, tuple[Callable[[SessionSettings], bool], str]] = {
+    "after_transaction": (lambda session: session.transactional, "only transactional reads it"),
+    "file_dir": (_reads_file_dir, "only session.type = file without data_dir reads it"),
+    "pickle_classes": (_reads_pickles, "neither data_serializer nor previous is about pickles"),
+    "rotation_grace": (
+        lambda session: session.renew_id_every is not None,
+        "only renew_id_every reads it",
+    ),
+    **dict.fromkeys(
+        COOKIE, (lambda session: session.use_cookies, "use_cookies = false: there is no cookie")
+    ),
+}
 
 
 def _of_ones_own(session: SessionSettings) -> bool:
