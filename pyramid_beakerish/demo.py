@@ -93,7 +93,7 @@ def login_form(request: Request) -> Response:
 @view_config(route_name="login", request_method="POST")
 def login(request: Request) -> Response:
     """Remember the name; the message is shown after the redirect."""
-    user = request.POST.get("user", "").strip()[:40]
+    user = _typed(request, "user", 40)
     if not user:
         request.session.flash("Please enter a name.")
         return HTTPSeeOther(request.route_path("login"))
@@ -167,13 +167,19 @@ def notes(request: Request) -> Response:
 @view_config(route_name="notes", request_method="POST")
 def add_note(request: Request) -> Response:
     """Keep the note: a change inside a list is noticed by itself."""
-    note = request.POST.get("note", "").strip()[:200]
+    note = _typed(request, "note", 200)
     if note:
         kept = request.session.setdefault("notes", [])
         kept.append(note)
         del kept[:-NOTES_KEPT]
     request.session.flash("Your note was added." if note else "Please enter a note.")
     return HTTPSeeOther(request.route_path("notes"))
+
+
+def _typed(request: Request, name: str, longest: int) -> str:
+    """Give what was typed into a field: nothing, if a file was sent instead."""
+    value = request.POST.get(name)
+    return value.strip()[:longest] if isinstance(value, str) else ""
 
 
 @exception_view_config(BadCSRFToken)

@@ -178,6 +178,14 @@ def test_empty_input_is_asked_for_again(app):
     assert "Please enter a note." in add_note(app, "").follow().text
 
 
+def test_a_file_in_the_place_of_a_text(app):
+    """A field that carries a file is as good as empty."""
+    for path, form, field in (("/login", 0, "user"), ("/notes", 0, "note")):
+        token = app.get(path).forms[form]["csrf_token"].value
+        sent = app.post(path, {"csrf_token": token}, upload_files=[(field, "a.txt", b"text")])
+        assert "Please enter a" in sent.follow().text
+
+
 def test_notes_are_kept(app):
     """The last notes are listed in their order."""
     for n in range(7):

@@ -231,6 +231,7 @@ def test_secure_auto():
         (False, FOREVER, True),
         ("1800", 1800, True),
         (timedelta(hours=1), 3600, True),
+        (0.5, 1, True),
         (datetime(2030, 1, 1, tzinfo=timezone.utc), None, False),
         (datetime(2030, 1, 1), None, False),
     ],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pyramid_beakerish.stores.memory import MemoryStore
+from pyramid_beakerish.testing.site import Site
 from tests.rivals import KEY, Beakerish
 
 ours = pytest.mark.parametrize("package", [Beakerish])
@@ -49,3 +51,19 @@ def test_a_value_that_no_cookie_can_carry_is_refused(site, name, value):
     with pytest.raises((TypeError, ValueError)):
         visitor.do(lambda session: setattr(session, name, value))
     assert visitor.get("user") == "u"
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"), [("domain", "example.com"), ("path", "/shop")], ids=["domain", "path"]
+)
+def test_what_the_name_of_the_cookie_forbids(attribute, value, clock):
+    """A scope with which browsers would drop the cookie is an error, and nothing is changed."""
+    site = Site(MemoryStore(clock), clock, key="__Host-id", secure="true")
+    visitor = site.stranger("https").put(a=1)
+
+    def work(session):
+        with pytest.raises(ValueError, match=f"name, __Host-id, .* {attribute}.* browsers drop"):
+            setattr(session, attribute, value)
+
+    visitor.use(work)
+    assert visitor.set_cookies == []

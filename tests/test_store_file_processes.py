@@ -24,7 +24,7 @@ from pyramid_beakerish.testing.together import (
     wait_for,
 )
 from tests.file_help import HOUR, digit_of, entries, files, fill
-from tests.process_help import kill_after
+from tests.process_help import each_fork, kill_after
 
 
 @pytest.fixture
@@ -189,6 +189,28 @@ class TestLock:
                 store.set("k", stamped(), None)
         store.set("k", stamped(), None)
         assert store.load("k")
+
+    @each_fork
+    def test_a_child_that_inherits_it(self, fork, tmp_path):
+        """What a child has locked its parent has not, though it had opened the file before."""
+        lock = FileLock(str(tmp_path / "lock"), patience=0.01)
+        with lock:
+            pass
+        (locked, tell_locked), (end, tell_end) = os.pipe(), os.pipe()
+
+        def work():
+            with lock:
+                os.write(tell_locked, b"!")
+                os.read(end, 1)
+
+        child = start_child(work, fork)
+        os.read(locked, 1)
+        with pytest.raises(StoreUnavailable), lock:
+            pass
+        os.write(tell_end, b"!")
+        assert wait_for(child) == 0
+        for descriptor in (locked, tell_locked, end, tell_end):
+            os.close(descriptor)
 
     def test_threads_wait_no_longer_than_told(self, tmp_path):
         """A thread that waits for another one of the same store gives up too."""

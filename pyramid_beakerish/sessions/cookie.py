@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timezone
 from email.utils import formatdate
 from hashlib import blake2b
@@ -168,7 +169,7 @@ class SessionCookie:
             return ""
         if isinstance(expires, datetime):
             return f"; Expires={_http_date(_timestamp(expires))}"
-        seconds = FOREVER if expires is False else int(expires)
+        seconds = FOREVER if expires is False else math.ceil(expires)
         return f"; Max-Age={seconds}; Expires={_http_date(self._clock() + seconds)}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, TypeVar
 
 Self = TypeVar("Self", bound="DictMethods")
@@ -21,6 +21,15 @@ class DictMethods(MutableMapping[str, Any]):
     def __ior__(self: Self, other: Mapping[str, Any]) -> Self:
         self.update(other)
         return self
+
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(list(self))
+
+    def popitem(self) -> tuple[str, Any]:
+        """Remove the last key, and give it with its value; raise `KeyError` if there is none."""
+        for key in reversed(self):
+            return key, self.pop(key)
+        raise KeyError("popitem: the session is empty")
 
     def copy(self) -> dict[str, Any]:
         """Give the contents as a plain dictionary."""

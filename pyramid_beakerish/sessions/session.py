@@ -86,27 +86,34 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
     def domain(self) -> str | None:
         """The Domain of this session's cookie. Setting it changes this session's cookie only.
 
-        Raises `ValueError` for what is no host name.
+        Raises `ValueError` for what is no host name, or goes with no cookie of this name.
         """
         domain: str | None = self._setting("domain", self._settings.cookie_domain)
         return domain
 
     @domain.setter
     def domain(self, value: str | None) -> None:
-        self._set_own({"domain": None if value is None else cookie_rules.domain(value)})
+        self._set_scope("domain", None if value is None else cookie_rules.domain(value))
 
     @property
     def path(self) -> str:
         """The Path of this session's cookie. Setting it changes this session's cookie only.
 
-        Raises `ValueError` for what is no path.
+        Raises `ValueError` for what is no path, or goes with no cookie of this name.
         """
         path: str = self._setting("path", self._settings.cookie_path)
         return path
 
     @path.setter
     def path(self, value: str) -> None:
-        self._set_own({"path": cookie_rules.path(value)})
+        self._set_scope("path", cookie_rules.path(value))
+
+    def _set_scope(self, name: str, value: str | None) -> None:
+        options = {**vars(self._settings), f"cookie_{name}": value}
+        for _, rule in cookie_rules.broken_rules(options):
+            told = rule.format(secure="secure", cookie_path="path", cookie_domain="domain")
+            raise ValueError(f"the cookie's name, {self._settings.key}, {told}")
+        self._set_own({name: value})
 
     def _first_csrf_token(self) -> str:
         # Two requests that need the first one at the same time must draw the same.

@@ -148,6 +148,12 @@ class ContentsSuite(SessionSuiteBase):
         visitor.use(lambda session: session.__delitem__("a"))
         assert visitor.use(lambda session: ("a" in session, session.get("a", 0))) == (False, 0)
         assert visitor.use(lambda session: session == {"c": 3}) is True
+        visitor.put(d=4)
+        assert visitor.use(lambda session: list(reversed(session))) == ["d", "c"]
+        assert visitor.use(lambda session: session.popitem()) == ("d", 4)
+        assert visitor.contents() == {"c": 3}
+        visitor.use(lambda session: session.popitem())
+        visitor.use(lambda session: error_of(KeyError, session.popitem))
 
     def test_missing_key(self) -> None:
         """A key that is not there is a KeyError, to read and to delete, also after a delete."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pyramid_beakerish.errors import StoreUnavailable
 
 from .folders import make_private_folder
-from .forks import renew_after_fork
+from .forks import notice_fork, renew_after_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,6 +59,7 @@ class FileLock:
         renew_after_fork(self)
 
     def __enter__(self) -> None:
+        notice_fork()  # else a child would hold what its parent has locked
         if not self._threads.acquire(timeout=self._patience):
             raise self._too_slow()
         try:
@@ -78,6 +79,7 @@ class FileLock:
     @contextlib.contextmanager
     def if_free(self) -> Iterator[bool]:
         """Be in it if nobody else is, without waiting; give whether that is so."""
+        notice_fork()
         if not self._threads.acquire(blocking=False):
             yield False
             return
