@@ -131,6 +131,13 @@ def test_show_names_the_keys_and_no_values(app, run):
     assert "value" not in shown["keys"][0]
 
 
+def test_a_session_is_named_as_in_the_log(app, run, caplog):
+    """What a line of the log calls a session is its name here, too."""
+    caplog.set_level("INFO", "pyramid_beakerish")
+    app.visitor(a=1)
+    assert f"A session was begun ({fingerprint(app, run)})." in caplog.text
+
+
 def test_show_reveals_values_on_demand(app, run):
     """With --reveal the values are there as Python spells them."""
     app.visitor(cart=["wish"])

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from .manager import SessionManager
     from .record import Record
 
-#: How much of the store's name of a session is shown: 48 bits, which tell apart millions.
-FINGERPRINT_LENGTH = 12
-
 #: With less, somebody who mistypes might end the wrong session.
 SHORTEST_FINGERPRINT = 6
 
@@ -31,8 +28,8 @@ class CannotList(Exception):
 class StoredSession:
     """One session as it is stored; moments are seconds since the epoch, sizes are bytes.
 
-    ``fingerprint`` begins the name that the session has in the store, which is no id and opens
-    nothing. ``user`` is the name of its user's index entry, ``about`` what `bind_user` was told.
+    ``fingerprint`` names the session here and in the log. ``user`` is the name of its user's index
+    entry, ``about`` what `bind_user` was told.
     """
 
     fingerprint: str
@@ -70,13 +67,16 @@ class Administration:
     def __init__(self, manager: SessionManager) -> None:
         self._records = manager.records
         self._loads = manager.serializer.loads
+        self._fingerprint = manager.fingerprint.of_key
 
     def keys(self, beginning: str = "") -> list[str]:
         """Give the store's keys of all sessions whose fingerprint begins like this."""
-        found = self._records.store.keys(STORE_KEY_PREFIX + beginning)
+        found = self._records.store.keys(STORE_KEY_PREFIX)
         if found is None:
             raise CannotList
-        return list(found)
+        if not beginning:
+            return list(found)
+        return [key for key in found if self._fingerprint(key).startswith(beginning)]
 
     def sessions(
         self, keys: Iterable[str] | None = None, seen: Callable[[], object] = lambda: None
@@ -92,7 +92,7 @@ class Administration:
                 continue
             finally:
                 seen()
-            yield _stored_session(key, record, token)
+            yield self._stored_session(key, record, token)
 
     def sessions_of(self, userid: str | int) -> list[StoredSession]:
         """Give the sessions of a user, the last used one first; on any store."""
@@ -114,19 +114,18 @@ class Administration:
         """Remove what has expired, and tell how much; the server does that by itself, if any."""
         return self._records.store.sweep()
 
-
-def _stored_session(key: str, record: Record, token: Any) -> StoredSession:
-    own = record.own
-    return StoredSession(
-        fingerprint=key.removeprefix(STORE_KEY_PREFIX)[:FINGERPRINT_LENGTH],
-        created=record.created,
-        last_accessed=record.accessed,
-        expires=record.expires,
-        sizes={name: len(name.encode()) + len(value) for name, value in record.values.items()},
-        handle=own.get("handle"),
-        about=own.get("about", {}),
-        user=own.get("user"),
-        key=key,
-        record=record,
-        token=token,
-    )
+    def _stored_session(self, key: str, record: Record, token: Any) -> StoredSession:
+        own = record.own
+        return StoredSession(
+            fingerprint=self._fingerprint(key),
+            created=record.created,
+            last_accessed=record.accessed,
+            expires=record.expires,
+            sizes={name: len(name.encode()) + len(value) for name, value in record.values.items()},
+            handle=own.get("handle"),
+            about=own.get("about", {}),
+            user=own.get("user"),
+            key=key,
+            record=record,
+            token=token,
+        )

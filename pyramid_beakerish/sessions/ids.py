@@ -34,7 +34,7 @@ def store_key(session_id: str) -> str:
     (https://nvd.nist.gov/vuln/detail/CVE-2019-16782).
     """
     digest = _STORE_KEY.copy()
-    digest.update(session_id.encode("ascii"))
+    digest.update(session_id.encode("utf-8", "surrogateescape"))
     return STORE_KEY_PREFIX + digest.hexdigest()
 
 
@@ -56,19 +56,23 @@ def csrf_token(session_id: str) -> str:
 
 
 class Fingerprints:
-    """Names sessions in a log: the same for the same id, and of no use to a thief.
+    """Names sessions in logs and lists: the same for the same session, and of no use to a thief.
 
     Under a key that is made of the secrets' newest, so that nobody else can tell which log line
-    belongs to an id that he knows (OWASP ASVS 5.0, 16.2.5).
+    belongs to an id that he knows (OWASP ASVS 5.0, 16.2.5). 48 bits tell millions apart.
     """
 
     def __init__(self, secrets: tuple[str, ...]) -> None:
         newest = secrets[0] if secrets else ""
         key = blake2b(newest.encode(), digest_size=32, person=b"fingerprint key").digest()
-        self._hash = blake2b(key=key, digest_size=4)
+        self._hash = blake2b(key=key, digest_size=6)
 
     def __call__(self, session_id: str) -> str:
         """Give the fingerprint of an id."""
+        return self.of_key(store_key(session_id))
+
+    def of_key(self, key: str) -> str:
+        """Give the fingerprint of the session whose entry has this key."""
         digest = self._hash.copy()
-        digest.update(session_id.encode("utf-8", "surrogateescape"))
+        digest.update(key.encode())
         return digest.hexdigest()
