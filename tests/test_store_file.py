@@ -426,10 +426,13 @@ class TestUnavailable:
             with pytest.raises(StoreUnavailable, match=r"disk is a link to what is not there$"):
                 store.inspect()
 
-    def test_prepare(self, tmp_path, clock):
-        """To prepare the store makes its folders, or names the one that cannot be had."""
+    def test_prepare(self, tmp_path, clock, monkeypatch):
+        """To prepare the store makes its folders to stay, or names the one that cannot be had."""
+        synced = set()
+        monkeypatch.setattr(os, "fsync", lambda fd: synced.add(os.fstat(fd).st_ino))
         FileStore(tmp_path / "data", tmp_path / "locks", clock=clock).prepare()
         assert {path.name for path in tmp_path.iterdir()} == {"data", "locks"}
+        assert {os.stat(path).st_ino for path in (tmp_path / "data", tmp_path)} <= synced
         (tmp_path / "mistake").write_bytes(b"")
         with pytest.raises(StoreUnavailable) as caught:
             FileStore(tmp_path / "data", tmp_path / "mistake", clock=clock).prepare()

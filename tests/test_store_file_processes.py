@@ -220,6 +220,13 @@ class TestLock:
         with lock:
             pass
 
+    def test_never_opened(self, tmp_path, monkeypatch):
+        """What was never opened is not closed: gevent's os.close refuses what is no descriptor."""
+        closed = []
+        monkeypatch.setattr(os, "close", closed.append)
+        FileLock(str(tmp_path / "lock"), patience=1).close()
+        assert closed == []
+
     def test_waiting(self, tmp_path):
         """Who waits goes on when the holder has left."""
         holder, waiter = (FileLock(str(tmp_path / "lock"), patience=10) for _ in range(2))

@@ -5,12 +5,19 @@ from __future__ import annotations
 import mmap
 import os
 import threading
+from contextlib import suppress
 
 import pytest
 
 from pyramid_beakerish.stores.base import new_write_id
 from pyramid_beakerish.stores.system import forks
-from pyramid_beakerish.testing.together import Background, start_child, wait_for
+from pyramid_beakerish.testing.together import (
+    Background,
+    in_threads,
+    start_child,
+    succeeds_in_child,
+    wait_for,
+)
 from tests.process_help import each_fork
 
 
@@ -71,6 +78,27 @@ def test_threads_of_a_child(monkeypatch):
     forks.notice_fork()
     assert others[0].result() == 1
     assert member.renewals == 1
+
+
+def test_threads_that_fork_at_once():
+    """One fork is over before another thread's begins: what each has stopped it has go on."""
+    both, met = threading.Barrier(2), []
+
+    class Member:
+        def before_fork(self):
+            with suppress(threading.BrokenBarrierError):
+                both.wait(0.05)
+                met.append("in the middle of each other's")
+
+        def resume(self):
+            pass
+
+        forked = resume
+
+    member = Member()
+    forks.stop_for_fork(member)
+    assert in_threads(2, lambda _: succeeds_in_child(int)) == [True, True]
+    assert met == []
 
 
 def test_where_memory_is_not_wiped(monkeypatch):

@@ -6,6 +6,7 @@ import os
 import random
 import select
 import signal
+import threading
 
 import pytest
 
@@ -13,10 +14,16 @@ from pyramid_beakerish.errors import StoreUnavailable
 from pyramid_beakerish.stores.base import new_write_id
 from pyramid_beakerish.stores.sqlite.store import SqliteStore
 from pyramid_beakerish.testing.stores import count_up, stamped
-from pyramid_beakerish.testing.together import Background, start_child, wait_for
+from pyramid_beakerish.testing.together import (
+    Background,
+    start_child,
+    succeeds_in_child,
+    wait_for,
+)
 from tests import sqlite_help
 from tests.file_help import fill, open_files
 from tests.process_help import each_fork, kill_after
+from tests.timing import within
 
 #: Seconds for which a test waits for somebody at most.
 LONG = 20
@@ -182,6 +189,25 @@ class TestForks:
         for writer in writers:
             writer.result()
         assert store.load("count")[0][8:] == b"400"
+
+    def test_while_other_threads_never_rest(self, store):
+        """Threads whose calls follow each other at once let a fork in, and leave nothing open."""
+        store.set("k", stamped(), None)
+        end = threading.Event()
+
+        def read():
+            while not end.is_set():
+                store.load("k")
+
+        def look():
+            assert not [name for name in open_files() if "entries.db" in name]
+
+        readers = [Background(read) for _ in range(2)]
+        with within(0.1):
+            assert succeeds_in_child(look)
+        end.set()
+        for reader in readers:
+            reader.result()
 
     def test_while_a_thread_waits(self, path, raw, clock):
         """A fork waits until the call of another thread has ended, one way or the other."""

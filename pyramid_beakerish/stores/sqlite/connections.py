@@ -54,6 +54,7 @@ class Connections:
         self._patience = patience
         self._lock = FileLock(lock_path, patience)
         self._gate = threading.Lock()
+        self._forking = False
         self._idle: list[sqlite3.Connection] = []
         self._opened: dict[sqlite3.Connection, FileId | None] = {}
         self._looked = 0.0
@@ -78,7 +79,10 @@ class Connections:
             if isinstance(error, sqlite3.Error):
                 raise translated(error) from None
             raise
-        self._idle.append(connection)
+        if self._forking:
+            self._close(connection)
+        else:
+            self._idle.append(connection)
         return rows, cursor.rowcount
 
     def prepare(self) -> None:
@@ -99,6 +103,7 @@ class Connections:
     def before_fork(self) -> None:
         """Close every connection, waiting for the calls under way, and let none be opened."""
         self._gate.acquire()
+        self._forking = True
         deadline = time.monotonic() + 2 * self._patience
         self.close()
         while self._opened and time.monotonic() < deadline:
@@ -107,6 +112,7 @@ class Connections:
 
     def resume(self) -> None:
         """Let connections be opened again."""
+        self._forking = False
         self._gate.release()
 
     def forked(self) -> None:
@@ -116,6 +122,7 @@ class Connections:
         undoes no lock of the parent's, and has SQLite forget those that it did not inherit.
         """
         self._gate = threading.Lock()
+        self._forking = False
         close_all(self._idle, self._opened)
         self._opened.clear()
 

@@ -44,7 +44,7 @@ def prepare_folder(path: str, store: str) -> None:
     Raises `StoreUnavailable`, which names the folder.
     """
     try:
-        make_private_folder(path)
+        make_private_folder(path, fsync=True)  # a power cut must not take what will be in it
     except OSError as error:
         raise unavailable(error, store, f" {path}") from None
     _may_write(path)

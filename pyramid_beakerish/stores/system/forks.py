@@ -61,6 +61,9 @@ def mark() -> Any:
 _is_known = mark()
 _stopped: list[ForkShy] = []
 
+#: Held from before a fork until after it: threads that fork at once take turns.
+_turn = threading.Lock()
+
 #: The lock of the threads that notice a fork, by the process that they are in.
 _renewing: dict[int, threading.Lock] = {}
 _members: weakref.WeakSet[ForkAware] = weakref.WeakSet()
@@ -92,17 +95,21 @@ def notice_fork() -> None:
 
 
 def _stop_all() -> None:
-    _stopped[:] = _shy_members
-    for member in _stopped:
+    _turn.acquire()
+    for member in list(_shy_members):
+        _stopped.append(member)
         member.before_fork()
 
 
 def _resume_all() -> None:
     while _stopped:
         _stopped.pop().resume()
+    _turn.release()
 
 
 def _renew_all() -> None:
+    if _turn.locked():  # by the thread that has forked, or by one that is not in here
+        _turn.release()
     _stopped.clear()
     for member in list(_members):
         member.forked()

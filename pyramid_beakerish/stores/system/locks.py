@@ -136,8 +136,9 @@ class FileLock:
 
     def _forget(self) -> None:
         fd, self._fd = self._fd, CLOSED
-        with contextlib.suppress(OSError):  # never opened, or closed by who closes everything
-            os.close(fd)
+        if fd != CLOSED:
+            with contextlib.suppress(OSError):  # closed by who closes everything
+                os.close(fd)
 
     def _too_slow(self) -> StoreUnavailable:
         return StoreUnavailable(
