@@ -98,9 +98,17 @@ def test_option_table():
         default="14d",
         help="How long a session lives after its last use.",
         since="0.1",
+        types="",
         needed_by="",
         inert="",
     ) in rows  # fmt: skip
+    told = {(row.scope, row.name): (row.types, row.needed_by) for row in rows}
+    assert told["session", "fsync"] == ("file, sqlite", "")
+    assert told["session", "validate_key"] == ("cookie", "cookie (or secret, encrypt_key)")
+    assert told["cache", "url"][1] == (
+        "ext:redis, redis (or redis.sentinels, redis.startup_nodes, redis.client_factory); "
+        "ext:mongodb, ext:memcached, memcached; sqlite (or data_dir)"
+    )
 
 
 @pytest.mark.parametrize(

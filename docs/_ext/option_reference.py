@@ -54,6 +54,8 @@ def described(row: OptionRow) -> Iterator[str]:
     yield f".. confval:: {row.scope}.{row.name}"
     yield ""
     yield f"   {plain(row.help)}"
+    if row.types:
+        yield f"   Read where the type is {plain(row.types)}."
     if row.needed_by:
         yield f"   Needed by type {plain(row.needed_by)}."
     if row.inert:

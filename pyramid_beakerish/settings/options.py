@@ -46,7 +46,8 @@ class StoreSettings:
     type: str | Store = option(
         convert.store_type,
         "memory",
-        "The kind of store, or a store object.",
+        "The kind of store: memory, file, sqlite, redis, memcached, sql, Beaker's others, "
+        "for sessions cookie; or a store object.",
         default_text="memory; for sessions file if data_dir is given",
     )
     url: str | Any | None = option(
@@ -206,7 +207,8 @@ class SessionSettings(StoreSettings):
     samesite: Literal["Lax", "Strict", "None"] | None = option(
         convert.samesite,
         "Lax",
-        "Whether requests from other sites carry the cookie; None needs secure = true.",
+        "Whether requests from other sites carry the cookie; None needs secure = true, and an "
+        "empty value leaves it to the browser.",
         takes_none=True,
     )
     partitioned: bool = option(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .beaker_only import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS
 from .options import CACHE_OPTIONS, PACKAGE_OPTIONS
+from .store_types import SQL_TYPES
 
 if TYPE_CHECKING:
     from .option import Option
@@ -28,6 +29,7 @@ class OptionRow(NamedTuple):
     default: str
     help: str
     since: str
+    types: str
     needed_by: str
     inert: str
 
@@ -52,8 +54,21 @@ def _row(scope: str, name: str, option: Option) -> OptionRow:
         default=default_shown(option),
         help=option.help,
         since=option.since,
-        needed_by=", ".join(option.needed_by),
+        types=", ".join(option.own_types or option.types),
+        needed_by=_needed_by(option),
         inert=option.inert or "",
+    )
+
+
+def _needed_by(option: Option) -> str:
+    """Name the types that need the option, with what may be given instead."""
+    by_others: dict[tuple[str, ...], list[str]] = {}
+    for kind in option.needed_by:
+        if kind not in SQL_TYPES:  # whose store tells itself what it needs
+            by_others.setdefault(option.alternatives.get(kind, ()), []).append(kind)
+    return "; ".join(
+        ", ".join(kinds) + f" (or {', '.join(others)})" * bool(others)
+        for others, kinds in by_others.items()
     )
 
 
