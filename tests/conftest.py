@@ -33,11 +33,18 @@ def pytest_addoption(parser):
         action="store_true",
         help="fail, and do not skip, where a server's programs are not installed",
     )
+    parser.addoption(
+        "--without-servers",
+        action="store_true",
+        help="skip what needs a server, as on a machine that has none",
+    )
 
 
 def pytest_configure(config):
     if config.getoption("--servers-required"):
         servers.Policy.refuse = pytest.fail
+    if config.getoption("--without-servers"):
+        servers.process.find_program = lambda name: None
 
 
 def pytest_runtest_logreport(report):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 from hypothesis import strategies as st
@@ -28,20 +29,23 @@ class StoreMachine(RuleBasedStateMachine):
         """Give the store as another process would find it."""
         return self.make_store(self.clock, self.folder)
 
+    def __init__(self):
+        super().__init__()
+        self.end = ExitStack()
+
     @initialize()
     def begin(self):
         """Start with an empty store, an empty dict, and no entry seen."""
-        self.temporary = tempfile.TemporaryDirectory()
-        self.folder = Path(self.temporary.name)
+        self.folder = Path(self.end.enter_context(tempfile.TemporaryDirectory()))
         self.clock = FrozenClock()
         self.store = self.make_store(self.clock, self.folder)
+        self.end.callback(lambda: self.store.close())
         self.model = {}
         self.seen = []
 
     def teardown(self):
-        """Remove the files."""
-        self.store.close()
-        self.temporary.cleanup()
+        """Remove the files, also where there is no server to make a store of."""
+        self.end.close()
 
     def pass_time(self, seconds):
         """Let time pass for the store and for the dict."""
