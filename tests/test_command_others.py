@@ -70,6 +70,24 @@ def test_invalidate_forgets_single_keys(run, path, regions):
     assert kept(regions) == {"files": ["b"], "others": ["a", "b"]}
 
 
+@pytest.mark.parametrize("kind", ["file", "sqlite", "dbm"])
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["clear", "--all"], "Regions cleared: none.\nRegions that have nothing yet: short.\n"),
+        (["invalidate", "short", "a"], "Keys forgotten in short: 0.\n"),
+    ],
+)
+def test_a_region_that_was_never_used_is_left_alone(run, tmp_path, kind, arguments, told):
+    """No folder is made before the first start: it would belong to whoever runs the command."""
+    lines = ("cache.regions = short", f"cache.type = {kind}", f"cache.data_dir = {tmp_path}/data")
+    path = ini(tmp_path, "session.type = memory", *lines)
+    action, *rest = arguments
+    assert run("cache", action, path, *rest) == 0
+    assert run.out == told
+    assert not (tmp_path / "data").exists()
+
+
 @pytest.mark.parametrize("arguments", [[], ["files", "--all"]])
 def test_clear_wants_to_know_which(run, path, arguments):
     """Nothing, and both at once, is no answer."""

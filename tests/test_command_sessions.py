@@ -312,11 +312,13 @@ def test_memcached_finds_a_users(distributed, run):
     assert not is_alive(visitor)
 
 
-def test_a_store_that_was_never_used_has_no_sessions(tmp_path, run):
+@pytest.mark.parametrize("kind", ["sqlite", "file", "dbm"])
+@pytest.mark.parametrize("action", ["list", "sweep"])
+def test_a_store_that_was_never_used_has_no_sessions(tmp_path, run, kind, action):
     """The command makes no file that would belong to whoever runs it."""
-    path = ini(tmp_path, "session.type = sqlite", f"session.data_dir = {tmp_path}/data")
-    assert run("sessions", "list", path) == 1
-    assert "There are no sessions yet" in run.err
+    path = ini(tmp_path, f"session.type = {kind}", f"session.data_dir = {tmp_path}/data")
+    assert run("sessions", action, path) == 1
+    assert "There are no sessions yet. The f" in run.err
     assert not (tmp_path / "data").exists()
 
 

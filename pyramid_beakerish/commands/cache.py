@@ -10,6 +10,7 @@ from ..errors import RegionNotConfigured
 from .ini import CommandError, add_ini, load_ini
 from .progress import progress
 from .report import Fact
+from .stores import why_empty
 
 if TYPE_CHECKING:
     import argparse
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from ..cache.region import Region
     from .ini import Commands, Parser, Result
+    from .report import Part
 
     Work = Callable[[CacheRegions, argparse.Namespace], Result]
 
@@ -60,21 +62,31 @@ def clear(regions: CacheRegions, options: argparse.Namespace) -> Result:
         chosen = [region for region in regions.values() if unreachable(region) is None]
     else:
         chosen = [reachable(regions, name) for name in options.regions]
+    cleared: list[str] = []
+    empty: list[str] = []
     with progress("Clearing the regions", len(chosen)) as step:
         for region in chosen:
-            region.clear()
+            if is_empty(region):
+                empty.append(region.name)
+            else:
+                region.clear()
+                cleared.append(region.name)
             step()
-    names = ", ".join(region.name for region in chosen) or "none"
-    return [Fact("cleared", [region.name for region in chosen], f"Regions cleared: {names}.")], 0
+    names = ", ".join(cleared) or "none"
+    parts: list[Part] = [Fact("cleared", cleared, f"Regions cleared: {names}.")]
+    if empty:
+        parts.append(Fact("empty", empty, f"Regions that have nothing yet: {', '.join(empty)}."))
+    return parts, 0
 
 
 def invalidate(regions: CacheRegions, options: argparse.Namespace) -> Result:
     """Forget the results under some keys."""
     region = reachable(regions, options.regions[0])
-    for key in options.keys:
+    keys = [] if is_empty(region) else options.keys
+    for key in keys:
         region.invalidate(key)
-    keys = len(options.keys)
-    return [Fact("invalidated", keys, f"Keys forgotten in {region.name}: {keys}.")], 0
+    count = len(keys)
+    return [Fact("invalidated", count, f"Keys forgotten in {region.name}: {count}.")], 0
 
 
 def reachable(regions: CacheRegions, name: str) -> Region:
@@ -87,6 +99,11 @@ def reachable(regions: CacheRegions, name: str) -> Region:
     if reason is not None:
         raise CommandError(f"Region {name} is {reason}.")
     return region
+
+
+def is_empty(region: Region) -> bool:
+    """Tell whether the region's store is still to be made, so that nothing is in it."""
+    return why_empty(region.settings, region.clock) is not None
 
 
 def unreachable(region: Region) -> str | None:
