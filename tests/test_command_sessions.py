@@ -108,6 +108,31 @@ def test_a_user_whose_name_is_a_number_is_found(app, run):
     assert run.json("sessions", "count", app.ini, "--user", "7") == {"count": 2}
 
 
+@pytest.mark.parametrize("number", [0, -5])
+def test_zero_and_less_are_numbers_too(app, run, number):
+    """Whatever number the application has bound is found."""
+    app.visitor(number)
+    assert run.json("sessions", "count", app.ini, "--user", str(number)) == {"count": 1}
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    ["07", "+7", " 7", "0_7", "\u0667", "7.0", "-0", pytest.param("7" * 5000, id="too long")],
+)
+def test_a_number_has_one_spelling(app, run, spelling):
+    """What Python would spell in another way is no number, but some user's name."""
+    app.visitor(7)
+    app.visitor(0)
+    assert run.json("sessions", "count", app.ini, "--user", spelling) == {"count": 0}
+
+
+def test_a_user_is_not_taken_for_another(app, run):
+    """The text 007 is another user than the number 7, whose sessions go on."""
+    number, text = app.visitor(7, a=1), app.visitor("007", a=1)
+    assert run.json("sessions", "end", app.ini, "--user", "007", "--yes") == {"ended": 1}
+    assert [is_alive(browser) for browser in (number, text)] == [True, False]
+
+
 @pytest.mark.parametrize(
     "wrong", [["--older-than", "soon"], ["--larger-than", "big"], ["--limit", "-1"]]
 )
