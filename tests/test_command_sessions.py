@@ -258,6 +258,18 @@ def test_end_wants_to_know_which(app, run, arguments):
     assert "Say which" in run.err
 
 
+@pytest.mark.parametrize(
+    "beside",
+    [["--older-than", "30d"], ["--unused-for", "1h"], ["--larger-than", "1m"], ["--all", "--yes"]],
+)
+def test_end_of_one_takes_no_conditions(app, run, beside):
+    """A session that is named ends whatever its age, so a condition on it is refused."""
+    visitor = app.visitor(a=1)
+    assert run("sessions", "end", app.ini, fingerprint(app, run), *beside) == 2
+    assert "beside its name only --user may be said" in run.err
+    assert is_alive(visitor)
+
+
 def test_end_of_many_asks_first(app, run):
     """Where nobody can be asked, --yes has to be said."""
     visitor = app.visitor(a=1)

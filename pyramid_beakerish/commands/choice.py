@@ -62,7 +62,12 @@ def number(text: str) -> int:
 
 def is_filtered(options: argparse.Namespace) -> bool:
     """Tell whether there are any conditions."""
-    given = (options.user, options.older_than, options.unused_for, options.larger_than)
+    return options.user is not None or is_measured(options)
+
+
+def is_measured(options: argparse.Namespace) -> bool:
+    """Tell whether there are conditions on age, use or size."""
+    given = (options.older_than, options.unused_for, options.larger_than)
     return any(value is not None for value in given)
 
 

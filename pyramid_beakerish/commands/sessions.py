@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import CorruptData
 from ..sessions.administration import Administration
 from ..sessions.manager import SessionManager
-from .choice import add_filters, chosen, is_filtered, named, number
+from .choice import add_filters, chosen, is_filtered, is_measured, named, number
 from .ini import CommandError, add_ini, load_ini
 from .progress import progress
 from .report import Fact, Table
@@ -38,6 +38,7 @@ ORDERS: dict[str, Callable[[StoredSession], float]] = {
     "age": lambda session: session.created,
     "size": lambda session: -session.size,
 }
+ONE = "A session that is named ends whatever it is like: beside its name only --user may be said."
 NONE = "There are no such sessions."
 WHOLE = ("session", "handle")
 COLUMNS = ("session", "created", "last used", "ends", "bytes", "keys", "handle", "about")
@@ -167,6 +168,8 @@ def _to_end(
     sessions: Administration, options: argparse.Namespace, now: float
 ) -> list[StoredSession]:
     if options.name is not None:
+        if options.all or is_measured(options):
+            raise CommandError(ONE, code=2)
         return [named(sessions, options)]
     if options.all == is_filtered(options):
         raise CommandError("Say which: a session, conditions such as --user, or --all.", code=2)
