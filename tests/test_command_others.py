@@ -64,6 +64,21 @@ def test_clear_all_forgets_what_can_be_reached(run, path, regions):
     assert kept(regions) == {"files": [], "others": []}
 
 
+def test_clear_goes_on_after_a_store_that_is_down(run, tmp_path, regions):
+    """One region that fails is named with its reason, and keeps no other from being cleared."""
+    down = ("cache.down.type = redis", "cache.down.url = redis://127.0.0.1:1/0")
+    files = (f"cache.{line}" for line in in_files(tmp_path))
+    names = "cache.regions = down, files, others"
+    path = ini(tmp_path, "session.type = memory", names, *down, *files, name="down.ini")
+    refused = "the Redis server cannot be reached: Connection refused"
+    for chosen in (["--all"], ["down", "files", "others"]):
+        assert run.json("cache", "clear", path, *chosen, code=1) == {
+            "cleared": ["files", "others"],
+            "failed": [{"region": "down", "why": refused}],
+        }
+    assert kept(regions) == {"files": [], "others": []}
+
+
 def test_invalidate_forgets_single_keys(run, path, regions):
     """The keys that are given are forgotten, and no other."""
     assert run("cache", "invalidate", path, "files", "a", "no such key") == 0

@@ -6,15 +6,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..cache.regions import CacheRegions
-from ..errors import RegionNotConfigured
+from ..errors import BeakerishError, RegionNotConfigured
 from .ini import CommandError, add_ini, load_ini
 from .progress import progress
-from .report import Fact
+from .report import Fact, Table
 from .stores import why_empty
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from ..cache.region import Region
     from .ini import Commands, Parser, Result
@@ -55,28 +55,48 @@ def run(work: Work, options: argparse.Namespace) -> Result:
 
 
 def clear(regions: CacheRegions, options: argparse.Namespace) -> Result:
-    """Forget everything in the regions that are named, or in all that can be reached."""
+    """Forget everything in the regions that are named, or in all that can be reached.
+
+    One whose store fails keeps no other from being cleared; the code is 1 then.
+    """
+    chosen = _chosen(regions, options)
+    cleared: list[str] = []
+    empty: list[str] = []
+    failed: list[tuple[str, str]] = []
+    with progress("Clearing the regions", len(chosen)) as step:
+        for region in chosen:
+            try:
+                (cleared if clear_one(region) else empty).append(region.name)
+            except BeakerishError as error:
+                failed.append((region.name, str(error)))
+            step()
+    return list(_told(cleared, empty, failed)), int(bool(failed))
+
+
+def clear_one(region: Region) -> bool:
+    """Forget everything in the region; tell whether there could be anything yet."""
+    if is_empty(region):
+        return False
+    region.clear()
+    return True
+
+
+def _chosen(regions: CacheRegions, options: argparse.Namespace) -> list[Region]:
     if options.all == bool(options.regions):
         raise CommandError("Name regions, or say --all.", code=2)
     if options.all:
-        chosen = [region for region in regions.values() if unreachable(region) is None]
-    else:
-        chosen = [reachable(regions, name) for name in options.regions]
-    cleared: list[str] = []
-    empty: list[str] = []
-    with progress("Clearing the regions", len(chosen)) as step:
-        for region in chosen:
-            if is_empty(region):
-                empty.append(region.name)
-            else:
-                region.clear()
-                cleared.append(region.name)
-            step()
-    names = ", ".join(cleared) or "none"
-    parts: list[Part] = [Fact("cleared", cleared, f"Regions cleared: {names}.")]
+        return [region for region in regions.values() if unreachable(region) is None]
+    return [reachable(regions, name) for name in options.regions]
+
+
+def _told(
+    cleared: Sequence[str], empty: Sequence[str], failed: Sequence[tuple[str, str]]
+) -> Iterator[Part]:
+    yield Fact("cleared", cleared, f"Regions cleared: {', '.join(cleared) or 'none'}.")
     if empty:
-        parts.append(Fact("empty", empty, f"Regions that have nothing yet: {', '.join(empty)}."))
-    return parts, 0
+        yield Fact("empty", empty, f"Regions that have nothing yet: {', '.join(empty)}.")
+    if failed:
+        yield Table("failed", "Regions that could not be cleared", ["region", "why"], failed)
 
 
 def invalidate(regions: CacheRegions, options: argparse.Namespace) -> Result:
