@@ -271,6 +271,17 @@ def test_a_server_that_is_down_is_a_failure(check, kind, url, state):
     assert report["ok"] is False
 
 
+@pytest.mark.parametrize("kind", ["file", "sqlite", "dbm"])
+def test_a_file_where_a_folder_should_be_is_a_failure(check, run, tmp_path, kind):
+    """Nothing can be made below a file, and that is told as any failure of a store is."""
+    (tmp_path / "file").touch()
+    lines = (f"session.type = {kind}", f"session.data_dir = {tmp_path}/file")
+    (row,) = check(*lines, code=1)["stores"]
+    assert "Not a directory" in row["state"]
+    assert run("sessions", "list", ini(tmp_path, *lines)) == 1
+    assert run.err == f"beakerish: {row['state']}\n"
+
+
 def test_a_folder_of_somebody_else_is_a_failure(check, monkeypatch):
     """Where this user may not write nothing can be stored."""
     # Root may write everywhere.
