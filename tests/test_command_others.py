@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import subprocess
 import sys
 
@@ -249,6 +251,13 @@ def test_what_pyramid_is_warned_of_is_not_told(path, tmp_path):
     (tmp_path / "pkg_resources.py").write_text(WARNING)
     process = piped("check", path, env={"PYTHONPATH": f"{tmp_path}:."})
     assert (process.returncode, process.stderr) == (0, "")
+
+
+def test_the_output_may_be_caught():
+    """A program that calls the command may have put any file in the place of the output."""
+    with contextlib.redirect_stdout(io.StringIO()) as caught:
+        assert main(["secret"]) == 0
+    assert len(caught.getvalue()) == 44
 
 
 def test_the_console_script_is_installed():

@@ -331,6 +331,18 @@ def test_what_a_visitor_has_sent_cannot_steer_the_terminal(app, run):
     assert "[bold]" in sent.replace("\r\n", "")
 
 
+def test_what_cannot_be_encoded_is_escaped(app, monkeypatch):
+    """A letter that the output's encoding lacks, as Latin-1 lacks most, is shown by its number."""
+    app.visitor("bob", {"device": "h\xe4ndy \u043a"}, a=1)
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    process = piped("sessions", "list", app.ini)
+    assert (process.returncode, process.stderr) == (0, "")
+    assert r"device: h\xe4ndy \u043a" in process.stdout
+    code, sent = in_terminal("sessions", "list", app.ini, columns=200)
+    assert code == 0
+    assert r"device: h\xe4ndy \u043a" in sent
+
+
 def test_memcached_cannot_list(distributed, run):
     """Where the store cannot list its keys, the message says what can be done."""
     distributed.visitor("memcached-bob", a=1)
