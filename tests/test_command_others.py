@@ -150,6 +150,7 @@ def test_secret_in_a_terminal_shows_how_to_rotate():
     assert code == 0
     assert "session.secret =" in sent
     assert "the secret you have had until now" in sent
+    assert "or the longest that set_lifetime gives" in sent.replace("\r\n", " ")
 
 
 def test_secret_as_json(run):
