@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from abc import abstractmethod
+from contextlib import contextmanager
 
 from pyramid_beakerish.testing import StoreSuite
 from tests.servers import running
@@ -32,6 +34,16 @@ def commands(client, work):
 def age(client, seconds):
     """Have the server's entries expire as if the time had passed: nobody waits for it."""
     client.eval(AGE, 0, int(seconds * 1000))
+
+
+@contextmanager
+def no_more_threads():
+    """Have no new thread begin: the stack of each would take more than there is to be addressed."""
+    usual = threading.stack_size(1 << 47)
+    try:
+        yield
+    finally:
+        threading.stack_size(usual)
 
 
 def empty(server):

@@ -148,11 +148,17 @@ def test_without_a_store_none_is_contacted(check, type_name):
     assert "stores" not in report
 
 
-def test_files_are_contacted(check, tmp_path):
+@pytest.mark.parametrize("kind", ["file", "dbm"])
+def test_files_are_contacted(check, run, tmp_path, kind):
     """A folder that is to be made has the room of the disk below it."""
-    (row,) = check("session.type = file", f"session.data_dir = {tmp_path}/a/b")["stores"]
-    assert row["state"] == "answers"
+    lines = (f"session.type = {kind}", f"session.data_dir = {tmp_path}/a/b")
+    (row,) = check(*lines)["stores"]
+    assert row["state"] == "The folder is made when the application starts."
+    assert row["room"].endswith(" free")
     assert not (tmp_path / "a").exists()
+    assert run("prepare", ini(tmp_path, *lines)) == 0
+    (row,) = check(*lines)["stores"]
+    assert row["state"] == "answers"
 
 
 def test_one_store_for_several_is_one_row(check, tmp_path):
@@ -263,6 +269,17 @@ def test_a_server_that_is_down_is_a_failure(check, kind, url, state):
     report = check(f"session.type = {kind}", f"session.url = {url}", code=1)
     assert report["stores"][0]["state"].startswith(state)
     assert report["ok"] is False
+
+
+@pytest.mark.parametrize("kind", ["file", "sqlite", "dbm"])
+def test_a_file_where_a_folder_should_be_is_a_failure(check, run, tmp_path, kind):
+    """Nothing can be made below a file, and that is told as any failure of a store is."""
+    (tmp_path / "file").touch()
+    lines = (f"session.type = {kind}", f"session.data_dir = {tmp_path}/file")
+    (row,) = check(*lines, code=1)["stores"]
+    assert "Not a directory" in row["state"]
+    assert run("sessions", "list", ini(tmp_path, *lines)) == 1
+    assert run.err == f"beakerish: {row['state']}\n"
 
 
 def test_a_folder_of_somebody_else_is_a_failure(check, monkeypatch):

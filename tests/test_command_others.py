@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import subprocess
 import sys
 
@@ -64,10 +66,43 @@ def test_clear_all_forgets_what_can_be_reached(run, path, regions):
     assert kept(regions) == {"files": [], "others": []}
 
 
+def test_clear_goes_on_after_a_store_that_is_down(run, tmp_path, regions):
+    """One region that fails is named with its reason, and keeps no other from being cleared."""
+    down = ("cache.down.type = redis", "cache.down.url = redis://127.0.0.1:1/0")
+    files = (f"cache.{line}" for line in in_files(tmp_path))
+    names = "cache.regions = down, files, others"
+    path = ini(tmp_path, "session.type = memory", names, *down, *files, name="down.ini")
+    refused = "the Redis server cannot be reached: Connection refused"
+    for chosen in (["--all"], ["down", "files", "others"]):
+        assert run.json("cache", "clear", path, *chosen, code=1) == {
+            "cleared": ["files", "others"],
+            "failed": [{"region": "down", "why": refused}],
+        }
+    assert kept(regions) == {"files": [], "others": []}
+
+
 def test_invalidate_forgets_single_keys(run, path, regions):
     """The keys that are given are forgotten, and no other."""
     assert run("cache", "invalidate", path, "files", "a", "no such key") == 0
     assert kept(regions) == {"files": ["b"], "others": ["a", "b"]}
+
+
+@pytest.mark.parametrize("kind", ["file", "sqlite", "dbm"])
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["clear", "--all"], "Regions cleared: none.\nRegions that have nothing yet: short.\n"),
+        (["invalidate", "short", "a"], "Keys forgotten in short: 0.\n"),
+    ],
+)
+def test_a_region_that_was_never_used_is_left_alone(run, tmp_path, kind, arguments, told):
+    """No folder is made before the first start: it would belong to whoever runs the command."""
+    lines = ("cache.regions = short", f"cache.type = {kind}", f"cache.data_dir = {tmp_path}/data")
+    path = ini(tmp_path, "session.type = memory", *lines)
+    action, *rest = arguments
+    assert run("cache", action, path, *rest) == 0
+    assert run.out == told
+    assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.parametrize("arguments", [[], ["files", "--all"]])
@@ -115,6 +150,7 @@ def test_secret_in_a_terminal_shows_how_to_rotate():
     assert code == 0
     assert "session.secret =" in sent
     assert "the secret you have had until now" in sent
+    assert "or the longest that set_lifetime gives" in sent.replace("\r\n", " ")
 
 
 def test_secret_as_json(run):
@@ -216,6 +252,13 @@ def test_what_pyramid_is_warned_of_is_not_told(path, tmp_path):
     (tmp_path / "pkg_resources.py").write_text(WARNING)
     process = piped("check", path, env={"PYTHONPATH": f"{tmp_path}:."})
     assert (process.returncode, process.stderr) == (0, "")
+
+
+def test_the_output_may_be_caught():
+    """A program that calls the command may have put any file in the place of the output."""
+    with contextlib.redirect_stdout(io.StringIO()) as caught:
+        assert main(["secret"]) == 0
+    assert len(caught.getvalue()) == 44
 
 
 def test_the_console_script_is_installed():

@@ -108,6 +108,31 @@ def test_a_user_whose_name_is_a_number_is_found(app, run):
     assert run.json("sessions", "count", app.ini, "--user", "7") == {"count": 2}
 
 
+@pytest.mark.parametrize("number", [0, -5])
+def test_zero_and_less_are_numbers_too(app, run, number):
+    """Whatever number the application has bound is found."""
+    app.visitor(number)
+    assert run.json("sessions", "count", app.ini, "--user", str(number)) == {"count": 1}
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    ["07", "+7", " 7", "0_7", "\u0667", "7.0", "-0", pytest.param("7" * 5000, id="too long")],
+)
+def test_a_number_has_one_spelling(app, run, spelling):
+    """What Python would spell in another way is no number, but some user's name."""
+    app.visitor(7)
+    app.visitor(0)
+    assert run.json("sessions", "count", app.ini, "--user", spelling) == {"count": 0}
+
+
+def test_a_user_is_not_taken_for_another(app, run):
+    """The text 007 is another user than the number 7, whose sessions go on."""
+    number, text = app.visitor(7, a=1), app.visitor("007", a=1)
+    assert run.json("sessions", "end", app.ini, "--user", "007", "--yes") == {"ended": 1}
+    assert [is_alive(browser) for browser in (number, text)] == [True, False]
+
+
 @pytest.mark.parametrize(
     "wrong", [["--older-than", "soon"], ["--larger-than", "big"], ["--limit", "-1"]]
 )
@@ -233,6 +258,18 @@ def test_end_wants_to_know_which(app, run, arguments):
     assert "Say which" in run.err
 
 
+@pytest.mark.parametrize(
+    "beside",
+    [["--older-than", "30d"], ["--unused-for", "1h"], ["--larger-than", "1m"], ["--all", "--yes"]],
+)
+def test_end_of_one_takes_no_conditions(app, run, beside):
+    """A session that is named ends whatever its age, so a condition on it is refused."""
+    visitor = app.visitor(a=1)
+    assert run("sessions", "end", app.ini, fingerprint(app, run), *beside) == 2
+    assert "beside its name only --user may be said" in run.err
+    assert is_alive(visitor)
+
+
 def test_end_of_many_asks_first(app, run):
     """Where nobody can be asked, --yes has to be said."""
     visitor = app.visitor(a=1)
@@ -294,6 +331,18 @@ def test_what_a_visitor_has_sent_cannot_steer_the_terminal(app, run):
     assert "[bold]" in sent.replace("\r\n", "")
 
 
+def test_what_cannot_be_encoded_is_escaped(app, monkeypatch):
+    """A letter that the output's encoding lacks, as Latin-1 lacks most, is shown by its number."""
+    app.visitor("bob", {"device": "h\xe4ndy \u043a"}, a=1)
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    process = piped("sessions", "list", app.ini)
+    assert (process.returncode, process.stderr) == (0, "")
+    assert r"device: h\xe4ndy \u043a" in process.stdout
+    code, sent = in_terminal("sessions", "list", app.ini, columns=200)
+    assert code == 0
+    assert r"device: h\xe4ndy \u043a" in sent
+
+
 def test_memcached_cannot_list(distributed, run):
     """Where the store cannot list its keys, the message says what can be done."""
     distributed.visitor("memcached-bob", a=1)
@@ -312,11 +361,13 @@ def test_memcached_finds_a_users(distributed, run):
     assert not is_alive(visitor)
 
 
-def test_a_store_that_was_never_used_has_no_sessions(tmp_path, run):
+@pytest.mark.parametrize("kind", ["sqlite", "file", "dbm"])
+@pytest.mark.parametrize("action", ["list", "sweep"])
+def test_a_store_that_was_never_used_has_no_sessions(tmp_path, run, kind, action):
     """The command makes no file that would belong to whoever runs it."""
-    path = ini(tmp_path, "session.type = sqlite", f"session.data_dir = {tmp_path}/data")
-    assert run("sessions", "list", path) == 1
-    assert "There are no sessions yet" in run.err
+    path = ini(tmp_path, f"session.type = {kind}", f"session.data_dir = {tmp_path}/data")
+    assert run("sessions", action, path) == 1
+    assert "There are no sessions yet. The f" in run.err
     assert not (tmp_path / "data").exists()
 
 

@@ -40,16 +40,21 @@ COLUMNS = 98
 
 
 class Desk:
-    """A folder with the page's ini file and a few sessions, where commands are typed."""
+    """A folder with the page's ini file, where commands are typed.
+
+    The site is started when a command first asks for its sessions, and has two visitors then.
+    """
 
     def __init__(self, folder):
         self.folder = folder
+        self.started = False
         (text,) = (body for body in blocks(PAGE, "ini") if body.startswith("[app:main]"))
         (folder / "app.ini").write_text(text.replace("[app:main]\n", "[app:main]\n" + CLOCK))
         (folder / "misspelt.ini").write_text(MISSPELT)
 
     def begin_sessions(self):
         """Have two visitors log in, the second an hour after the first."""
+        self.started = True
         clock = FrozenClock(clock_of_tests() - 3600)
         settings, _ = session_settings(type="sqlite", data_dir=self.folder / "data")
         store = open_store(settings, clock)
@@ -62,6 +67,8 @@ class Desk:
 
     def type(self, command):
         """Give what the terminal shows, and no setting, of which there are many."""
+        if command.startswith("sessions") and not self.started:
+            self.begin_sessions()
         _, sent = in_terminal(*command.split(), columns=COLUMNS, cwd=self.folder)
         shown = without_settings(CONTROL.sub("", ERASED.sub("", sent)))
         return "".join(line.rstrip() + "\n" for line in shown.splitlines())
@@ -85,9 +92,7 @@ def commands():
 
 @pytest.fixture
 def desk(tmp_path):
-    made = Desk(tmp_path)
-    made.begin_sessions()
-    return made
+    return Desk(tmp_path)
 
 
 def comparable(shown):
@@ -104,7 +109,6 @@ def write_page():
     """Put what the commands say now into the page."""
     with tempfile.TemporaryDirectory() as folder:
         desk = Desk(Path(folder))
-        desk.begin_sessions()
 
         def typed(match):
             return f"$ beakerish {match[1]}\n{desk.type(match[1])}"

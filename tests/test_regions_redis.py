@@ -7,7 +7,7 @@ import pytest
 from pyramid_beakerish.stores.redis import RedisStore
 from pyramid_beakerish.testing import FrozenClock
 from tests.cache_help import Asking, Held, make_regions, until
-from tests.redis_help import commands, empty
+from tests.redis_help import commands, empty, no_more_threads
 from tests.servers import running
 from tests.servers.redis import RedisServer
 
@@ -33,6 +33,16 @@ def test_a_miss_and_a_hit(client, regions):
     miss = {"mget": 1, "set": 2, "evalsha": 1, "getrange": 1}
     assert commands(client, lambda: ask("k", lambda: 1)) == miss
     assert commands(client, lambda: ask("k", lambda: 2)) == {"mget": 1}
+
+
+def test_no_more_threads(regions):
+    """A function is called where no thread can begin, in which the store would connect."""
+    regions[0].get_or_create("k", lambda: 1)
+    regions[0].settings.type.close()
+    with no_more_threads():
+        assert regions[0].get_or_create("k", lambda: 2) == 2
+    assert regions[0].get_or_create("k", lambda: 3) == 1
+    assert regions[0].stats().errors == 1
 
 
 def test_many_threads_and_a_cold_key(client, regions):

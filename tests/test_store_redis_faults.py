@@ -13,7 +13,7 @@ from pyramid_beakerish.errors import StoreUnavailable
 from pyramid_beakerish.stores.redis import RedisStore
 from pyramid_beakerish.testing.stores import stamped
 from pyramid_beakerish.testing.together import Background, in_threads
-from tests.redis_help import empty
+from tests.redis_help import empty, no_more_threads
 from tests.servers import own, own_fixture, running
 from tests.servers.process import HOST
 from tests.servers.proxy import Cut, Proxy, unchanged
@@ -40,7 +40,7 @@ METHODS = {
 def unavailable():
     """Expect `StoreUnavailable`, in time and without a word of the client library's."""
     with within(LONGEST), pytest.raises(StoreUnavailable) as caught:
-        yield
+        yield caught
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
 
@@ -124,6 +124,17 @@ class TestDown:
             assert store.create("new", stamped(), 10) is True
             client.client_kill_filter(_type="normal", skipme=True)
             assert store.load("k")
+
+
+@pytest.mark.parametrize("of_ours", [True, False])
+def test_no_more_threads(server, of_ours):
+    """Where the system gives no thread to connect in, or to call a client in, a store says so."""
+    store = RedisStore(server.url if of_ours else server.client())
+    for work in METHODS.values():
+        with no_more_threads(), unavailable() as caught:
+            work(store)
+        assert str(caught.value) == "the Redis server cannot be reached: can't start new thread"
+    assert store.load("k") is None
 
 
 @pytest.mark.usefixtures("usual_waits")

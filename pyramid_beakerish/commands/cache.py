@@ -6,17 +6,19 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..cache.regions import CacheRegions
-from ..errors import RegionNotConfigured
+from ..errors import BeakerishError, RegionNotConfigured
 from .ini import CommandError, add_ini, load_ini
 from .progress import progress
-from .report import Fact
+from .report import Fact, Table
+from .stores import why_empty
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from ..cache.region import Region
     from .ini import Commands, Parser, Result
+    from .report import Part
 
     Work = Callable[[CacheRegions, argparse.Namespace], Result]
 
@@ -53,28 +55,58 @@ def run(work: Work, options: argparse.Namespace) -> Result:
 
 
 def clear(regions: CacheRegions, options: argparse.Namespace) -> Result:
-    """Forget everything in the regions that are named, or in all that can be reached."""
+    """Forget everything in the regions that are named, or in all that can be reached.
+
+    One whose store fails keeps no other from being cleared; the code is 1 then.
+    """
+    chosen = _chosen(regions, options)
+    cleared: list[str] = []
+    empty: list[str] = []
+    failed: list[tuple[str, str]] = []
+    with progress("Clearing the regions", len(chosen)) as step:
+        for region in chosen:
+            try:
+                (cleared if clear_one(region) else empty).append(region.name)
+            except BeakerishError as error:
+                failed.append((region.name, str(error)))
+            step()
+    return list(_told(cleared, empty, failed)), int(bool(failed))
+
+
+def clear_one(region: Region) -> bool:
+    """Forget everything in the region; tell whether there could be anything yet."""
+    if is_empty(region):
+        return False
+    region.clear()
+    return True
+
+
+def _chosen(regions: CacheRegions, options: argparse.Namespace) -> list[Region]:
     if options.all == bool(options.regions):
         raise CommandError("Name regions, or say --all.", code=2)
     if options.all:
-        chosen = [region for region in regions.values() if unreachable(region) is None]
-    else:
-        chosen = [reachable(regions, name) for name in options.regions]
-    with progress("Clearing the regions", len(chosen)) as step:
-        for region in chosen:
-            region.clear()
-            step()
-    names = ", ".join(region.name for region in chosen) or "none"
-    return [Fact("cleared", [region.name for region in chosen], f"Regions cleared: {names}.")], 0
+        return [region for region in regions.values() if unreachable(region) is None]
+    return [reachable(regions, name) for name in options.regions]
+
+
+def _told(
+    cleared: Sequence[str], empty: Sequence[str], failed: Sequence[tuple[str, str]]
+) -> Iterator[Part]:
+    yield Fact("cleared", cleared, f"Regions cleared: {', '.join(cleared) or 'none'}.")
+    if empty:
+        yield Fact("empty", empty, f"Regions that have nothing yet: {', '.join(empty)}.")
+    if failed:
+        yield Table("failed", "Regions that could not be cleared", ["region", "why"], failed)
 
 
 def invalidate(regions: CacheRegions, options: argparse.Namespace) -> Result:
     """Forget the results under some keys."""
     region = reachable(regions, options.regions[0])
-    for key in options.keys:
+    keys = [] if is_empty(region) else options.keys
+    for key in keys:
         region.invalidate(key)
-    keys = len(options.keys)
-    return [Fact("invalidated", keys, f"Keys forgotten in {region.name}: {keys}.")], 0
+    count = len(keys)
+    return [Fact("invalidated", count, f"Keys forgotten in {region.name}: {count}.")], 0
 
 
 def reachable(regions: CacheRegions, name: str) -> Region:
@@ -87,6 +119,11 @@ def reachable(regions: CacheRegions, name: str) -> Region:
     if reason is not None:
         raise CommandError(f"Region {name} is {reason}.")
     return region
+
+
+def is_empty(region: Region) -> bool:
+    """Tell whether the region's store is still to be made, so that nothing is in it."""
+    return why_empty(region.settings, region.clock) is not None
 
 
 def unreachable(region: Region) -> str | None:

@@ -62,7 +62,12 @@ def number(text: str) -> int:
 
 def is_filtered(options: argparse.Namespace) -> bool:
     """Tell whether there are any conditions."""
-    given = (options.user, options.older_than, options.unused_for, options.larger_than)
+    return options.user is not None or is_measured(options)
+
+
+def is_measured(options: argparse.Namespace) -> bool:
+    """Tell whether there are conditions on age, use or size."""
+    given = (options.older_than, options.unused_for, options.larger_than)
     return any(value is not None for value in given)
 
 
@@ -87,7 +92,7 @@ def named(sessions: Administration, options: argparse.Namespace) -> StoredSessio
 
 def of_user(sessions: Administration, userid: str) -> list[StoredSession]:
     """Give the sessions of a user; 7 may be a number in the application, or a text."""
-    numbers: list[Any] = [int(userid)] if userid.isascii() and userid.isdigit() else []
+    numbers: list[Any] = [int(userid)] if _spells_a_number(userid) else []
     return [session for user in [userid, *numbers] for session in sessions.sessions_of(user)]
 
 
@@ -104,6 +109,14 @@ def read_all(sessions: Administration, keys: list[str]) -> list[StoredSession]:
     """Read the sessions of these keys, which may take long."""
     with progress("Reading the sessions", len(keys)) as step:
         return list(sessions.sessions(keys, step))
+
+
+def _spells_a_number(userid: str) -> bool:
+    # Not every text that int takes: 007 may be somebody else than 7.
+    try:
+        return str(int(userid)) == userid
+    except ValueError:
+        return False
 
 
 def _candidates(sessions: Administration, options: argparse.Namespace) -> Iterable[StoredSession]:

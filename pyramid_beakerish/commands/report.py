@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -56,6 +57,9 @@ Part = Table | Fact
 def show(parts: Iterable[Part], *, as_json: bool = False, stream: TextIO | None = None) -> None:
     """Write a report: as JSON, else with tables in a terminal, else as lines with tabs."""
     out = stream or sys.stdout
+    if isinstance(out, TextIOWrapper):
+        # Latin-1, say, lacks most of the letters that users' devices and sessions' keys may have.
+        out.reconfigure(errors="backslashreplace")
     if as_json:
         out.write(json.dumps({part.name: part.as_data() for part in parts}, indent=2) + "\n")
     elif out.isatty():

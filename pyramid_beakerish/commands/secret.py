@@ -25,7 +25,8 @@ Put it into the ini file; the lines after the first are indented:
         the secret you have had until now
 
 The first line signs, all of them verify, so nobody is logged out. Take the old line out when the
-cookies that it has signed are over: after session.timeout, 14 days by default."""
+cookies that it has signed are over: after session.timeout, 14 days by default, or the longest that
+set_lifetime gives."""
 
 
 def add_to(commands: Commands) -> Iterator[Parser]:

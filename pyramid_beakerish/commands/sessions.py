@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 from ..errors import CorruptData
 from ..sessions.administration import Administration
 from ..sessions.manager import SessionManager
-from ..stores import open_store
-from .choice import add_filters, chosen, is_filtered, named, number
+from .choice import add_filters, chosen, is_filtered, is_measured, named, number
 from .ini import CommandError, add_ini, load_ini
 from .progress import progress
 from .report import Fact, Table
-from .stores import IN_COOKIES, keeps_own_sessions
+from .stores import IN_COOKIES, keeps_own_sessions, why_empty
 
 if TYPE_CHECKING:
     import argparse
@@ -39,6 +38,7 @@ ORDERS: dict[str, Callable[[StoredSession], float]] = {
     "age": lambda session: session.created,
     "size": lambda session: -session.size,
 }
+ONE = "A session that is named ends whatever it is like: beside its name only --user may be said."
 NONE = "There are no such sessions."
 WHOLE = ("session", "handle")
 COLUMNS = ("session", "created", "last used", "ends", "bytes", "keys", "handle", "about")
@@ -60,7 +60,7 @@ def run(work: Work, options: argparse.Namespace) -> Result:
     """Open the sessions that the settings describe, and do the work on them."""
     read = load_ini(options).read()
     _refuse_if_out_of_reach(read.session)
-    _refuse_if_absent(read)
+    _refuse_if_empty(read)
     manager = SessionManager(read.session, read.clock)
     try:
         return work(Administration(manager), options, read.clock())
@@ -77,13 +77,10 @@ def _refuse_if_out_of_reach(session: SessionSettings) -> None:
         raise CommandError(IN_MEMORY)
 
 
-def _refuse_if_absent(read: Settings) -> None:
-    # Opened for sessions, the store would be made, and would belong to whoever runs the command.
-    store = open_store(read.session, read.clock)
-    facts = store.inspect()
-    store.close()
-    if "absent" in facts:
-        raise CommandError(f"There are no sessions yet. {facts['absent']}")
+def _refuse_if_empty(read: Settings) -> None:
+    reason = why_empty(read.session, read.clock)
+    if reason is not None:
+        raise CommandError(f"There are no sessions yet. {reason}")
 
 
 def list_sessions(sessions: Administration, options: argparse.Namespace, now: float) -> Result:
@@ -171,6 +168,8 @@ def _to_end(
     sessions: Administration, options: argparse.Namespace, now: float
 ) -> list[StoredSession]:
     if options.name is not None:
+        if options.all or is_measured(options):
+            raise CommandError(ONE, code=2)
         return [named(sessions, options)]
     if options.all == is_filtered(options):
         raise CommandError("Say which: a session, conditions such as --user, or --all.", code=2)

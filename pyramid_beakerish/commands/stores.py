@@ -113,6 +113,18 @@ def examine(used: UsedStore) -> Examined:
     return Examined(used, facts, seconds)
 
 
+def why_empty(settings: StoreSettings, clock: Callable[[], float]) -> str | None:
+    """Tell why there is nothing in a store yet, if it is still to be made.
+
+    To use it would make it, and it would belong to whoever runs the command.
+    """
+    store = open_store(settings, clock)
+    try:
+        return store.inspect().get("absent")
+    finally:
+        store.close()
+
+
 def _round_trip(store: Store) -> float:
     began = time.perf_counter()
     store.load(PROBE)

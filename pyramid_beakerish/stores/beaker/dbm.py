@@ -14,10 +14,10 @@ from beaker.synchronization import null_synchronizer
 
 from pyramid_beakerish.errors import SettingsError
 
-from ..base import decode_key, encode_key, sweeping_in_passing
+from ..base import PROBE, decode_key, encode_key, sweeping_in_passing
 from ..file.store import STRIPES
 from ..file.sweep import Sweeper, list_folder
-from ..system.folders import own_folder
+from ..system.folders import TO_BE_MADE, facts_of_folder, own_folder
 from ..system.locks import FileLock
 from .store import ENTRY, BeakerStore, translating_errors
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from pyramid_beakerish.settings import StoreSettings
 
+    from ..facts import StoreFacts
     from ..file.entry import Record
 
 log = logging.getLogger(__name__)
@@ -103,7 +104,7 @@ class DbmStore(BeakerStore):
         *,
         patience: float = 10.0,
     ) -> None:
-        root = os.path.join(own_folder(folder), "dbm")
+        root = self._root = os.path.join(own_folder(folder), "dbm")
         # The one folder for all, as Beaker would make another for lock files.
         options = {"dbm_dir": root, "data_dir": root, "lock_dir": root, "dbmmodule": dbmmodule}
         super().__init__(DbmNamespace, {**options, "digest_filenames": False}, clock)
@@ -133,6 +134,21 @@ class DbmStore(BeakerStore):
         now = self._clock()
         with self._sweeper.sweeping() as names:
             return sum(self._examine(name, now) for name in names)
+
+    @translating_errors
+    def inspect(self) -> StoreFacts:
+        """Tell how much room the disk has; raises `StoreUnavailable` for a folder of others.
+
+        The folder is not made: it would belong to whoever asks.
+        """
+        facts = facts_of_folder(self._root)
+        try:
+            os.stat(self._root)
+        except FileNotFoundError:
+            facts["absent"] = TO_BE_MADE
+        else:
+            self.load(PROBE)
+        return facts
 
     def close(self) -> None:
         """Close the lock files; the store may be used again."""

@@ -25,6 +25,7 @@ from ..base import (
 )
 from ..system.errors import translating_errors, unavailable
 from ..system.folders import (
+    TO_BE_MADE,
     facts_of_folder,
     fsync_name,
     make_private_folder,
@@ -194,9 +195,14 @@ class FileStore(Store):
         return removed
 
     def inspect(self) -> StoreFacts:
-        """Tell how much room the disk has; raises `StoreUnavailable` for a folder of others."""
+        """Tell how much room the disk has; raises `StoreUnavailable` for a folder of others.
+
+        The folder is not made: it would belong to whoever asks.
+        """
         facts = facts_of_folder(self._root)
         self.load(PROBE)
+        if not os.path.isdir(self._root):
+            facts["absent"] = TO_BE_MADE
         return facts
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from errno import EAGAIN
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ def within(seconds: float | None, work: Callable[[], R]) -> R:
 
     ``None`` is no bound. It is called in a thread of its own, 40 us: nothing else bounds the
     look-up of a host's name, or what redis-py does by itself to find its way in a cluster. What
-    takes longer goes on in the background, and its result is dropped.
+    takes longer goes on in the background, and its result is dropped. Where no thread can begin
+    that is an `OSError`.
     """
     call = _Call(work)
     call.start()
@@ -35,6 +37,14 @@ class _Call(threading.Thread, Generic[R]):
     def __init__(self, work: Callable[[], R]) -> None:
         super().__init__(daemon=True)
         self._work = work
+
+    def start(self) -> None:
+        try:
+            super().start()
+        except RuntimeError as error:
+            # The system has no more threads; or the program ends, when Python 3.12 begins none.
+            # A store must translate that like a network that is down: nothing can be reached.
+            raise OSError(EAGAIN, str(error)) from None
 
     def run(self) -> None:
         try:

@@ -58,7 +58,7 @@ def translated(error: Exception) -> StoreError:
 
 def _said_by_the_system(error: Exception) -> str:
     """Give why there is no connection, such as that no host has the name; it quotes no command."""
-    said = getattr(error.__context__, "strerror", None)
+    said = getattr(error.__context__, "strerror", None) or getattr(error, "strerror", None)
     return f": {said}" if said else ""
 
 

@@ -22,6 +22,7 @@ from ..base import (
     encode_key,
     sweeping_in_passing,
 )
+from ..system.errors import unavailable
 from ..system.folders import facts_of_folder, own_folder, prepare_folder
 from .connections import Connections
 
@@ -203,6 +204,8 @@ class SqliteStore(Store):
             facts["used"] = os.path.getsize(self._path)
         except FileNotFoundError:
             facts["absent"] = "The file is made when the application starts."
+        except OSError as error:
+            raise unavailable(error, "sqlite") from None
         else:
             self.load(PROBE)
         return facts

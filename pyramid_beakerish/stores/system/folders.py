@@ -13,6 +13,9 @@ from .errors import unavailable
 #: Our own folder in ``data_dir`` and ``lock_dir``, as Beaker keeps its files there too.
 FOLDER = "beakerish"
 
+#: Why there is nothing in a folder that is not there.
+TO_BE_MADE = "The folder is made when the application starts."
+
 
 def own_folder(folder: str | os.PathLike[str]) -> str:
     """Give the path of our own folder in there, ending with a separator, whatever is the cwd."""
