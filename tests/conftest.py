@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import os
 import sys
 
 import beaker.cache
@@ -11,6 +12,7 @@ from beaker.container import FileNamespaceManager, MemoryNamespaceManager
 from beaker.ext.sqla import SqlaNamespaceManager
 from beaker.synchronization import _synchronizers
 from beaker.util import SyncDict
+from coverage import Coverage
 from hypothesis import HealthCheck, settings
 
 from pyramid_beakerish.cache import configured
@@ -79,6 +81,23 @@ def _long_waits():
     """Give servers more time than the package does, on a machine that may be busy."""
     with waits.long_waits():
         yield
+
+
+@pytest.fixture
+def measured_children(monkeypatch):
+    """Have coverage count what forked children run, where only they run it.
+
+    Not for all, by its patch of ``os._exit``: each of hundreds writes all that its parent has run
+    so far, a tenth of the time of the whole suite.
+    """
+    measured, leave = Coverage.current(), os._exit
+
+    def save_and_leave(status):
+        measured.save()
+        leave(status)
+
+    if measured is not None:
+        monkeypatch.setattr(os, "_exit", save_and_leave)
 
 
 @pytest.fixture

@@ -54,6 +54,7 @@ def test_fork(store, fork, used):
     assert children(store, fork) == [0] * (PROCESSES - 1)
 
 
+@pytest.mark.usefixtures("measured_children")
 def test_a_fork_while_threads_use_the_store(store):
     """A child that is forked in the midst of other threads' calls gets its own answers."""
     over = threading.Event()

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 
+import pytest
 from hypothesis import settings
 
 from pyramid_beakerish.stores.memory import MemoryStore
@@ -16,6 +17,7 @@ from pyramid_beakerish.testing.together import PATIENCE, Background, in_threads,
 from tests.store_machine import StoreMachine
 
 
+@pytest.mark.usefixtures("measured_children")
 class TestContract(StoreSuite):
     shared_by_processes = False
 
@@ -197,6 +199,7 @@ def lines_run(work):
     return len(lines)
 
 
+@pytest.mark.usefixtures("measured_children")
 class TestFork:
     def test_one_warning_in_the_child(self, clock, caplog):
         """A child that goes on using its parent's store is warned once, the parent never."""

@@ -92,6 +92,7 @@ def test_forks_of_which_python_is_not_told(store):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.usefixtures("measured_children")
 def test_the_child_closes_nothing_of_its_parent(store):
     """A child that drops its parent's connections leaves them open for the parent."""
     store.load("k")
