@@ -132,7 +132,8 @@ class SessionRequest(Request):  # type: ignore[misc]
         """Find the session, then the resource."""
         self._waiting: list[Callable[[], object]] | None = []
         self.site = site = self.channel.site
-        header = "; ".join(self.requestHeaders.getRawHeaders("cookie", []))
+        # As WSGI decodes it: under a name that is text Twisted gives UTF-8, or raises.
+        header = b"; ".join(self.requestHeaders.getRawHeaders(b"cookie", [])).decode("latin-1")
         self._opened = site.make_session(header or None)
         loading = site.run(self._load) if header else maybeDeferred(lambda: None)
         loading.addErrback(self._remember)

@@ -102,14 +102,14 @@ class Browser:
         self.cookies = {}
 
     def open(self, method=b"GET"):
-        """Send a request and give its transport."""
+        """Send a request and give its transport. A cookie may be anything that latin-1 has."""
         transport = StringTransport()
         self.protocol = self.site.buildProtocol(None)
         self.protocol.makeConnection(transport)
         cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         header = f"Cookie: {cookie}\r\n" if cookie else ""
         text = f"{method.decode()} / HTTP/1.0\r\n{header}\r\n"
-        self.protocol.dataReceived(text.encode())
+        self.protocol.dataReceived(text.encode("latin-1"))
         return transport
 
     def read(self, transport):
@@ -225,6 +225,13 @@ def test_an_unknown_id_gives_a_new_session(browser):
     browser.cookies[COOKIE] = "x" * 43
     assert browser.use(lambda session: session.save() or session.new) == "True"
     assert browser.cookies[COOKIE] != "x" * 43
+
+
+def test_a_cookie_of_another_application_that_is_no_utf8(browser):
+    """Whatever bytes another application's cookie has, the visitor is served, with the session."""
+    browser.cookies["name"] = "M\xfcller"
+    browser.use(lambda session: session.update(a=1))
+    assert browser.use(dict) == "{'a': 1}"
 
 
 def test_timeout_by_the_injected_clock(browser, clock):
