@@ -164,7 +164,10 @@ class SessionRequest(Request):  # type: ignore[misc]
         self._opened.abandon()
         if reason.check(StoreUnavailable):
             log.failure("The session store is unavailable.", reason)
-            self._apologise()
+            if self._waiting is None:
+                self._break_off()
+            else:
+                self._apologise()
             return reason
         return super().processingFailed(reason)
 
@@ -215,6 +218,12 @@ class SessionRequest(Request):  # type: ignore[misc]
         self._waiting = [self._send_apology]
         if not self._saving:
             self._send_what_waits(None)
+
+    def _break_off(self) -> None:
+        """Tell the browser that the page, which is on its way, is not whole."""
+        self._apologised = True
+        if not self.finished:
+            self.loseConnection()
 
     def _send_apology(self) -> None:
         self.setResponseCode(SERVICE_UNAVAILABLE)

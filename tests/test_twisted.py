@@ -101,14 +101,14 @@ class Browser:
         self.site = site
         self.cookies = {}
 
-    def open(self, method=b"GET"):
+    def open(self, method=b"GET", version="1.0"):
         """Send a request and give its transport. A cookie may be anything that latin-1 has."""
         transport = StringTransport()
         self.protocol = self.site.buildProtocol(None)
         self.protocol.makeConnection(transport)
         cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         header = f"Cookie: {cookie}\r\n" if cookie else ""
-        text = f"{method.decode()} / HTTP/1.0\r\n{header}\r\n"
+        text = f"{method.decode()} / HTTP/{version}\r\n{header}\r\n"
         self.protocol.dataReceived(text.encode("latin-1"))
         return transport
 
@@ -562,6 +562,28 @@ def test_a_store_that_is_down(browser, site, store, method, logged):
     assert response.headers["Content-Length"] == str(len(response.body))
     site.resource.work = lambda request: "nothing"
     assert browser.get().body == b"nothing"
+    assert any(event.get("log_failure") for event in logged)
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_store_that_fails_after_the_response_has_begun(browser, site, logged, ended):
+    """A page that cannot be finished is broken off, as it is too late for a 503."""
+    requests = []
+
+    def work(request):
+        get_session(request)["a"] = 1
+        request.write(b"one ")
+        requests.append(request)
+        return NOT_DONE_YET
+
+    site.resource.work = work
+    transport = browser.open(version="1.1")
+    if ended:
+        requests[0].finish()
+    requests[0].processingFailed(Failure(StoreUnavailable("down")))
+    requests[0].write(b"two ")
+    assert transport.disconnecting is not ended
+    assert (b"one " in transport.value(), b"two " in transport.value()) == (True, False)
     assert any(event.get("log_failure") for event in logged)
 
 
