@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pyramid.httpexceptions import HTTPException, HTTPNotFound
 
 from .errors import BeakerishError
-from .visit import SESSIONS, will_be_tried_again
+from .visit import SAVED, SESSIONS, will_be_tried_again
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +48,7 @@ def session_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Calla
                 saved += 1
         except BaseException as error:
             return _fail_to_save(request, sessions[saved:], error)
+        attributes[SAVED] = True
         return response
 
     return session_tween
