@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 class PyramidBeakerSession(Visit, BeakerSession):  # type: ignore[misc]
     """`request.session` where ``session.format`` is ``beaker``."""
 
+    def _tell_of_loss(self, request: Any) -> None:
+        """Beaker's session cannot tell whether it was stored since it was written to."""
+
 
 class BeakerSessionFactory(SessionFactory):
     """Makes the session of each request out of Beaker's own Session."""

@@ -25,7 +25,10 @@ class SettingsError(BeakerishError, ValueError):
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(self.problems))
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        return "\n".join(self.problems)
 
 
 class StoreError(BeakerishError):
@@ -57,7 +60,10 @@ class ComponentConflict(BeakerishError, ValueError):
 
     def __init__(self, interface: str) -> None:
         self.interface = interface
-        super().__init__(f"{interface} has a component class already.")
+        super().__init__(interface)
+
+    def __str__(self) -> str:
+        return f"{self.interface} has a component class already."
 
 
 class LockTimeout(BeakerishError):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pyramid.interfaces import ISessionFactory
 from pyramid_debugtoolbar.panels import DebugPanel
 
-from .cache.watched import CacheCall, watched_calls, watched_regions
+from .cache.watched import CacheCall, WatchedRegions, watched_calls
 from .factory import SessionFactory
 from .sessions.watched import SessionWatch, Watching, watched_class, watched_manager
 from .settings.reference import spelt
@@ -107,7 +107,7 @@ class SessionPanel(DebugPanel):  # type: ignore[misc]
         regions = getattr(request, "cache_regions", None)
         if regions is not None:
             request.set_property(
-                lambda request: watched_regions(regions), name="cache_regions", reify=True
+                lambda request: WatchedRegions(regions), name="cache_regions", reify=True
             )
 
     def _session(self) -> Watching | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pyramid.httpexceptions import HTTPException, HTTPNotFound
 
 from .errors import BeakerishError
-from .visit import SESSIONS, will_be_tried_again
+from .visit import SAVED, SESSIONS, will_be_tried_again
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ def session_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Calla
             session.park()
         try:
             response = handler(request)
-        except Exception as error:
+        except BaseException as error:
             return _fail(request, error)
         # What a tween above has read and will read again, like the debug toolbar, is no use.
         for session in looked_at:
@@ -46,15 +46,16 @@ def session_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Calla
                 if session._dirty or session._suspects or session._touch_due:
                     session._save(request)
                 saved += 1
-        except Exception as error:
+        except BaseException as error:
             return _fail_to_save(request, sessions[saved:], error)
+        attributes[SAVED] = True
         return response
 
     return session_tween
 
 
-def _fail(request: Any, error: Exception) -> Any:
-    """Store nothing; show exception views what has happened above them."""
+def _fail(request: Any, error: BaseException) -> Any:
+    """Store nothing, leave no lock; show exception views what has happened above them."""
     failure = error if isinstance(error, BeakerishError) else None
     for session in request.__dict__.get(SESSIONS, ()):
         session.abandon(failure)
@@ -63,7 +64,9 @@ def _fail(request: Any, error: Exception) -> Any:
     return _render(request, failure)
 
 
-def _fail_to_save(request: Any, unsaved: list[Any], error: Exception) -> Any:
+def _fail_to_save(request: Any, unsaved: list[Any], error: BaseException) -> Any:
+    if not isinstance(error, Exception):
+        return _fail(request, error)
     # Exception views hide this from everybody who only looks at exceptions, and the
     # transaction may have been committed.
     log.error("A session could not be saved.", exc_info=error)

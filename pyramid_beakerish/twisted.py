@@ -17,6 +17,7 @@ from twisted.web.server import Request, Site
 from .endings import Endings
 from .errors import SettingsError, StoreUnavailable
 from .headers import add_vary, keep_to_visitor
+from .once import Once
 from .sessions.manager import SessionManager
 from .sessions.session import Session
 from .settings import read_session_settings
@@ -63,6 +64,8 @@ class TwistedSession(Session):
     on_expire: tuple[Callable[[], object], ...] = ()
     #: What is called when the session is saved, as it has been ended.
     on_save: tuple[Callable[[], object], ...] = ()
+    #: Makes the save that was handed to a thread, or waits for its end, as long as there is one.
+    _await_save: Callable[[], object] = staticmethod(lambda: None)
 
     @property
     def uid(self) -> str:
@@ -84,6 +87,11 @@ class TwistedSession(Session):
     @sessionTimeout.setter
     def sessionTimeout(self, seconds: float | None) -> None:  # noqa: N802 - Twisted's name
         self.set_lifetime(timeout=seconds)
+
+    def persist(self) -> None:
+        """See `Session`."""
+        self._await_save()
+        super().persist()
 
     def touch(self) -> None:
         """Count this request as use. Not needed where the session is read."""
@@ -117,6 +125,23 @@ class TwistedSession(Session):
         """See `unset_component`."""
         self.unset_component(interface)
 
+    def _prepare_to_write(self, key: str | None = None) -> None:
+        self._await_save()
+        super()._prepare_to_write(key)
+
+    def _begin_saving(self) -> Callable[[], object]:
+        """Give what stores the changes, in a thread or before anybody writes to the session again.
+
+        Two threads at work on one session would lose what the other one does.
+        """
+        self._await_save = Once(self.persist)
+        self._writable = False  # whoever writes asks `_prepare_to_write`
+        return self._await_save
+
+    def _end_saving(self, result: T) -> T:
+        vars(self).pop("_await_save", None)
+        return result
+
 
 class SessionRequest(Request):  # type: ignore[misc]
     """Loads the session before the resource is rendered, and saves it before the first byte.
@@ -132,7 +157,8 @@ class SessionRequest(Request):  # type: ignore[misc]
         """Find the session, then the resource."""
         self._waiting: list[Callable[[], object]] | None = []
         self.site = site = self.channel.site
-        header = "; ".join(self.requestHeaders.getRawHeaders("cookie", []))
+        # As WSGI decodes it: under a name that is text Twisted gives UTF-8, or raises.
+        header = b"; ".join(self.requestHeaders.getRawHeaders(b"cookie", [])).decode("latin-1")
         self._opened = site.make_session(header or None)
         loading = site.run(self._load) if header else maybeDeferred(lambda: None)
         loading.addErrback(self._remember)
@@ -163,7 +189,10 @@ class SessionRequest(Request):  # type: ignore[misc]
         self._opened.abandon()
         if reason.check(StoreUnavailable):
             log.failure("The session store is unavailable.", reason)
-            self._apologise()
+            if self._waiting is None:
+                self._break_off()
+            else:
+                self._apologise()
             return reason
         return super().processingFailed(reason)
 
@@ -183,6 +212,7 @@ class SessionRequest(Request):  # type: ignore[misc]
         self._waiting.append(call)
         if not self._saving:
             self._saving = True
+            self._opened._writes_through = True  # the next change is stored at once
             saving = self.site.save(self._opened)
             saving.addCallbacks(self._send_headers, self._fail_to_save)
             saving.addBoth(self._send_what_waits)
@@ -214,6 +244,12 @@ class SessionRequest(Request):  # type: ignore[misc]
         self._waiting = [self._send_apology]
         if not self._saving:
             self._send_what_waits(None)
+
+    def _break_off(self) -> None:
+        """Tell the browser that the page, which is on its way, is not whole."""
+        self._apologised = True
+        if not self.finished:
+            self.loseConnection()
 
     def _send_apology(self) -> None:
         self.setResponseCode(SERVICE_UNAVAILABLE)
@@ -300,7 +336,7 @@ class SessionSite(Site):  # type: ignore[misc]
         if not (session._dirty or session._suspects or session._touch_due):
             saving: Deferred[None] = maybeDeferred(lambda: None)
         else:
-            saving = self.run(session.persist)
+            saving = self.run(session._begin_saving()).addBoth(session._end_saving)
         return saving.addCallback(lambda _: self._endings.follow(session, ended, before))
 
     def stopFactory(self) -> None:  # noqa: N802 - Twisted's name

@@ -19,6 +19,10 @@ log = logging.getLogger(__name__)
 #: Where a request keeps its sessions. Not ``request.session``, which the debug toolbar replaces,
 #: and not the environ, which subrequests and retried attempts share.
 SESSIONS = "_pyramid_beakerish_sessions"
+#: Where it keeps that its sessions have been saved.
+SAVED = "_pyramid_beakerish_saved"
+
+TOO_LATE = "A session was first used after the response was made: what was written to it is lost."
 
 
 class Visit:
@@ -63,6 +67,13 @@ class Visit:
         else:
             attributes[SESSIONS] = [self]
         request.add_response_callback(self._respond)
+        if SAVED in attributes:
+            request.add_finished_callback(self._tell_of_loss)
+
+    def _tell_of_loss(self, request: Any) -> None:
+        """Log it if the session came so late that nobody has saved it."""
+        if self._dirty and self._respond in request.response_callbacks:
+            log.warning(TOO_LATE)
 
     def _save(self, request: Any) -> None:
         """Store what the request has changed, unless what it did does not count."""

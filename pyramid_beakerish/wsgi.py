@@ -22,6 +22,7 @@ from .sessions.manager import SessionManager
 from .sessions.session import Session
 from .settings import missing_requirements, read_session_settings
 from .snapshot import Snapshot
+from .unanswered import Unanswered
 
 try:
     from .transaction import GivenTransaction, TransactionalSession
@@ -120,17 +121,25 @@ class SessionMiddleware:
         environ["beaker.get_session"] = lambda: self._session({})
         if TESTING in environ and self._webtest_varname:
             environ[TESTING][self._webtest_varname] = session
+        answered = False
 
         def respond(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            nonlocal answered
             if exc_info is not None and not self._settings.cookie_on_exception:
                 session.abandon()
             session.persist()
             headers = [*headers]
             self._write_headers(session, environ, headers)
+            answered = True
             return start_response(status, headers, exc_info)
 
+        def let_go() -> None:
+            if not answered:
+                session.abandon()
+
         try:
-            return self._app(environ, respond)
+            parts = self._app(environ, respond)
+            return parts if answered else Unanswered(parts, let_go)
         except BaseException:
             session.abandon()
             raise

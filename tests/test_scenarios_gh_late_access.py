@@ -153,30 +153,57 @@ def test_h2b_a_subscriber_of_the_response_begins_a_session(site):
     assert site.records() == 0
 
 
+LOST = "what was written to it is lost"
+
+
 @pytest.mark.parametrize("known", [False, True], ids=["h3", "h3b"])
-def test_h3_first_access_in_a_subscriber_of_the_response(site, known):
+def test_h3_first_access_in_a_subscriber_of_the_response(site, known, caplog):
     """A limit: a session that is used for the first time in a NewResponse subscriber is not
-    saved by itself, neither a new one (h3) nor one that exists (h3b)."""
+    saved by itself, neither a new one (h3) nor one that exists (h3b). The log says so."""
     site.page("page")(lambda request: "page")
     subscribe(site, lambda request: write_late(request.session))
     browser = site.visitor() if known else site.stranger()
     assert set_cookies(browser.get("/page")) == []
     assert site.writes() == []
+    assert caplog.text.count(LOST) == 1
     assert site.contents(browser) == ({"old": "1"} if known else {})
 
 
-def test_h3b_first_access_in_a_subscriber_that_stores_it(site):
-    """A subscriber that uses the session first may store it: ``persist()``."""
+def test_h3_nothing_is_said_where_nothing_is_lost(site, caplog):
+    """No warning tells of a session that an outer tween begins, or a subscriber only reads."""
+
+    def after(handler, request):
+        response = handler(request)
+        write_early(request.session)
+        return response
+
+    site.outer_tween(after)
+    site.page("page")(lambda request: "page")
+    site.page("read")(lambda request: "page")
+    subscribe(site, lambda request: len(request.session), "/read")
+    visitor = site.visitor()
+    visitor.get("/page")
+    visitor.get("/read")
+    assert LOST not in caplog.text
+    assert site.contents(visitor) == {"old": "1", "early": "1"}
+
+
+@pytest.mark.parametrize("format_name", ["beakerish", "beaker"])
+def test_h3b_first_access_in_a_subscriber_that_stores_it(format_name, caplog):
+    """A subscriber that uses the session first may store it: ``persist()``. No warning then."""
 
     def write_and_persist(request):
         write_late(request.session)
         request.session.persist()
 
+    beakers = {"session.format": "beaker", "session.type": "memory"}
+    site = Site(settings=beakers if format_name == "beaker" else {})
     site.page("page")(lambda request: "page")
     subscribe(site, write_and_persist)
     visitor = site.visitor()
     visitor.get("/page")
     assert site.contents(visitor) == {"old": "1", "late": "1"}
+    assert LOST not in caplog.text
 
 
 @pytest.mark.parametrize("late", [write_late, len])

@@ -14,7 +14,7 @@ from webtest import TestApp
 from pyramid_beakerish import cache_region
 from pyramid_beakerish.cache.configured import configured
 from pyramid_beakerish.cache.watched import watched_calls
-from pyramid_beakerish.errors import StoreUnavailable
+from pyramid_beakerish.errors import RegionNotConfigured, StoreUnavailable
 from pyramid_beakerish.settings import session_settings
 from pyramid_beakerish.stores.memory import MemoryStore
 from pyramid_beakerish.stores.timed import TimedStore
@@ -281,6 +281,37 @@ def test_what_is_no_question_works_as_ever(on):
 
     on.visit(change)
     assert on.rows("Cache calls") == []
+
+
+def test_watched_regions_are_switched_like_plain_ones(on):
+    """What a watched request switches off, one region or all, is off afterwards as well."""
+    plain = on.site.app.registry.pyramid_beakerish_regions
+
+    def switch(request):
+        regions, states = request.cache_regions, []
+        for region, enabled in ((regions, True), (regions["short"], False), (regions, False)):
+            region.enabled = enabled
+            states.append((regions.enabled, [each.enabled for each in plain.values()]))
+        return states
+
+    states = [(True, [True, True]), (True, [False, True]), (False, [False, False])]
+    assert on.visit(switch).text.startswith(str(states))
+
+
+@cache_region("nowhere")
+def from_nowhere():
+    return 1
+
+
+def test_a_region_that_is_not_there_is_told_as_ever(on):
+    """A watched request, too, is told which regions there are."""
+
+    def ask(request):
+        for question in (lambda: request.cache_regions["nowhere"], from_nowhere):
+            with pytest.raises(RegionNotConfigured, match="configured regions: short, off"):
+                question()
+
+    on.visit(ask)
 
 
 def test_two_requests_are_watched_at_once(on):

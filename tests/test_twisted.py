@@ -9,6 +9,7 @@ from http.client import parse_headers
 from io import BytesIO
 
 import pytest
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import globalLogPublisher
@@ -19,7 +20,7 @@ from twisted.web.test.requesthelper import DummyRequest
 from zope.interface import Attribute, Interface, implementer
 
 from pyramid_beakerish import SettingsError
-from pyramid_beakerish.errors import StoreUnavailable
+from pyramid_beakerish.errors import SerializationError, StoreUnavailable
 from pyramid_beakerish.sessions import components
 from pyramid_beakerish.sessions.components import ComponentRegistry
 from pyramid_beakerish.stores.memory import MemoryStore
@@ -101,15 +102,15 @@ class Browser:
         self.site = site
         self.cookies = {}
 
-    def open(self, method=b"GET"):
-        """Send a request and give its transport."""
+    def open(self, method=b"GET", version="1.0"):
+        """Send a request and give its transport. A cookie may be anything that latin-1 has."""
         transport = StringTransport()
         self.protocol = self.site.buildProtocol(None)
         self.protocol.makeConnection(transport)
         cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         header = f"Cookie: {cookie}\r\n" if cookie else ""
-        text = f"{method.decode()} / HTTP/1.0\r\n{header}\r\n"
-        self.protocol.dataReceived(text.encode())
+        text = f"{method.decode()} / HTTP/{version}\r\n{header}\r\n"
+        self.protocol.dataReceived(text.encode("latin-1"))
         return transport
 
     def read(self, transport):
@@ -225,6 +226,13 @@ def test_an_unknown_id_gives_a_new_session(browser):
     browser.cookies[COOKIE] = "x" * 43
     assert browser.use(lambda session: session.save() or session.new) == "True"
     assert browser.cookies[COOKIE] != "x" * 43
+
+
+def test_a_cookie_of_another_application_that_is_no_utf8(browser):
+    """Whatever bytes another application's cookie has, the visitor is served, with the session."""
+    browser.cookies["name"] = "M\xfcller"
+    browser.use(lambda session: session.update(a=1))
+    assert browser.use(dict) == "{'a': 1}"
 
 
 def test_timeout_by_the_injected_clock(browser, clock):
@@ -520,6 +528,76 @@ def test_a_streamed_response(browser, site):
     assert browser.use(dict) == "{'a': 1}"
 
 
+LATE = {
+    "set": (lambda session: session.update(b=2), {"a": [1], "b": 2}),
+    "remove": (lambda session: session.pop("a"), {}),
+    "change inside": (lambda session: session["a"].append(2) or session.changed(), {"a": [1, 2]}),
+}
+
+
+def open_and_keep_the_save(browser):
+    """Send a request; give its transport, the save that is for a thread, and the Deferred of it."""
+    handed = []
+    browser.site.run = lambda save: handed.append((save, Deferred())) or handed[0][1]
+    transport = browser.open()
+    del browser.site.run
+    ((save, saving),) = handed
+    return transport, save, saving
+
+
+@pytest.mark.parametrize("at_work", [False, True], ids=["queued", "at work"])
+@pytest.mark.parametrize(("late", "left"), LATE.values(), ids=LATE)
+def test_a_change_while_a_thread_saves(browser, site, store, late, left, at_work):
+    """What is changed after the first byte is stored, even if the first save is not over yet."""
+    requests, entered = [], threading.Event()
+
+    def work(request):
+        get_session(request)["a"] = [1]
+        request.write(b"one ")
+        request.write(b"two")
+        requests.append(request)
+        return NOT_DONE_YET
+
+    def in_the_store():
+        store.meanwhile = lambda: None
+        entered.set()
+        threading.Event().wait(0.05)  # so long the change must wait
+
+    site.resource.work = work
+    transport, save, saving = open_and_keep_the_save(browser)
+    thread = threading.Thread(target=save)
+    if at_work:
+        store.meanwhile = in_the_store
+        thread.start()
+        assert entered.wait(10)
+    late(get_session(requests[0]))
+    if not at_work:
+        thread.start()
+    thread.join(10)
+    saving.callback(None)
+    requests[0].finish()
+    assert browser.read(transport).body == b"one two"
+    assert browser.use(dict) == str(left)
+
+
+def test_what_cannot_be_stored_while_a_thread_is_to_save(browser, site, logged):
+    """Who writes next is told, and so is the visitor, even if the resource ignores it."""
+
+    def work(request):
+        session = get_session(request)
+        session["a"] = object()
+        request.write(b"promised")
+        with pytest.raises(SerializationError):
+            session["b"] = 2
+        return NOT_DONE_YET
+
+    site.resource.work = work
+    transport, save, saving = open_and_keep_the_save(browser)
+    maybeDeferred(save).chainDeferred(saving)
+    assert browser.read(transport).status == 503
+    assert b"promised" not in transport.value()
+
+
 def test_a_resource_that_fails(browser, site, logged):
     """What a resource has changed before it fails is not saved; the answer is Twisted's."""
 
@@ -555,6 +633,28 @@ def test_a_store_that_is_down(browser, site, store, method, logged):
     assert response.headers["Content-Length"] == str(len(response.body))
     site.resource.work = lambda request: "nothing"
     assert browser.get().body == b"nothing"
+    assert any(event.get("log_failure") for event in logged)
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_store_that_fails_after_the_response_has_begun(browser, site, logged, ended):
+    """A page that cannot be finished is broken off, as it is too late for a 503."""
+    requests = []
+
+    def work(request):
+        get_session(request)["a"] = 1
+        request.write(b"one ")
+        requests.append(request)
+        return NOT_DONE_YET
+
+    site.resource.work = work
+    transport = browser.open(version="1.1")
+    if ended:
+        requests[0].finish()
+    requests[0].processingFailed(Failure(StoreUnavailable("down")))
+    requests[0].write(b"two ")
+    assert transport.disconnecting is not ended
+    assert (b"one " in transport.value(), b"two " in transport.value()) == (True, False)
     assert any(event.get("log_failure") for event in logged)
 
 

@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from pyramid_beakerish import BeakerSessionFactoryConfig, StoreUnavailable
 from pyramid_beakerish.testing import FrozenClock
-from tests.scenarios import FragileStore
+from tests.scenarios import FragileStore, Site
 
 SECRET = "not a secret, but as long as one has to be"
 
@@ -74,6 +74,32 @@ def test_an_exception_view_may_raise_an_http_exception_of_its_own():
     store.fail("create")
     with pytest.raises(HTTPGone):
         app.get("/")
+
+
+class OutOfTime(BaseException):
+    """What ends a request from outside, as gevent's Timeout and a worker's SystemExit do."""
+
+
+@pytest.mark.parametrize("saving", [False, True], ids=["in the view", "while it is saved"])
+def test_what_ends_a_request_from_outside_leaves_no_lock(saving):
+    """Whoever locks the session next need not wait until the lock ends by itself."""
+    site = Site()
+
+    @site.page("page")
+    def page(request):
+        request.session.lock(wait=0)
+        request.session["new"] = "2"
+        site.store.fail("swap", error=OutOfTime)
+        if not saving:
+            raise OutOfTime
+
+    site.page("lock")(lambda request: request.session.lock(wait=0))
+    visitor = site.visitor()
+    with pytest.raises(OutOfTime):
+        visitor.get("/page")
+    site.store.mend()
+    visitor.get("/lock")
+    assert site.contents(visitor) == {"old": "1"}
 
 
 def test_saving_twice_is_saving_once():

@@ -269,9 +269,20 @@ def test_an_application_that_raises_saves_nothing(store):
     assert visitor.contents() == "{'a': [1]}"
 
 
-def test_an_application_that_raises_lets_go_of_the_lock(store):
+def late_middleware(application, **options):
+    """Wrap an application that begins when the server asks for its answer, as a generator does."""
+
+    def generator(environ, start_response):
+        yield b""
+        yield from application(environ, start_response)
+
+    return SessionMiddleware(generator, **options)
+
+
+@pytest.mark.parametrize("wrap", [SessionMiddleware, late_middleware])
+def test_an_application_that_raises_lets_go_of_the_lock(store, wrap):
     """Whoever locks the session next need not wait until the lock ends by itself."""
-    visitor = Visitor(SessionMiddleware, type=store)
+    visitor = Visitor(wrap, type=store)
     visitor.use(fill)
 
     def work(session):
@@ -281,6 +292,43 @@ def test_an_application_that_raises_lets_go_of_the_lock(store):
     with pytest.raises(Refused):
         visitor.use(work)
     visitor.use(lambda session: session.lock(wait=0))
+
+
+def test_a_server_that_gives_up_before_the_answer(store):
+    """Nor need one wait for the lock of an application whose visitor has left meanwhile."""
+    visitor = Visitor(SessionMiddleware, type=store)
+    visitor.use(fill)
+    environ = {"HTTP_COOKIE": f"beaker.session.id={visitor.browser.cookies['beaker.session.id']}"}
+    ended = []
+
+    def slow(environ, start_response):
+        try:
+            environ["beaker.session"].lock()
+            yield b""
+        finally:
+            ended.append(True)
+
+    parts = SessionMiddleware(slow, type=store)(environ, None)
+    assert (next(iter(parts)), ended) == (b"", [])
+    parts.close()
+    visitor.use(lambda session: session.lock(wait=0))
+    assert ended == [True]
+
+
+def test_an_answer_that_comes_late(store):
+    """What is made while it is sent needs no ``close``, and its session goes on after the end."""
+    sessions = []
+
+    def answer(environ, start_response):
+        sessions.append(environ["beaker.session"])
+        sessions[0]["a"] = 1
+        start_response("200 OK", [])
+        return b"late"
+
+    app = SessionMiddleware(lambda environ, start: map(answer, [environ], [start]), type=store)
+    assert TestApp(app, lint=False).get("/").body == b"late"
+    sessions[0]["b"] = 2
+    assert dict(sessions[0].get_by_id(sessions[0].id)) == {"a": 1, "b": 2}
 
 
 @pytest.mark.parametrize("saved", [True, False])

@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from .configured import configured
+from .regions import CacheRegions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from .counters import Counters
     from .lookup import Lookup
     from .region import Region
-    from .regions import CacheRegions
 
 
 @dataclass
@@ -52,8 +52,8 @@ _under_way: ContextVar[tuple[CacheCall, ...]] = ContextVar("under way", default=
 def watched_calls(calls: list[CacheCall]) -> Iterator[None]:
     """Add each call that this thread makes to a region meanwhile.
 
-    Regions that `watched_regions` gave are meant, and, while the context lasts, those that
-    decorated functions use: these then go without their shortcut, in all threads.
+    `WatchedRegions` are meant, and, while the context lasts, those that decorated functions use:
+    these then go without their shortcut, in all threads.
     """
     token = _calls.set(calls)
     _swap.enter()
@@ -64,19 +64,25 @@ def watched_calls(calls: list[CacheCall]) -> Iterator[None]:
         _calls.reset(token)
 
 
-def watched_regions(regions: Mapping[str, Region]) -> CacheRegions:
-    """Give the same regions, watched."""
-    return cast("CacheRegions", {name: WatchedRegion(region) for name, region in regions.items()})
+class WatchedRegions(CacheRegions):
+    """The same regions, watched."""
+
+    def __init__(self, regions: CacheRegions) -> None:
+        watched = {name: WatchedRegion(region) for name, region in regions.items()}
+        self._regions = cast("dict[str, Region]", watched)
 
 
 class WatchedRegion:
     """A region, but for what answers and counts the calls."""
 
     def __init__(self, region: Region) -> None:
-        self._region = region
+        vars(self)["_region"] = region  # the rest is set there
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._region, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._region, name, value)
 
     def get_or_create(self, key: str, creator: Callable[[], Any]) -> Any:
         """See `Region`."""
@@ -153,7 +159,7 @@ class _Swap:
             self._watching += 1
             if self._watching == 1 and configured.regions is not None:
                 self._plain = configured.regions
-                self._watched = configured.regions = watched_regions(configured.regions)
+                self._watched = configured.regions = WatchedRegions(configured.regions)
 
     def leave(self) -> None:
         with self._lock:

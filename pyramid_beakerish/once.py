@@ -1,0 +1,32 @@
+"""A call that two threads may be the first to make."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Once:
+    """Calls the function in whichever thread comes first; the others wait for the end.
+
+    If the function raises, the next one calls it again.
+    """
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        self._function = function
+        self._lock = threading.RLock()
+        self._made = False
+
+    def __call__(self) -> None:
+        with self._lock:
+            if self._made:
+                return
+            self._made = True  # the function itself may come here
+            try:
+                self._function()
+            except BaseException:
+                self._made = False
+                raise

@@ -1,0 +1,37 @@
+"""What a WSGI application has given before it answered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+class Unanswered:
+    """The parts of a response that is still to be started, as when an application is a generator.
+
+    ``let_go`` is called at their end, be it an error or a visitor who leaves.
+    """
+
+    def __init__(self, parts: Iterable[bytes], let_go: Callable[[], object]) -> None:
+        self._parts = parts
+        self._iterator = iter(parts)
+        self._let_go = let_go
+
+    def __iter__(self) -> Unanswered:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            return next(self._iterator)
+        except BaseException:
+            self._let_go()
+            raise
+
+    def close(self) -> None:
+        """End the parts, as WSGI asks for."""
+        try:
+            getattr(self._parts, "close", lambda: None)()
+        finally:
+            self._let_go()
