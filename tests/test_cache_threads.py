@@ -130,6 +130,26 @@ def test_two_creators_that_need_each_other(region):
     assert sorted(got) in (["a!", "ba!"], ["ab!", "b!"])
 
 
+def test_what_is_done_is_no_circle(region):
+    """Who has just made what another one's creator waited for waits for that one in his turn."""
+    first, calls = Held("b"), []
+
+    def create():
+        calls.append(1)
+        return "a" + region.get_or_create("b", first)
+
+    def ask_for_both():
+        return region.get_or_create("b", first), region.get_or_create("a", create)
+
+    one = Background(ask_for_both)
+    assert first.begun.wait(10)
+    other = Background(region.get_or_create, "a", create)
+    all_wait(region, 1)
+    first.go.set()
+    assert (one.result(), other.result()) == (("b", "ab"), "ab")
+    assert len(calls) == 1
+
+
 def test_invalidation_is_not_waited_for(region):
     """Who asks after an invalidation does not get what was begun before it."""
     creator = Held("old")

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 #: Says that there is no value, where ``None`` is one.
 ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "ABSENT"})()
 
+#: Stands for a thread that is none: the numbers of threads are not 0.
+_NO_THREAD = 0
+
 
 class _Process:
     """What the threads of this process are creating, and which of them wait for what."""
@@ -126,6 +129,8 @@ class SingleFlight:
         """Take note that a creation is over."""
         with _process.guard:
             self.ended += 1
+            # Those who wait may not be awake yet, and the thread is free to wait for them.
+            creation._thread = _NO_THREAD
             if _process.under_way.get((self, key)) is creation:
                 del _process.under_way[self, key]
 
