@@ -188,12 +188,11 @@ class Lookup:
     def _create(self, creator: Callable[[], T], creation: Creation, key: str, claim: Claim) -> T:
         try:
             value = self._call(creator)
-            kept = self._encode(value)
+            creation.result = self._encode(value)
+            self._keep(key, creation, claim)
         except BaseException:
             self._release(claim)
             raise
-        creation.result = kept
-        self._keep(key, kept, creation, claim)
         return value
 
     def _call(self, creator: Callable[[], T]) -> T:
@@ -227,12 +226,12 @@ class Lookup:
             self._region.damaged.say(found.damage)
         return found
 
-    def _keep(self, key: str, kept: Any, creation: Creation, claim: Claim) -> None:
+    def _keep(self, key: str, creation: Creation, claim: Claim) -> None:
         if not creation.wanted:
             self._release(claim)
             return
         try:
-            claim.keep(kept)
+            claim.keep(creation.result)
             if not creation.wanted:  # invalidated while it was being saved
                 self._entries.remove(key)
         except StoreUnavailable as error:
