@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CacheKeyError, CacheUsageError
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+#: What makes two parameters the same one.
+_told_by = attrgetter("name", "default")
 
 
 class CallKeys:
@@ -42,7 +47,9 @@ class CallKeys:
         self.name = qualified_name(function)
         self.given = tuple(given)
         self.custom = key
-        self.signature = inspect.signature(function)
+        source = inspect.unwrap(function, stop=_changes_arguments)
+        self._decorated = source is not function
+        self.signature = inspect.signature(source, follow_wrapped=False)
         parameters = list(self.signature.parameters.values())
         self._described = {each.name: f"parameter {each.name!r}" for each in parameters}
         # Beaker leaves the object of a method out, by its name; callers rely on that.
@@ -87,7 +94,15 @@ class CallKeys:
     def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
         if not kwargs and len(args) == self._positional:
             return zip(self._described, args, strict=True)  # 2 us less than binding
-        bound = self.signature.bind(*args, **kwargs)
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            if not self._decorated:
+                raise
+            raise CacheUsageError(
+                f"{self.name}: {error}. A decorator that changes the arguments goes above"
+                " cache_region, or key= says what tells the calls apart."
+            ) from error
         bound.apply_defaults()
         return bound.arguments.items()
 
@@ -103,6 +118,25 @@ class CallKeys:
             " class a __cache_key__ method, leave the parameter out with ignore=, or say with"
             " key= what tells the calls apart."
         )
+
+
+def _changes_arguments(wrapper: Any) -> bool:
+    """Tell whether a decorator shows that it does not just pass on what it is given.
+
+    One that takes ``*args`` and ``**kwargs``, after the first of the function's own
+    parameters perhaps, is believed to do so.
+    """
+    if inspect.ismethod(wrapper):  # it shows what its function wraps, which takes a self, too
+        return True
+    try:
+        own = inspect.signature(wrapper, follow_wrapped=False).parameters.values()
+    except ValueError:  # such as lru_cache's, which is written in C
+        return False
+    if not {each.kind for each in own}.issuperset(_VARIABLE):
+        return True
+    named = [_told_by(each) for each in own if each.kind not in _VARIABLE]
+    wrapped = inspect.signature(wrapper.__wrapped__).parameters.values()
+    return named != [_told_by(each) for each in wrapped][: len(named)]
 
 
 def _first_is_one_of(names: set[str | None], parameters: Sequence[inspect.Parameter]) -> bool:
