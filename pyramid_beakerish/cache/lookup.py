@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..errors import SerializationError, StoreError, StoreUnavailable
-from .single_flight import ABSENT
+from .single_flight import ABSENT, UNSHARED
 from .slot import NO_CLAIM, Slot
 from .turns import Turns
 
@@ -77,17 +77,20 @@ class Lookup:
         if not self._region.enabled:
             return creator()
         key = self._region.short(key)
-        ended = self._flight.ended
-        found = self._load(key)
-        if type(found) is not Slot:
-            return self._hit(found)
-        creation, own = self._flight.begin(key, self._group)
-        if not own:
-            return self._join(creation, found, creator)
-        with creation:
-            if found.reachable and self._flight.ended != ended:
-                found = self._load(key)  # created between our look and our turn, perhaps
-            return self._take_turn(key, found, creation, creator)
+        answer = ABSENT
+        while answer is ABSENT:  # as long as those who create it are ended before they have it
+            ended = self._flight.ended
+            found = self._load(key)
+            if type(found) is not Slot:
+                return self._hit(found)
+            creation, own = self._flight.begin(key, self._group)
+            if own:
+                with creation:
+                    if found.reachable and self._flight.ended != ended:
+                        found = self._load(key)  # created between our look and our turn, perhaps
+                    return self._take_turn(key, found, creation, creator)
+            answer = self._join(creation, found, creator)
+        return answer
 
     def refresh(self, key: str, creator: Callable[[], T]) -> T:
         """Have the value created anew, and keep it in the place of what there is."""
@@ -115,14 +118,17 @@ class Lookup:
         self._entries.clear(self._group)
 
     def _join(self, creation: Creation, slot: Slot, creator: Callable[[], T]) -> Any | T:
-        """Let another thread create the value: wait for it, unless the old one will do."""
+        """Let another thread create the value: wait for it, unless the old one will do.
+
+        Gives `ABSENT` if that one is ended before it has it.
+        """
         if self._is_within(self._stale, slot):
             return self._old(slot)
         self._counters.wait()
         result = creation.wait()
-        if result is ABSENT:
+        if result is UNSHARED:
             return self._call(creator)
-        return self._entries.decode(result)
+        return result if result is ABSENT else self._entries.decode(result)
 
     def _take_turn(
         self, key: str, found: Any, creation: Creation, creator: Callable[[], T]
