@@ -488,6 +488,25 @@ def test_what_cannot_be_cached(function, message):
         cache_region("r")(function)
 
 
+@pytest.mark.parametrize("region", ["r", "s"])
+@pytest.mark.parametrize("function", [coroutine, generator, async_generator])
+def test_result_that_can_be_used_only_once(function, region):
+    """What only its first caller could use is refused, where the function does not show it."""
+    made = function()
+    hiding = cache_region(region)(functools.wraps(function)(lambda: made))
+    message = f"{function.__qualname__} returned, a .*: it can be used only once. Return what comes"
+    with pytest.raises(SerializationError, match=message):
+        hiding()
+    if function is coroutine:
+        made.close()  # which Python else expects to be awaited
+
+
+def test_function_that_uses_up_a_generator():
+    """What a decorator makes a lasting result of is cached, whatever it wraps."""
+    listed = cache_region("r")(functools.wraps(generator)(lambda: [*generator()]))
+    assert listed() is listed()
+
+
 def test_value_that_cannot_be_kept_names_the_function():
     """The error says which function returned what the region cannot keep."""
 

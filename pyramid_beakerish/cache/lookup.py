@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..errors import SerializationError, StoreError, StoreUnavailable
@@ -28,6 +29,9 @@ _REMEDIES = {
     False: "Return plain values, or use a region of type memory, which keeps any object.",
     True: "Return what can be copied, or set copy = false for the region.",
 }
+
+#: What memory could keep, but nobody after the first caller could use.
+_USED_UP = (CoroutineType, GeneratorType, AsyncGeneratorType)
 
 
 class Entries(Protocol):
@@ -253,14 +257,20 @@ class Lookup:
             self._unavailable(error)
 
     def _encode(self, value: object) -> Any:
+        if isinstance(value, _USED_UP):
+            remedy = "Return what comes out of it, as a list say."
+            raise self._refusal(value, "it can be used only once", remedy)
         try:
             return self._entries.encode(value)
         except SerializationError as error:
             remedy = _REMEDIES[self._region.settings.type == "memory"]
-            raise SerializationError(
-                f"Cache region {self._region.name!r} cannot keep what {self._source} returned,"
-                f" a {type(value).__qualname__}: {error}. {remedy}"
-            ) from error
+            raise self._refusal(value, error, remedy) from error
+
+    def _refusal(self, value: object, problem: object, remedy: str) -> SerializationError:
+        return SerializationError(
+            f"Cache region {self._region.name!r} cannot keep what {self._source} returned,"
+            f" a {type(value).__qualname__}: {problem}. {remedy}"
+        )
 
     def _unavailable(self, error: StoreError) -> None:
         self._counters.error()
