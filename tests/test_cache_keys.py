@@ -6,6 +6,7 @@ import enum
 import functools
 import math
 import re
+import sys
 from collections import namedtuple
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
@@ -409,6 +410,15 @@ def test_functions_of_one_name_have_keys_of_their_own():
     assert "@" not in keys[0]
     assert keys[0] == CallKeys(make_early_again(early)).of_call((), {})
     assert CallKeys(make_late()).of_call((), {}) != CallKeys(make_early()).of_call((), {})
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="code has no columns")
+def test_lambdas_of_one_line_have_keys_of_their_own():
+    """Two lambdas in one line share nothing, behind a decorator either."""
+    both = lambda item: (item, 1), lambda item: (item, 2)  # fmt: skip
+    for functions in both, [*map(passing_all_on, both)]:
+        one, other = (CallKeys(function).of_call((7,), {}) for function in functions)
+        assert one != other
 
 
 def make_early_again(function):

@@ -152,7 +152,8 @@ def _identity(function: Callable[..., Any]) -> str:
 
     Many views of one module may be called ``view``: the first has the bare name, so that
     its entries survive an edit above it; the others have their line, too. What is made
-    inside functions is not made in the same order everywhere, so it always has its line.
+    inside functions is not made in the same order everywhere, so it always has its line,
+    and a lambda, which may have others beside it, the column in which its result begins.
     Functions that one factory makes of one ``def`` share it all: the arguments of the
     decorator are there to tell them apart.
     """
@@ -161,4 +162,12 @@ def _identity(function: Callable[..., Any]) -> str:
     line = 0 if code is None else code.co_firstlineno
     with _first_lines_lock:
         first = _first_lines.setdefault(name, line)
-    return name if line == first and "<" not in name else f"{name}@{line}"
+    if line == first and "<" not in name:
+        return name
+    return f"{name}@{line}.{_column(code)}" if name.endswith("<lambda>") else f"{name}@{line}"
+
+
+def _column(code: Any) -> int:
+    # Only Python 3.11 and later know it.
+    positions: Iterable[Any] = getattr(code, "co_positions", tuple)()
+    return next((column for *_, column, _ in positions if column), 0)
