@@ -350,6 +350,23 @@ def test_methods_are_refreshed_with_self():
             shop.stock.refresh(*args)
 
 
+class _Vault:
+    @cache_region("r", ignore=("self",))
+    def __count(self, item):
+        return item
+
+    def renew(self, *args):
+        return self.__count.refresh(*args)
+
+
+def test_private_methods_are_refreshed_with_self():
+    """So is a method whose name its class makes longer."""
+    vault = _Vault()
+    assert vault.renew(vault, 3) == 3
+    with pytest.raises(CacheUsageError, match=r"Class\.__count\.refresh\(self, \.\.\.\)"):
+        vault.renew(3)
+
+
 def test_class_and_static_methods():
     """They are cached as functions, the class not being in the key."""
     Shop.class_calls = 0
