@@ -387,6 +387,14 @@ def test_wrong_options_are_errors(options, message):
         CallKeys(lambda request: 1, **options)
 
 
+@pytest.mark.parametrize("function", [max, passing_all_on(max)])
+def test_function_without_a_signature(function):
+    """What Python does not know the parameters of is refused at decoration, with a remedy."""
+    expected = "builtins.max has no signature: cache a function of your own that calls it"
+    with pytest.raises(CacheUsageError, match=f"^{re.escape(expected)}$"):
+        CallKeys(function)
+
+
 def test_functions_of_one_name_have_keys_of_their_own():
     """Two functions of the same name in one module, or in one function, share nothing."""
 

@@ -33,8 +33,8 @@ class CallKeys:
     :param key: instead of all that, a callable that is given the call's arguments and
         returns a value that tells the calls apart.
 
-    Raises `CacheUsageError` for a parameter that is not there, `CacheKeyError` for an
-    argument without a stable key.
+    Raises `CacheUsageError` for a parameter that is not there, or a function whose
+    parameters Python does not know, `CacheKeyError` for an argument without a stable key.
     """
 
     def __init__(
@@ -47,9 +47,7 @@ class CallKeys:
         self.name = qualified_name(function)
         self.given = tuple(given)
         self.custom = key
-        source = inspect.unwrap(function, stop=_changes_arguments)
-        self._decorated = source is not function
-        self.signature = inspect.signature(source, follow_wrapped=False)
+        self.signature = self._signature_of(function)
         parameters = list(self.signature.parameters.values())
         self._described = {each.name: f"parameter {each.name!r}" for each in parameters}
         # Beaker leaves the object of a method out, by its name; callers rely on that.
@@ -63,6 +61,16 @@ class CallKeys:
         self._positional = len(parameters) if only_positional else -1
         #: What the keys of all calls begin with.
         self.group = spell(_identity(function)) + self._spell(self.given, "a decorator argument")
+
+    def _signature_of(self, function: Callable[..., Any]) -> inspect.Signature:
+        try:
+            source = inspect.unwrap(function, stop=_changes_arguments)
+            self._decorated = source is not function
+            return inspect.signature(source, follow_wrapped=False)
+        except ValueError:
+            raise CacheUsageError(
+                f"{self.name} has no signature: cache a function of your own that calls it"
+            ) from None
 
     def _check(self, ignore: Sequence[str]) -> None:
         if isinstance(ignore, str):
