@@ -350,6 +350,23 @@ def test_methods_are_refreshed_with_self():
             shop.stock.refresh(*args)
 
 
+class _Vault:
+    @cache_region("r", ignore=("self",))
+    def __count(self, item):
+        return item
+
+    def renew(self, *args):
+        return self.__count.refresh(*args)
+
+
+def test_private_methods_are_refreshed_with_self():
+    """So is a method whose name its class makes longer."""
+    vault = _Vault()
+    assert vault.renew(vault, 3) == 3
+    with pytest.raises(CacheUsageError, match=r"Class\.__count\.refresh\(self, \.\.\.\)"):
+        vault.renew(3)
+
+
 def test_class_and_static_methods():
     """They are cached as functions, the class not being in the key."""
     Shop.class_calls = 0
@@ -486,6 +503,25 @@ def test_what_cannot_be_cached(function, message):
     """What gives no lasting result, or is no function, is refused at decoration."""
     with pytest.raises(CacheUsageError, match=message):
         cache_region("r")(function)
+
+
+@pytest.mark.parametrize("region", ["r", "s"])
+@pytest.mark.parametrize("function", [coroutine, generator, async_generator])
+def test_result_that_can_be_used_only_once(function, region):
+    """What only its first caller could use is refused, where the function does not show it."""
+    made = function()
+    hiding = cache_region(region)(functools.wraps(function)(lambda: made))
+    message = f"{function.__qualname__} returned, a .*: it can be used only once. Return what comes"
+    with pytest.raises(SerializationError, match=message):
+        hiding()
+    if function is coroutine:
+        made.close()  # which Python else expects to be awaited
+
+
+def test_function_that_uses_up_a_generator():
+    """What a decorator makes a lasting result of is cached, whatever it wraps."""
+    listed = cache_region("r")(functools.wraps(generator)(lambda: [*generator()]))
+    assert listed() is listed()
 
 
 def test_value_that_cannot_be_kept_names_the_function():

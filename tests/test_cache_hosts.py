@@ -460,6 +460,43 @@ class TestStoreFails:
         assert region.get_or_create("key", lambda: 5) == region.peek("key") == 5
         assert region.stats().waits == 0
 
+    class Impatience(BaseException):
+        """What ends a thread that has waited too long, such as gevent's Timeout."""
+
+    @pytest.mark.parametrize("ends", [Impatience, ZeroDivisionError])
+    def test_thread_that_ends_while_it_claims(self, clock, ends):
+        """A thread that never learns that it has its claim holds up nobody here."""
+        store = FailingStore(clock)
+        region = make_regions(clock, r={"type": store})["r"]
+        region.set("other", 1)
+
+        def ended(*args):
+            del store.create
+            store.create(*args)
+            raise ends
+
+        store.create = ended
+        with pytest.raises(ends):
+            region.get_or_create("key", lambda: 5)
+        assert region.get_or_create("key", lambda: 6) == region.peek("key") == 6
+        assert region.stats().waits == 0
+
+    @pytest.mark.parametrize("ends", [Impatience, ZeroDivisionError])
+    def test_thread_that_ends_while_it_stores(self, clock, ends):
+        """A thread that has not stored its value holds up no other host: it gives up its claim."""
+        store = FailingStore(clock)
+        one, other = (make_regions(clock, r={"type": store})["r"] for _ in "12")
+
+        def ended(*args):
+            del store.swap
+            raise ends
+
+        store.swap = ended
+        with pytest.raises(ends):
+            one.get_or_create("key", lambda: 5)
+        assert other.get_or_create("key", lambda: 6) == 6
+        assert other.stats().waits == 0
+
     def test_value_that_is_refused(self, clock):
         """A value that the store takes no room for is logged each minute, and holds up nobody."""
 

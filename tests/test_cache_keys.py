@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import enum
+import functools
 import math
 import re
+import sys
 from collections import namedtuple
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
@@ -249,6 +251,109 @@ def test_defaults_and_keywords_make_no_difference():
     assert keys.of_call((1, 2, 3), {}) != keys.of_call((1, 3), {})
 
 
+def load(self, item, limit=10):
+    """Be what a decorator stands for."""
+    return item, limit
+
+
+def passing_all_on(function):
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+def for_methods(function):
+    @functools.wraps(function)
+    def wrapper(self, /, *args, **kwargs):
+        return function(self, *args, **kwargs)
+
+    return wrapper
+
+
+def with_an_option(function):
+    @functools.wraps(function)
+    def wrapper(self, *args, loud=False, **kwargs):
+        return function(self, *args, **kwargs), loud
+
+    return wrapper
+
+
+def with_another_default(function):
+    @functools.wraps(function)
+    def wrapper(self, item=7, *args, **kwargs):
+        return function(self, item, *args, **kwargs)
+
+    return wrapper
+
+
+def with_one_less(function):
+    @functools.wraps(function)
+    def wrapper(self, item):
+        return function(self, item, limit=5)
+
+    return wrapper
+
+
+def giving_an_argument(function):
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        return function("self", *args, **kwargs)
+
+    return wrapper
+
+
+@pytest.mark.parametrize(
+    "decorator",
+    [passing_all_on, for_methods, functools.lru_cache, lambda f: passing_all_on(for_methods(f))],
+)
+def test_function_behind_a_decorator(decorator):
+    """A decorator that passes on what it is given makes no difference to the key."""
+    keys = CallKeys(decorator(load))
+    assert keys.of_call((0, 1), {}) == CallKeys(load).of_call((0,), {"limit": 10, "item": 1})
+    assert keys.receiver == "self"
+
+
+@pytest.mark.parametrize(
+    ("decorator", "one", "other"),
+    [
+        (with_an_option, ((0, 1), {}), ((0, 1), {"loud": True})),
+        (with_an_option, ((0, 1), {"loud": True}), ((0, 2), {"loud": True})),
+        (with_another_default, ((0,), {}), ((0, 8), {})),
+        (with_one_less, ((0, 1), {}), ((0, 2), {})),
+    ],
+)
+def test_function_behind_a_decorator_that_takes_others(decorator, one, other):
+    """Where a decorator takes other arguments than the function, its own are those of the key."""
+    keys = CallKeys(decorator(load))
+    assert keys.of_call(*one) != keys.of_call(*other)
+    assert keys.of_call(*one) == keys.of_call(*one)
+    assert keys.receiver == "self"
+
+
+def test_bound_method_behind_a_decorator():
+    """The arguments of a method that has its object already are those of the key."""
+
+    class Shop:
+        stock = passing_all_on(load)
+
+    keys = CallKeys(Shop().stock)
+    assert keys.of_call((1,), {}) == keys.of_call((1,), {}) != keys.of_call((2,), {})
+
+
+def test_arguments_that_fit_only_the_decorator():
+    """A decorator that takes anything is believed; where that cannot be, the error helps."""
+    expected = (
+        f"{__name__}.load: missing a required argument: 'item'. A decorator that changes the"
+        " arguments goes above cache_region, or key= says what tells the calls apart."
+    )
+    with pytest.raises(CacheUsageError, match=f"^{re.escape(expected)}$"):
+        CallKeys(giving_an_argument(load)).of_call((1,), {})
+    keys = CallKeys(giving_an_argument(load), key=lambda item: item)
+    assert keys.of_call((1,), {}) != keys.of_call((2,), {})
+
+
 def test_ignored_parameters_are_not_in_the_key():
     """What is ignored may differ, and need not have a key at all."""
     keys = CallKeys(lambda request, item: 1, ignore=("request",))
@@ -282,6 +387,14 @@ def test_wrong_options_are_errors(options, message):
         CallKeys(lambda request: 1, **options)
 
 
+@pytest.mark.parametrize("function", [max, passing_all_on(max)])
+def test_function_without_a_signature(function):
+    """What Python does not know the parameters of is refused at decoration, with a remedy."""
+    expected = "builtins.max has no signature: cache a function of your own that calls it"
+    with pytest.raises(CacheUsageError, match=f"^{re.escape(expected)}$"):
+        CallKeys(function)
+
+
 def test_functions_of_one_name_have_keys_of_their_own():
     """Two functions of the same name in one module, or in one function, share nothing."""
 
@@ -307,9 +420,17 @@ def test_functions_of_one_name_have_keys_of_their_own():
     assert CallKeys(make_late()).of_call((), {}) != CallKeys(make_early()).of_call((), {})
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="code has no columns")
+def test_lambdas_of_one_line_have_keys_of_their_own():
+    """Two lambdas in one line share nothing, behind a decorator either."""
+    both = lambda item: (item, 1), lambda item: (item, 2)  # fmt: skip
+    for functions in both, [*map(passing_all_on, both)]:
+        one, other = (CallKeys(function).of_call((7,), {}) for function in functions)
+        assert one != other
+
+
 def make_early_again(function):
     """Give the function as a decorator gives it that knows functools.wraps."""
-    import functools
 
     @functools.wraps(function)
     def wrapper():

@@ -344,6 +344,14 @@ class TestCopy:
         assert function() == {"list": [1]}
         assert function.peek()["list"] == [1]
 
+    def test_what_another_process_made(self, clock):
+        """Who is the first to load it from the store cannot change what is kept in memory."""
+        options = {"type": MemoryStore(clock), "local": 5, "copy": True}
+        region, other = (make_regions(clock, r=options)["r"] for _ in "12")
+        other.set("key", [1])
+        region.get_or_create("key", fail).append("BAD")
+        assert region.get_or_create("key", fail) == [1]
+
     def test_old_results_too(self, clock):
         """An old result that is handed out is a copy as well."""
         region = make_regions(clock, r={"copy": True, "stale_on_error": 60})["r"]

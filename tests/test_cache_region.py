@@ -347,6 +347,14 @@ class TestStoreDown:
         assert caplog.messages == [line, line]
         assert region.stats().errors == 6
 
+    def test_clock_that_is_set_back(self, region, store, clock, caplog):
+        """Trouble is not silent until the clock is where it was."""
+        store.down = True
+        for _ in range(2):
+            region.get_or_create("key", lambda: 1)
+            clock.advance(-86_400)
+        assert len(caplog.messages) == 2
+
     def test_invalidation_must_not_get_lost(self, region, store):
         """What cannot be invalidated is an error: it would come back after the outage."""
         store.down = True

@@ -78,11 +78,26 @@ def test_response_is_not_shared(region):
     ]
 
 
-class Uncopyable(Exception):
-    """An exception that cannot be copied."""
+class NoUser(Exception):
+    """An exception that makes a sentence of its argument."""
 
-    def __init__(self, one, other):
-        super().__init__(one)
+    def __init__(self, name):
+        super().__init__(f"there is no user {name}")
+        self.name = [name]
+
+
+class NoRow(Exception):
+    """An exception that takes other arguments than it passes on."""
+
+    def __init__(self, table, key):
+        super().__init__(f"no {key} in {table}")
+
+
+class BadText(UnicodeDecodeError):
+    """So does this, and it tells them by what Python makes of them."""
+
+    def __init__(self, text):
+        super().__init__("ascii", text, 0, 1, "no text")
 
 
 class ReturnsAnother(Exception):
@@ -92,19 +107,75 @@ class ReturnsAnother(Exception):
         return Exception, ()
 
 
+class Unlike:
+    """Something that is equal only to itself."""
+
+    def __repr__(self):
+        return "Unlike()"
+
+
 @pytest.mark.parametrize(
-    "error", [Uncopyable(1, 2), ReturnsAnother(), SystemExit()], ids=lambda error: repr(error)
+    "error",
+    [
+        NoUser("bob"),
+        NoRow("users", 7),
+        BadText(b"\xff"),
+        ReturnsAnother("text"),
+        KeyError(Unlike()),
+    ],
+    ids=repr,
 )
-def test_who_cannot_share_a_failure_creates_himself(region, error):
-    """Where the exception cannot be copied, or was not meant for others, each calls himself."""
+def test_failure_is_shared_as_it_is(error):
+    """However an exception is made, each thread gets one that says and has the same."""
     creator = Held(error)
-    leader = Background(region.get_or_create, "key", creator)
+    got = together(make_regions(FrozenClock(), r="memory")["r"], creator, count=5)
+    assert creator.calls == 1
+    assert len({id(each) for each in got}) == 5
+    assert {type(each) for each in got} == {type(error)}
+    assert {(str(each), repr(each)) for each in got} == {(str(error), repr(error))}
+    assert [vars(each) for each in got] == [vars(error)] * 5
+
+
+def test_failure_shares_no_attributes():
+    """What one thread changes in its exception is not seen in another's."""
+    got = together(make_regions(FrozenClock(), r="memory")["r"], Held(NoUser("bob")), count=5)
+    assert len({id(error.name) for error in got}) == 5
+
+
+class Uncopyable(Exception):
+    """An exception with an attribute that cannot be copied."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+
+
+def test_failure_that_cannot_be_shared(region):
+    """Where the exception cannot be copied the others call for themselves, all at once."""
+    creator = Held(Uncopyable())
+    leader = Background(outcome, region.get_or_create, "key", creator)
     assert creator.begun.wait(10)
-    waiter = Background(region.get_or_create, "key", lambda: 7)
-    all_wait(region, 1)
+    at_once = threading.Barrier(3, timeout=10)
+    waiters = [Background(region.get_or_create, "key", at_once.wait) for _ in range(3)]
+    all_wait(region, 3)
     creator.go.set()
-    assert waiter.result() == 7
-    with pytest.raises(type(error)):
+    assert sorted(waiter.result() for waiter in waiters) == [0, 1, 2]
+    assert leader.result() is creator.result
+
+
+def test_end_of_a_thread_is_not_shared(region):
+    """If the thread that creates a value is ended, one of those who wait goes on."""
+    ended, works = Held(SystemExit()), Held(7)
+    leader = Background(region.get_or_create, "key", ended)
+    assert ended.begun.wait(10)
+    waiters = [Background(region.get_or_create, "key", works) for _ in range(5)]
+    all_wait(region, 5)
+    ended.go.set()
+    all_wait(region, 5 + 4)
+    works.go.set()
+    assert [waiter.result() for waiter in waiters] == [7] * 5
+    assert works.calls == 1
+    assert region.peek("key") == 7
+    with pytest.raises(SystemExit):
         leader.result()
 
 
@@ -128,6 +199,26 @@ def test_two_creators_that_need_each_other(region):
 
     got = in_threads(2, lambda n: region.get_or_create(names[n], lambda: create(n)))
     assert sorted(got) in (["a!", "ba!"], ["ab!", "b!"])
+
+
+def test_what_is_done_is_no_circle(region):
+    """Who has just made what another one's creator waited for waits for that one in his turn."""
+    first, calls = Held("b"), []
+
+    def create():
+        calls.append(1)
+        return "a" + region.get_or_create("b", first)
+
+    def ask_for_both():
+        return region.get_or_create("b", first), region.get_or_create("a", create)
+
+    one = Background(ask_for_both)
+    assert first.begun.wait(10)
+    other = Background(region.get_or_create, "a", create)
+    all_wait(region, 1)
+    first.go.set()
+    assert (one.result(), other.result()) == (("b", "ab"), "ab")
+    assert len(calls) == 1
 
 
 def test_invalidation_is_not_waited_for(region):

@@ -7,7 +7,7 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CorruptData, StoreError
+from ..errors import CorruptData
 from ..stores.base import WRITE_ID_SIZE, new_write_id
 from .marker import NO_ID
 from .stored_entry import StoredEntry, read_entry
@@ -26,7 +26,7 @@ MOST_ABANDONED = 1000
 
 
 class Abandoned:
-    """The claims of this process that it could not end, as the store failed.
+    """The claims of this process that it could not end, as the store, or the thread, failed.
 
     The store has them still, once it is back; nobody here should wait for their values.
     """
@@ -42,7 +42,7 @@ class Abandoned:
         """Take note of the claim if what is done with it fails."""
         try:
             yield
-        except StoreError:
+        except BaseException:  # gevent's Timeout is no Exception
             self._claims.append(claim)
             raise
 

@@ -40,8 +40,8 @@ def cache_region(
 
     Raises `CacheUsageError` at decoration for what cannot be cached: an ``async def``
     function or a generator, whose results can be used only once. A call raises
-    `CacheKeyError` for an argument without a stable key, `RegionNotConfigured` if there
-    is no such region.
+    `CacheKeyError` for an argument without a stable key, `SerializationError` for a result
+    that the region cannot keep, `RegionNotConfigured` if there is no such region.
 
     >>> @cache_region("short_term")
     ... def load(term: str, limit: int = 10) -> list[str]:

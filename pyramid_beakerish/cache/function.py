@@ -169,7 +169,7 @@ class FunctionCache:
         if self.keys.receiver is None or self.keys.receiver in kwargs:
             return
         method = self.function.__name__
-        if not args or not hasattr(args[0], method):
+        if not args or not hasattr(args[0], _name_in_class(self.function)):
             raise CacheUsageError(
                 f"{self.keys.name}.refresh calls the method, so it needs the object first:"
                 f" Class.{method}.refresh({self.keys.receiver}, ...)"
@@ -255,6 +255,13 @@ def _answering_but_for_first(cache: FunctionCache) -> Callable[..., Any]:
         return slow((first, *args), kwargs, entry)
 
     return cached
+
+
+def _name_in_class(method: Callable[..., Any]) -> str:
+    """Give the name under which its class has a method: that of a private one is longer."""
+    *_, owner, name = ["", *method.__qualname__.split(".")]
+    private = name.startswith("__") and not name.endswith("__")
+    return f"_{owner.lstrip('_')}{name}" if private else name
 
 
 def _is_told_apart(value: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CacheKeyError, CacheUsageError
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+#: What makes two parameters the same one.
+_told_by = attrgetter("name", "default")
 
 
 class CallKeys:
@@ -28,8 +33,8 @@ class CallKeys:
     :param key: instead of all that, a callable that is given the call's arguments and
         returns a value that tells the calls apart.
 
-    Raises `CacheUsageError` for a parameter that is not there, `CacheKeyError` for an
-    argument without a stable key.
+    Raises `CacheUsageError` for a parameter that is not there, or a function whose
+    parameters Python does not know, `CacheKeyError` for an argument without a stable key.
     """
 
     def __init__(
@@ -42,7 +47,7 @@ class CallKeys:
         self.name = qualified_name(function)
         self.given = tuple(given)
         self.custom = key
-        self.signature = inspect.signature(function)
+        self.signature = self._signature_of(function)
         parameters = list(self.signature.parameters.values())
         self._described = {each.name: f"parameter {each.name!r}" for each in parameters}
         # Beaker leaves the object of a method out, by its name; callers rely on that.
@@ -56,6 +61,16 @@ class CallKeys:
         self._positional = len(parameters) if only_positional else -1
         #: What the keys of all calls begin with.
         self.group = spell(_identity(function)) + self._spell(self.given, "a decorator argument")
+
+    def _signature_of(self, function: Callable[..., Any]) -> inspect.Signature:
+        try:
+            source = inspect.unwrap(function, stop=_changes_arguments)
+            self._decorated = source is not function
+            return inspect.signature(source, follow_wrapped=False)
+        except ValueError:
+            raise CacheUsageError(
+                f"{self.name} has no signature: cache a function of your own that calls it"
+            ) from None
 
     def _check(self, ignore: Sequence[str]) -> None:
         if isinstance(ignore, str):
@@ -87,7 +102,15 @@ class CallKeys:
     def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
         if not kwargs and len(args) == self._positional:
             return zip(self._described, args, strict=True)  # 2 us less than binding
-        bound = self.signature.bind(*args, **kwargs)
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            if not self._decorated:
+                raise
+            raise CacheUsageError(
+                f"{self.name}: {error}. A decorator that changes the arguments goes above"
+                " cache_region, or key= says what tells the calls apart."
+            ) from error
         bound.apply_defaults()
         return bound.arguments.items()
 
@@ -105,6 +128,25 @@ class CallKeys:
         )
 
 
+def _changes_arguments(wrapper: Any) -> bool:
+    """Tell whether a decorator shows that it does not just pass on what it is given.
+
+    One that takes ``*args`` and ``**kwargs``, after the first of the function's own
+    parameters perhaps, is believed to do so.
+    """
+    if inspect.ismethod(wrapper):  # it shows what its function wraps, which takes a self, too
+        return True
+    try:
+        own = inspect.signature(wrapper, follow_wrapped=False).parameters.values()
+    except ValueError:  # such as lru_cache's, which is written in C
+        return False
+    if not {each.kind for each in own}.issuperset(_VARIABLE):
+        return True
+    named = [_told_by(each) for each in own if each.kind not in _VARIABLE]
+    wrapped = inspect.signature(wrapper.__wrapped__).parameters.values()
+    return named != [_told_by(each) for each in wrapped][: len(named)]
+
+
 def _first_is_one_of(names: set[str | None], parameters: Sequence[inspect.Parameter]) -> bool:
     return any(each.name in names and each.kind in _POSITIONAL for each in parameters[:1])
 
@@ -118,7 +160,8 @@ def _identity(function: Callable[..., Any]) -> str:
 
     Many views of one module may be called ``view``: the first has the bare name, so that
     its entries survive an edit above it; the others have their line, too. What is made
-    inside functions is not made in the same order everywhere, so it always has its line.
+    inside functions is not made in the same order everywhere, so it always has its line,
+    and a lambda, which may have others beside it, the column in which its result begins.
     Functions that one factory makes of one ``def`` share it all: the arguments of the
     decorator are there to tell them apart.
     """
@@ -127,4 +170,12 @@ def _identity(function: Callable[..., Any]) -> str:
     line = 0 if code is None else code.co_firstlineno
     with _first_lines_lock:
         first = _first_lines.setdefault(name, line)
-    return name if line == first and "<" not in name else f"{name}@{line}"
+    if line == first and "<" not in name:
+        return name
+    return f"{name}@{line}.{_column(code)}" if name.endswith("<lambda>") else f"{name}@{line}"
+
+
+def _column(code: Any) -> int:
+    # Only Python 3.11 and later know it.
+    positions: Iterable[Any] = getattr(code, "co_positions", tuple)()
+    return next((column for *_, column, _ in positions if column), 0)

@@ -41,7 +41,7 @@ class LocalEntries:
         seen = self._forgotten
         found, fresh_until = self._shared.find(key, group)
         if type(found) is not Slot:
-            self._remember(key, group, found, fresh_until, seen)
+            self._remember(key, group, self._near.encode(found), fresh_until, seen)
         return found
 
     def slot(self, key: str, group: str) -> Slot:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..errors import SerializationError, StoreError, StoreUnavailable
-from .single_flight import ABSENT
+from .single_flight import ABSENT, UNSHARED
 from .slot import NO_CLAIM, Slot
 from .turns import Turns
 
@@ -28,6 +29,9 @@ _REMEDIES = {
     False: "Return plain values, or use a region of type memory, which keeps any object.",
     True: "Return what can be copied, or set copy = false for the region.",
 }
+
+#: What memory could keep, but nobody after the first caller could use.
+_USED_UP = (CoroutineType, GeneratorType, AsyncGeneratorType)
 
 
 class Entries(Protocol):
@@ -77,17 +81,20 @@ class Lookup:
         if not self._region.enabled:
             return creator()
         key = self._region.short(key)
-        ended = self._flight.ended
-        found = self._load(key)
-        if type(found) is not Slot:
-            return self._hit(found)
-        creation, own = self._flight.begin(key, self._group)
-        if not own:
-            return self._join(creation, found, creator)
-        with creation:
-            if found.reachable and self._flight.ended != ended:
-                found = self._load(key)  # created between our look and our turn, perhaps
-            return self._take_turn(key, found, creation, creator)
+        answer = ABSENT
+        while answer is ABSENT:  # as long as those who create it are ended before they have it
+            ended = self._flight.ended
+            found = self._load(key)
+            if type(found) is not Slot:
+                return self._hit(found)
+            creation, own = self._flight.begin(key, self._group)
+            if own:
+                with creation:
+                    if found.reachable and self._flight.ended != ended:
+                        found = self._load(key)  # created between our look and our turn, perhaps
+                    return self._take_turn(key, found, creation, creator)
+            answer = self._join(creation, found, creator)
+        return answer
 
     def refresh(self, key: str, creator: Callable[[], T]) -> T:
         """Have the value created anew, and keep it in the place of what there is."""
@@ -115,14 +122,17 @@ class Lookup:
         self._entries.clear(self._group)
 
     def _join(self, creation: Creation, slot: Slot, creator: Callable[[], T]) -> Any | T:
-        """Let another thread create the value: wait for it, unless the old one will do."""
+        """Let another thread create the value: wait for it, unless the old one will do.
+
+        Gives `ABSENT` if that one is ended before it has it.
+        """
         if self._is_within(self._stale, slot):
             return self._old(slot)
         self._counters.wait()
         result = creation.wait()
-        if result is ABSENT:
+        if result is UNSHARED:
             return self._call(creator)
-        return self._entries.decode(result)
+        return result if result is ABSENT else self._entries.decode(result)
 
     def _take_turn(
         self, key: str, found: Any, creation: Creation, creator: Callable[[], T]
@@ -188,12 +198,11 @@ class Lookup:
     def _create(self, creator: Callable[[], T], creation: Creation, key: str, claim: Claim) -> T:
         try:
             value = self._call(creator)
-            kept = self._encode(value)
+            creation.result = self._encode(value)
+            self._keep(key, creation, claim)
         except BaseException:
             self._release(claim)
             raise
-        creation.result = kept
-        self._keep(key, kept, creation, claim)
         return value
 
     def _call(self, creator: Callable[[], T]) -> T:
@@ -227,12 +236,12 @@ class Lookup:
             self._region.damaged.say(found.damage)
         return found
 
-    def _keep(self, key: str, kept: Any, creation: Creation, claim: Claim) -> None:
+    def _keep(self, key: str, creation: Creation, claim: Claim) -> None:
         if not creation.wanted:
             self._release(claim)
             return
         try:
-            claim.keep(kept)
+            claim.keep(creation.result)
             if not creation.wanted:  # invalidated while it was being saved
                 self._entries.remove(key)
         except StoreUnavailable as error:
@@ -248,14 +257,20 @@ class Lookup:
             self._unavailable(error)
 
     def _encode(self, value: object) -> Any:
+        if isinstance(value, _USED_UP):
+            remedy = "Return what comes out of it, as a list say."
+            raise self._refusal(value, "it can be used only once", remedy)
         try:
             return self._entries.encode(value)
         except SerializationError as error:
             remedy = _REMEDIES[self._region.settings.type == "memory"]
-            raise SerializationError(
-                f"Cache region {self._region.name!r} cannot keep what {self._source} returned,"
-                f" a {type(value).__qualname__}: {error}. {remedy}"
-            ) from error
+            raise self._refusal(value, error, remedy) from error
+
+    def _refusal(self, value: object, problem: object, remedy: str) -> SerializationError:
+        return SerializationError(
+            f"Cache region {self._region.name!r} cannot keep what {self._source} returned,"
+            f" a {type(value).__qualname__}: {problem}. {remedy}"
+        )
 
     def _unavailable(self, error: StoreError) -> None:
         self._counters.error()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..stores.system.forks import renew_after_fork
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
 
 #: Says that there is no value, where ``None`` is one.
 ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "ABSENT"})()
+
+#: Says that nothing can be shared: whoever wants the value has to call the creator himself.
+UNSHARED: Any = type("Unshared", (), {"__repr__": lambda self: "UNSHARED"})()
+
+#: Stands for a thread that is none: the numbers of threads are not 0.
+_NO_THREAD = 0
 
 
 class _Process:
@@ -48,7 +55,7 @@ class Creation:
         self._key = key
         self._thread = threading.get_ident()
         self._awaited = False
-        self._failure: tuple[BaseException, BaseException | None] | None = None
+        self._failure: tuple[Exception, Exception | None] | None = None
         self._over = threading.Lock()
         self._over.acquire()
 
@@ -62,21 +69,22 @@ class Creation:
         at: TracebackType | None,
     ) -> None:
         self._flight.end(self._key, self)
-        # Copied before the creator's own request can go on to change it.
-        if error is not None and self._awaited:
+        # Copied before the creator's own request can go on to change it. What asks the thread
+        # to end (SystemExit, GreenletExit) was not meant for the others.
+        if isinstance(error, Exception) and self._awaited:
             self._failure = (error, _own_copy(error))
         self._over.release()
 
     def wait(self) -> Any:
         """Wait for the result; raise an exception of the caller's own if it failed.
 
-        Gives `ABSENT` if nobody can wait for it or share it: if the creator waits, through
-        however many others, for this very thread, or if its exception cannot be copied.
+        Gives `UNSHARED` if the creator waits, through however many others, for this very
+        thread, or if its exception cannot be copied; `ABSENT` if its thread was ended.
         """
         thread = threading.get_ident()
         with _process.guard:
             if self._waits_for(thread):
-                return ABSENT
+                return UNSHARED
             _process.waits_of[thread] = self
         try:
             with self._over:
@@ -92,12 +100,13 @@ class Creation:
         return creation is not None
 
     def _outcome(self) -> Any:
-        if self._failure is not None:
-            original, pristine = self._failure
-            own = None if pristine is None else _own_copy(pristine)
-            if own is not None:
-                raise own from original
-        return self.result
+        if self._failure is None:
+            return self.result
+        original, pristine = self._failure
+        own = None if pristine is None else _own_copy(pristine)
+        if own is None:
+            return UNSHARED
+        raise own from original
 
 
 class SingleFlight:
@@ -126,6 +135,8 @@ class SingleFlight:
         """Take note that a creation is over."""
         with _process.guard:
             self.ended += 1
+            # Those who wait may not be awake yet, and the thread is free to wait for them.
+            creation._thread = _NO_THREAD
             if _process.under_way.get((self, key)) is creation:
                 del _process.under_way[self, key]
 
@@ -147,14 +158,25 @@ class SingleFlight:
             creation.wanted = False
 
 
-def _own_copy(error: BaseException) -> BaseException | None:
+def _own_copy(error: Exception) -> Exception | None:
     # Deep, because an HTTPException is a response: a shallow copy shares its list of
-    # headers, and with it one visitor's Set-Cookie. What asks the thread to end
-    # (SystemExit, GreenletExit) was not meant for the others.
-    if not isinstance(error, Exception):
-        return None
-    try:
+    # headers, and with it one visitor's Set-Cookie.
+    with suppress(Exception):  # what cannot be copied raises whatever it likes
         own = copy.deepcopy(error)
-    except Exception:  # an attribute that cannot be copied raises whatever it likes
-        return None
-    return own if type(own) is type(error) else None
+        if type(own) is type(error) and own.args == error.args:
+            return own
+    with suppress(Exception):
+        return _rebuilt(error)
+    return None
+
+
+def _rebuilt(error: Exception) -> Exception:
+    """Copy an exception without calling its class, which takes other arguments than ``args``."""
+    kind = type(error)
+    built_in: Any = next(base for base in kind.__mro__ if base.__module__ == "builtins")
+    _, args, *state = copy.deepcopy(built_in.__reduce__(error))
+    own: Exception = built_in.__new__(kind, *args)
+    built_in.__init__(own, *args)
+    for attributes in state:
+        own.__setstate__(attributes)
+    return own

@@ -26,13 +26,13 @@ class Trouble:
     def __init__(self, what: str, clock: Callable[[], float]) -> None:
         self._what = what
         self._clock = clock
-        self._silent_until = float("-inf")
+        self._said = float("-inf")
 
     def say(self, error: Exception) -> None:
         """Log the sentence and the error, unless that was done a moment ago."""
         now = self._clock()
-        if now >= self._silent_until:
-            self._silent_until = now + LOG_INTERVAL
+        if not 0 <= now - self._said < LOG_INTERVAL:  # the clock may have been set back
+            self._said = now
             _log.warning("%s (%s)", self._what, _described(error))
 
 
