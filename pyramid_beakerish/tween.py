@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Where pyramid_debugtoolbar has its toolbar, in the requests that it looks at.
+TOOLBAR = "debug_toolbar"
+
 
 class SessionSaveError(BeakerishError):
     """A session could not be saved, for a reason that is none of this package's errors."""
@@ -30,14 +33,14 @@ def session_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Calla
 
     def session_tween(request: Any) -> Any:
         attributes = request.__dict__
-        looked_at = attributes.get(SESSIONS, ())
+        # The toolbar reads everything, before us and after; other tweens read for the application.
+        looked_at = attributes.get(SESSIONS, ()) if TOOLBAR in attributes else ()
         for session in looked_at:
             session.park()
         try:
             response = handler(request)
         except BaseException as error:
             return _fail(request, error)
-        # What a tween above has read and will read again, like the debug toolbar, is no use.
         for session in looked_at:
             session.unpark()
         sessions, saved = attributes.get(SESSIONS, ()), 0

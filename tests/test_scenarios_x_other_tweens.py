@@ -149,10 +149,12 @@ def test_x3_an_outer_tween_changes_in_place_and_the_view_uses_nothing(site):
     assert append_around(site, "unused", before=True) == ["apple", "outer"]
 
 
-def look_around(site, use):
+def look_around(site, use, toolbar=True):
     """Have a tween above ours read the session, before the view and after, a touch being due."""
 
     def tween(handler, request):
+        if toolbar:
+            request.debug_toolbar = object()  # as pyramid_debugtoolbar does
         dict(request.session)
         response = handler(request)
         dict(request.session)
@@ -165,16 +167,23 @@ def look_around(site, use):
     return visitor.get("/page")
 
 
-def test_x3_an_outer_tween_reads_and_the_view_reads(site):
-    """What a tween above ours reads does not hide that the view has read it as well."""
+def test_x3_the_toolbar_reads_and_the_view_reads(site):
+    """What the toolbar's tween reads does not hide that the view has read it as well."""
     assert look_around(site, "read").headers["Vary"] == "Cookie"
     assert site.journal == ["load", "swap"]
 
 
-def test_x3_an_outer_tween_only_reads(site):
-    """What only a tween above ours reads is no use of the session: nothing is sent or extended."""
+def test_x3_the_toolbar_only_reads(site):
+    """What only the toolbar's tween reads is no use of the session: nothing is sent or extended."""
     assert "Vary" not in look_around(site, "unused").headers
     assert site.journal == ["load"]
+
+
+@uses
+def test_x3_an_outer_tween_reads(site, use):
+    """What another tween above ours reads is used, whatever the view does."""
+    assert look_around(site, use, toolbar=False).headers["Vary"] == "Cookie"
+    assert site.journal == ["load", "swap"]
 
 
 @known
