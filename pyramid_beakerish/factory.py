@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyramid.httpexceptions import HTTPServiceUnavailable
 from pyramid.interfaces import ISession, ISessionFactory
-from pyramid.threadlocal import get_current_registry
+from pyramid.threadlocal import get_current_registry, get_current_request
 from webob.request import BaseRequest
 from zope.interface import implementer
 
@@ -38,6 +38,13 @@ class SessionUnavailable(StoreUnavailable, HTTPServiceUnavailable):  # type: ign
 @implementer(ISession)
 class PyramidSession(Visit, Session):  # type: ignore[misc]
     """`request.session`."""
+
+    def lock(self, wait: float = 10.0, seconds: float = 60.0) -> None:
+        """See `Session`."""
+        super().lock(wait, seconds)
+        request = get_current_request()
+        if request is not None:  # it may end without a response
+            request.add_finished_callback(lambda request: self.unlock())
 
     def _component_registry(self) -> ComponentRegistry:
         registry = get_current_registry()

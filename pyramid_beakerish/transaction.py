@@ -108,8 +108,7 @@ class TransactionalSession(Session):
 
     def _read(self, key: str) -> Any:
         value = super()._read(key)
-        if key in self._views:
-            self._views = {name: view for name, view in self._views.items() if name != key}
+        self._forget_view(key)
         if key in self._suspects and not self._take_part() and self._is_over():
             # A copy: what is done to it counts for nothing, and the next transaction reads anew.
             del self._suspects[key], self._values[key]
@@ -119,6 +118,7 @@ class TransactionalSession(Session):
         self._touch()
         stored = [key for key in self._base or () if key not in self._gone]
         found = {key: self.get(key, UNSET) for key in stored}
+        self._read_views()
         return {key: value for key, value in found.items() if value is not UNSET} | self._values
 
     def _prepare_to_write(self, key: str | None = None) -> None:

@@ -33,8 +33,7 @@ def session_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Calla
 
     def session_tween(request: Any) -> Any:
         attributes = request.__dict__
-        # The toolbar reads everything, before us and after; other tweens read for the application.
-        looked_at = attributes.get(SESSIONS, ()) if TOOLBAR in attributes else ()
+        looked_at = attributes.get(SESSIONS, ())
         for session in looked_at:
             session.park()
         try:
@@ -42,7 +41,8 @@ def session_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Calla
         except BaseException as error:
             return _fail(request, error)
         for session in looked_at:
-            session.unpark()
+            # The toolbar reads everything, before us and after; others read for the application.
+            session.unpark(only_shown=TOOLBAR in attributes)
         sessions, saved = attributes.get(SESSIONS, ()), 0
         try:
             for session in sessions:

@@ -312,6 +312,20 @@ def test_values_that_cannot_be_kept(site):
         site().stranger().put(a=object())
 
 
+@pytest.mark.parametrize("before", [{}, {"a": 1}], ids=["new", "set before"])
+def test_what_was_refused_is_not_sent(site, before):
+    """Whoever catches that error has the session as it was, and the rest of the request is kept."""
+
+    def work(session):
+        with pytest.raises(SerializationError):
+            session["a"] = object()
+        session["b"] = 2
+
+    visitor = site().stranger().put(**before)
+    visitor.use(work)
+    assert visitor.contents() == {**before, "b": 2}
+
+
 def test_what_takes_a_server(site):
     """What cannot be had without a server's memory says so, or does no harm."""
     visitor = site().stranger().put(a=1)

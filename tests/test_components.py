@@ -185,6 +185,17 @@ def visit(options, cookie):
     return f"{response.json} {name}={value}"
 
 
+def test_a_copy_of_the_session_is_up_to_date(site):
+    """What a copy has of a component is what it is at that moment."""
+
+    def work(session):
+        ICounter(session).value += 1
+        return [value["value"] for value in session.copy().values()]
+
+    visitor = site.stranger()
+    assert [visitor.use(work) for _ in range(3)] == [[1], [2], [3]]
+
+
 def test_what_is_stored_is_data(site):
     """The stored value is the state alone: no class, no module."""
     visitor = site.stranger()
@@ -362,6 +373,8 @@ def test_put_replace_and_remove(site):
                 session.set_component(wrong, Cart())
         session.set_component(Cart, Cart(["tea"]))
         session.unset_component(Cart)
+        assert [*session] == [*session.copy()]
+        assert not [key for key in session if key.endswith("Cart")]
         session.unset_component(ITotal)
         assert session.component(Cart) == Cart()
 

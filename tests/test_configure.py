@@ -146,6 +146,19 @@ def test_each_application_has_regions_of_its_own(caplog):
     assert "configured anew" in caplog.text
 
 
+def test_an_application_without_regions(own_caches, caplog):
+    """One that has no regions leaves those of another in the same process to its functions."""
+
+    @cache_region("short_term")
+    def one():
+        return 1
+
+    configured().commit()
+    configured({"session.secret": SECRET}).commit()
+    assert one() == 1
+    assert not caplog.records
+
+
 def test_stores_of_regions_are_opened(caplog):
     """The configuration opens them; one that is unavailable keeps no site from starting."""
 

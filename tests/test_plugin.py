@@ -6,6 +6,7 @@ import pytest
 from pyramid.config import Configurator
 from pyramid.response import Response
 from webtest import TestApp
+from zope.interface import Interface
 
 from pyramid_beakerish.testing import FrozenClock, session_of
 from tests.test_docs import ROOT, blocks
@@ -200,6 +201,34 @@ def test_the_cookie_is_the_applications_own(options, path):
         assert session["a"] == 1
         session["b"] = 2
     assert testapp.get(path).text == "{'a': 1, 'b': 2}"
+
+
+class Typed(TestApp):
+    """A visitor's application of a project's own."""
+
+    def __init__(self, app):
+        super().__init__(app)
+
+
+class ICart(Interface):
+    """What somebody wants to buy."""
+
+
+class Cart:
+    def __init__(self, session):
+        self.items = []
+
+
+@pytest.mark.parametrize("transactional", [False, True])
+def test_it_is_a_session_of_the_application(transactional):
+    """In the block there are the application's components and settings, as in a request."""
+    settings = {"session.secret": SECRET, "session.transactional": transactional}
+    config = Configurator(settings=settings)
+    config.include("pyramid_tm")
+    config.include("pyramid_beakerish")
+    config.register_session_component(Cart, ICart)
+    with session_of(Typed(config.make_wsgi_app())) as session:
+        assert ICart(session).items == []
 
 
 def test_a_session_can_be_ended():

@@ -373,6 +373,7 @@ def test_regions_are_plain_again_afterwards(on):
     assert configured.regions is app.registry.pyramid_beakerish_regions
 
 
+@pytest.mark.usefixtures("own_caches")
 def test_regions_that_are_configured_meanwhile_stay(on):
     """A configuration during a watched request is not undone at its end."""
     other = Site()
@@ -405,6 +406,7 @@ def test_to_look_changes_nothing(on):
     assert on.site.journal == []
 
 
+@pytest.mark.usefixtures("own_caches")
 def test_nothing_is_collected_while_it_is_off():
     """With the panel off, the session and the regions are the plain ones."""
     toolbar = Toolbar()

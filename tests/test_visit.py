@@ -76,6 +76,49 @@ def test_an_exception_view_may_raise_an_http_exception_of_its_own():
         app.get("/")
 
 
+def test_the_page_that_tells_of_a_failed_store_may_have_a_form():
+    """An exception view whose layout asks for the CSRF token is answered with one, of no use."""
+    store = FragileStore(FrozenClock(), [])
+
+    def page(request):
+        request.session["a"] = 1
+        return Response(request.session.get_csrf_token())
+
+    def sorry(error, request):
+        return Response(f"sorry {request.session.get_csrf_token()}", status=503)
+
+    app = application(page, store=store, error_view=sorry)
+    token = app.get("/").text
+    store.fail("load")
+    answer = app.get("/", status=503).text
+    assert answer.startswith("sorry ")
+    assert token not in answer
+
+
+@pytest.mark.parametrize("tweens", [True, False], ids=["an application", "a bare factory"])
+def test_a_request_without_an_answer_leaves_no_lock(tweens):
+    """A view, or a callback, that fails unanswered does not keep the session locked."""
+    config = Configurator()
+    if tweens:
+        config.include("pyramid_beakerish")
+    config.set_session_factory(BeakerSessionFactoryConfig(type="memory", secret=SECRET))
+
+    def page(request):
+        request.session.lock(wait=0)
+        if "fail" in request.params:
+            request.add_response_callback(lambda request, response: 1 / 0)
+            return Response() if tweens else 1 / 0
+        return Response(str(request.session.setdefault("a", 1)))
+
+    config.add_route("page", "/")
+    config.add_view(page, route_name="page")
+    app = TestApp(config.make_wsgi_app())
+    app.get("/")
+    with pytest.raises(ZeroDivisionError):
+        app.get("/?fail")
+    assert app.get("/").text == "1"
+
+
 class OutOfTime(BaseException):
     """What ends a request from outside, as gevent's Timeout and a worker's SystemExit do."""
 

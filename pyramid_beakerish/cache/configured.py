@@ -33,17 +33,20 @@ def configure(regions: CacheRegions) -> None:
     """Let all decorated functions use these regions from their next call on.
 
     Several applications in one process share their decorated functions; if the regions
-    differ from those configured before, one log line says so. The regions of each
-    application's own ``request.cache_regions`` are not touched.
+    differ from those configured before, one log line says so; one that has no regions
+    leaves the others' in place. The regions of each application's own
+    ``request.cache_regions`` are not touched.
 
     :param regions: the regions of the application that is configured now.
     """
+    if configured.regions and not regions:
+        return
     before, configured.regions = configured.regions, regions
     if before is not None and _settings(before) != _settings(regions):
         _log.warning(
             "Cache regions are configured anew, with other settings: decorated functions"
             " use those of the last configuration (%s)",
-            ", ".join(regions) or "none",
+            ", ".join(regions),
         )
 
 

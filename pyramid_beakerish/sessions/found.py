@@ -70,9 +70,9 @@ class FoundMapping(EncodedMapping):
         """Raise that the store is unavailable, or go on without a session."""
 
     def park(self) -> None:
-        """Forget that the session was used; the next use finds it loaded.
+        """Forget for a while that the session was used; the next use finds it loaded.
 
-        Whoever only looks on, like the debug toolbar, does not count as the application.
+        What was read before the application is asked is not its use yet.
         """
         if self._base is None or self._dirty or self._changed():
             return
@@ -81,11 +81,17 @@ class FoundMapping(EncodedMapping):
         self._writable = self._used = False
         self._pass_over()
 
-    def unpark(self) -> None:
-        """Take note that nobody but an onlooker has used the session: that extends nothing."""
+    def unpark(self, *, only_shown: bool) -> None:
+        """Take note that nobody else has used the session since.
+
+        ``only_shown``: that was a use by whoever shows it to a developer, which extends nothing.
+        """
         if self._parked is not None:
             self._take_back()
-            self._pass_over()
+            if only_shown:
+                self._pass_over()
+            else:
+                self._used = True
 
     def _take_back(self) -> None:
         parked: Any = self._parked

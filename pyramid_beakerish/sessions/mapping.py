@@ -112,8 +112,11 @@ class EncodedMapping(DictMethods):
             self._prepare_to_write()
         if key not in self:
             raise KeyError(key)
+        if key not in self._values:
+            return  # what is no data, such as the time at which it began
         del self._values[key]
         self._suspects.pop(key, None)
+        self._forget_view(key)
         self._gone |= {key}
         self._forget_modifiers(key)
         self._wrote()
@@ -184,7 +187,12 @@ class EncodedMapping(DictMethods):
             self._load()
         for key in self._base or ():
             self.get(key)
+        self._read_views()
         return self._values
+
+    def _read_views(self) -> None:
+        for key, view in self._views.items():
+            self._values[key] = view()
 
     # Keeping track
 
@@ -197,6 +205,10 @@ class EncodedMapping(DictMethods):
     def _forget_modifiers(self, key: str) -> None:
         if key in self._modifiers:
             self._modifiers = {name: m for name, m in self._modifiers.items() if name != key}
+
+    def _forget_view(self, key: str) -> None:
+        if key in self._views:
+            self._views = {name: view for name, view in self._views.items() if name != key}
 
     def _forget_values(self) -> None:
         self._values.clear()

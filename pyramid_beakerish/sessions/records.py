@@ -120,7 +120,7 @@ class RecordStore:
             raise NoRecord(_refusal(unused, age, idle), record=record)
         if record.own and "moved_to" in record.own:
             raise Moved(record.own["moved_to"], record.own["seed"])
-        return record, entry[1], unused >= interval
+        return record, entry[1], not -interval < unused < interval
 
     def put(self, key: str, record: Record, token: Any, values: Values) -> bool:
         """Store a record as it is after this use, with these values; tell whether it was stored.
@@ -131,7 +131,7 @@ class RecordStore:
         now = self._clock()
         # ``accessed`` moves only when an extension is due: the cookie is sent again whenever
         # it does, and a session written at every request has its cookie extended as well.
-        if now - record.accessed >= interval:
+        if not -interval < now - record.accessed < interval:  # or the clock was set back
             record.accessed = now
         left = record.created + lifetime - now
         ttl = idle if idle < left else max(left, _SHORTEST_TTL)
@@ -297,6 +297,9 @@ class RecordStore:
         interval = settings.touch_interval
         if own.get("timeout"):
             interval = min(interval, timeout / 10)
+        expires = own.get("cookie_expires", settings.cookie_expires)
+        if type(expires) in (int, float):  # its cookie has to be sent again before that
+            interval = min(interval, expires / 10)
         idle = inf if timeout is None else timeout + interval
         return idle, inf if lifetime is None else lifetime, interval
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from ..errors import LockTimeout, StoreUnavailable
+from ..serializers import MsgpackSerializer
 from ..settings import cookie_rules
 from ..stores.lease import Lease
 from .components import WithComponents
@@ -114,6 +115,14 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
             told = rule.format(secure="secure", cookie_path="path", cookie_domain="domain")
             raise ValueError(f"the cookie's name, {self._settings.key}, {told}")
         self._set_own({name: value})
+
+    def get_csrf_token(self) -> str:
+        """Give the session's token, drawn if there is none.
+
+        Where there is no session, as the store has failed, the page that says so may have forms all
+        the same: it has a token that nobody takes.
+        """
+        return self._new_csrf_token() if self._failure is not None else super().get_csrf_token()
 
     def _first_csrf_token(self) -> str:
         # Two requests that need the first one at the same time must draw the same.
@@ -231,7 +240,8 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
         A session that was not the user's before gets a new id, as at any login, unless
         ``session.rotate_on`` is ``none``. Where the settings limit the sessions of one user, the
         least recently used ones end.
-        Raises `TypeError` for something else than text, numbers and ``None``.
+        Raises `TypeError` for something else than text, numbers and ``None``, `ValueError` for text
+        that is no Unicode, and for a whole number of more than 64 bits.
 
         Example::
 
@@ -240,6 +250,8 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
         for name, value in about.items():
             if type(value) not in (str, int, float, bool, type(None)):
                 raise TypeError(f"{name} is a {type(value).__name__}: use text, a number or None.")
+            if not MsgpackSerializer.natives[type(value)](value):
+                raise ValueError(f"{name} cannot be stored: it is no Unicode, or too large.")
         user = user_key(userid)
         handle = self.handle if self._setting("user", None) == user else None
         if handle is None and self._settings.rotate_on is not None:

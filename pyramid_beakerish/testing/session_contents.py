@@ -268,6 +268,8 @@ class ContentsSuite(SessionSuiteBase):
         )
         assert found == (born, born, ["a"])
         assert visitor.use(lambda session: session.created) == int(born)
+        assert visitor.use(lambda session: session.pop("_creation_time", None)) == born
+        assert visitor.contents() == {"a": 1}
 
     def test_corrupt_record(self) -> None:
         """A record that cannot be read is a new session, a log line and an event; no error."""

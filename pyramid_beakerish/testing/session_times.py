@@ -249,6 +249,17 @@ class TimesSuite(SessionSuiteBase):
         """Who writes every 10 seconds for an hour keeps it, and is not sent it each time."""
         assert self._stay(lambda session: session.modify("n", lambda n: n + 1)) == HOUR // INTERVAL
 
+    def test_cookie_of_a_minute(self) -> None:
+        """A cookie that is as short as the touch interval lives on with the visits, too."""
+        for expires in ({"cookie_expires": INTERVAL}, {}):
+            visitor = self.impatient(**expires).stranger().put(a=1)
+            visitor.use(lambda session: session.set_lifetime(cookie_expires=INTERVAL))
+            for _ in range(6):
+                self.clock.advance(INTERVAL / 3)
+                assert visitor.use(dict) == {"a": 1}
+            self.clock.advance(INTERVAL)
+            assert visitor.cookies == {}
+
     def test_cookie_of_a_browser_session(self) -> None:
         """A cookie without an end of its own is sent once."""
         visitor = self.impatient().stranger().put(a=1)
@@ -268,7 +279,10 @@ class TimesSuite(SessionSuiteBase):
         assert visitor.use(lambda s: (s.created, s.last_accessed)) == (int(born), born + 100)
 
     def test_clock_that_goes_back(self) -> None:
-        """A clock that is set back ends no session."""
+        """A clock that is set back ends no session, and keeps none for longer."""
         visitor = self.impatient().stranger().put(a=1)
         self.clock.advance(-HOUR)
         assert visitor.put(b=2).contents() == {"a": 1, "b": 2}
+        visitor.use(dict)
+        self.clock.advance(TIMEOUT + INTERVAL)
+        assert visitor.contents() == {}

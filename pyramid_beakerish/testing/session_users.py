@@ -270,10 +270,14 @@ class UsersSuite(SessionSuiteBase):
     def test_about_is_plain(self) -> None:
         """What the list shows is text, numbers and nothing else."""
         visitor = self.visitor(a=1)
-        error = visitor.use(
-            lambda session: error_of(TypeError, lambda: session.bind_user(self.bob, at=object()))
-        )
-        assert "at is a object" in str(error)
+
+        def refused(session: Any, kind: type[Exception], at: Any) -> str:
+            return str(error_of(kind, lambda: session.bind_user(self.bob, at=at)))
+
+        assert "at is a object" in visitor.use(partial(refused, kind=TypeError, at=object()))
+        for odd in ("\ud800", 2**70):
+            said = visitor.use(partial(refused, kind=ValueError, at=odd))
+            assert "at cannot be stored" in said
 
     def test_store_down(self) -> None:
         """A list that cannot be had is a 503, as every other answer of the session."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pyramid.interfaces import ISessionFactory
 from pyramid.request import Request
 from pyramid.response import Response
+from pyramid.threadlocal import RequestContext
 
 from pyramid_beakerish.factory import SessionFactory
 
@@ -23,8 +24,8 @@ def session_of(testapp: TestApp, registry: Any = None) -> Iterator[Any]:
 
     ``testapp`` is the `webtest.TestApp` whose cookies are the visitor's; a visitor without a
     session has one as soon as something is put into it. ``registry`` is that of the Pyramid
-    application, needed only where something else is wrapped around it. The application's views and
-    subscribers are not called. Raises `LookupError` for an application without sessions of this
+    application, needed only where something else is wrapped around it. The application's views are
+    not called. Raises `LookupError` for an application without sessions of this
     package. If the block raises, nothing is stored.
 
     Example::
@@ -34,18 +35,21 @@ def session_of(testapp: TestApp, registry: Any = None) -> Iterator[Any]:
                 session["cart"] = ["apple"]
             assert "apple" in testapp.get("/cart").text
     """
-    factory = _factory(testapp, registry)
+    registry = _registry(testapp, registry)
+    factory = _factory(registry)
     # As two requests of the visitor's through WebTest, which knows where a cookie belongs.
     request = Request(_pass_on(testapp, factory._settings, Response))
-    session = factory(request)
-    yield session
+    request.registry = registry
+    with RequestContext(request):
+        session = factory(request)
+        yield session
 
-    def saved() -> Response:
-        response = Response()
-        session._respond(request, response)
-        return response
+        def saved() -> Response:
+            response = Response()
+            session._respond(request, response)
+            return response
 
-    _pass_on(testapp, factory._settings, saved)
+        _pass_on(testapp, factory._settings, saved)
 
 
 def _pass_on(testapp: TestApp, settings: Any, respond: Callable[[], Response]) -> dict[str, Any]:
@@ -56,19 +60,25 @@ def _pass_on(testapp: TestApp, settings: Any, respond: Callable[[], Response]) -
         seen.update(environ)
         return respond()(environ, start_response)
 
+    from webtest import TestApp  # whoever has one has it installed
+
     environ = testapp.extra_environ
     scheme = "https" if settings.secure is True else environ.get("wsgi.url_scheme", "http")
     host = environ.get("HTTP_HOST", "localhost").partition(":")[0]
-    visitor = type(testapp)(app, environ, cookiejar=testapp.cookiejar)
+    visitor = TestApp(app, environ, cookiejar=testapp.cookiejar)
     visitor.get(f"{scheme}://{host}{settings.cookie_path}")
     return seen
 
 
-def _factory(testapp: TestApp, registry: Any) -> Any:
+def _registry(testapp: TestApp, registry: Any) -> Any:
     found = registry or getattr(testapp.app, "registry", None)
     if found is None:
         raise LookupError("this is no Pyramid application: give its registry as well")
-    factory = found.queryUtility(ISessionFactory)
+    return found
+
+
+def _factory(registry: Any) -> Any:
+    factory = registry.queryUtility(ISessionFactory)
     if not isinstance(factory, SessionFactory):
         raise LookupError("this application has no sessions of pyramid_beakerish")
     return factory
