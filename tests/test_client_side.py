@@ -118,6 +118,20 @@ def test_cookies_that_are_not_remembered(site, monkeypatch):
         assert visitor.contents() == {"n": n}
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_cookie_that_is_over_hides_none(site, clock, order):
+    """Of two cookies of the name, as of two paths, the one whose session is alive is found."""
+    here = site()
+    over = here.stranger().put(a="over").cookies
+    clock.advance(30 * 86400)
+    alive = here.stranger().put(a="alive").cookies
+    sent = [f"{name}={value}" for each in (over, alive) for name, value in each.items()]
+    header = "; ".join(sent[at] for at in order)
+    visitor = here.stranger()
+    assert visitor.visit(lambda request: dict(request.session), Cookie=header) == {"a": "alive"}
+    assert visitor.visit(lambda request: dict(request.session), Cookie=sent[0]) == {}
+
+
 def test_another_name_or_kind_is_another_key(site, clock):
     """What was sealed for one cookie, or in one way, opens no other with the same secret."""
     value = site().stranger().put(a=1).cookies[NAME]

@@ -376,7 +376,7 @@ def test_regions_are_plain_again_afterwards(on):
 @pytest.mark.usefixtures("own_caches")
 def test_regions_that_are_configured_meanwhile_stay(on):
     """A configuration during a watched request is not undone at its end."""
-    other = Site()
+    other = Site(settings={"cache.regions": "other"})
 
     def configure(request):
         other.config.commit()

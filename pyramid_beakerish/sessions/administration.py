@@ -121,7 +121,7 @@ class Administration:
             created=record.created,
             last_accessed=record.accessed,
             expires=record.expires,
-            sizes={name: len(name.encode()) + len(value) for name, value in record.values.items()},
+            sizes={name: _size(name, value) for name, value in record.values.items()},
             handle=own.get("handle"),
             about=own.get("about", {}),
             user=own.get("user"),
@@ -129,3 +129,7 @@ class Administration:
             record=record,
             token=token,
         )
+
+
+def _size(name: str, value: Any) -> int:
+    return len(name.encode()) + (len(value) if type(value) is bytes else 0)  # else it is damaged

@@ -310,7 +310,7 @@ class EncodedMapping(DictMethods):
         queues = [self._decoded(queue, []) for queue in encoded]
         if not all(isinstance(queue, list) for queue in queues):
             return {} if mine is None else {key: mine}
-        merged = merge_queues(*queues)
+        merged = merge_queues(*queues, taken=key in self._gone)
         return {key: self._serializer.dumps(merged)} if merged else {}
 
     def _decoded(self, encoded: bytes | None, default: Any) -> Any:

@@ -169,15 +169,21 @@ def _json(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def merge_queues(base: list[Any], mine: list[Any], theirs: list[Any]) -> list[Any]:
+def merge_queues(
+    base: list[Any], mine: list[Any], theirs: list[Any], *, taken: bool = False
+) -> list[Any]:
     """Join what two requests did to one queue: what was added stays, what was taken is gone.
+
+    ``taken`` tells that mine was emptied before what it holds was added.
 
     >>> merge_queues(["a"], ["a", "b"], ["a", "c"])
     ['a', 'c', 'b']
     >>> merge_queues(["a"], [], ["a", "c"])
     ['c']
+    >>> merge_queues(["a"], ["a"], [], taken=True)
+    ['a']
     """
-    added_here, kept_here = _added(base, mine)
+    added_here, kept_here = (mine, False) if taken else _added(base, mine)
     added_there, kept_there = _added(base, theirs)
     return [*(base if kept_here and kept_there else ()), *added_there, *added_here]
 

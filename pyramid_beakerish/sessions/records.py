@@ -108,6 +108,8 @@ class RecordStore:
                 record.values = Parts(fields[-1])
             if record.own:
                 check(record)
+            elif type(record.own) is not dict:
+                raise TypeError(record.own)
             idle, lifetime, interval = self._limits(record.own) if record.own else self._usual
             unused, age, expires = now - record.accessed, now - record.created, record.expires
             # Not only ``expires``: limits that were made stricter hold for the sessions that exist.
