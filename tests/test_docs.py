@@ -189,12 +189,20 @@ def test_modules_that_the_page_on_architecture_names_exist():
     assert [name for name in named if not any((at / name).exists() for at in (package, ROOT))] == []
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "SECURITY.md"])
 def test_links_of_the_readme_lead_to_files(name):
-    """A relative link is that of a file in the repository."""
-    links = re.findall(r"\]\((?!https?:)([^)]+)\)", (ROOT / name).read_text())
+    """A relative link is that of a file in the repository, or of a section of a page."""
+    links = re.findall(r"\]\((?!https?:)([^)#]+)#?([^)]*)\)", (ROOT / name).read_text())
     assert links
-    assert all((ROOT / link).exists() for link in links)
+    for file, section in links:
+        assert (ROOT / file).exists()
+        assert not section or section in sections(ROOT / file)
+
+
+def sections(page):
+    """Give what links call the sections of a page."""
+    titles = re.findall(r"^(.+)\n---+$", page.read_text(), re.MULTILINE)
+    return [title.lower().replace(" ", "-") for title in titles]
 
 
 def test_readme_opens_with_the_two_commands_and_then_says_whose_is_what():
