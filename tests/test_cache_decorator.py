@@ -184,10 +184,24 @@ def test_many_calls(regions, clock):
     function = counted()
     for number in range(50):
         assert function(number) is function(number)
-    assert len(regions["r"].entries) == 10
+    assert regions["r"].entries.in_memory == 10
     assert len(function._cache.shortcut[0]) <= 10
     assert function("x" * 2000) is function("x" * 2000)
     assert len(function._cache.shortcut[0]) <= 10
+
+
+@pytest.mark.parametrize("kind", [{}, {"local": 10}, {"copy": True}])
+def test_what_leads_to_expired_entries_leaves_with_them(clock, kind):
+    """A function that was called with very many arguments holds on to them no longer than that."""
+    store = {"type": MemoryStore(clock)} if "local" in kind else {}
+    configured.configure(make_regions(clock, r={"expire": 10, **store, **kind}))
+    function = cache_region("r")(spelt)
+    for number in range(5000):
+        function(number)
+    clock.advance(11)
+    for number in range(5000, 5300):
+        function(number)
+    assert len(function._cache.shortcut[0]) <= 300
 
 
 def test_many_calls_of_a_store(clock):

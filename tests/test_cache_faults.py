@@ -297,7 +297,7 @@ class OursHere(Ours):
         return {"max_entries": count}
 
     def size(self):
-        return len(self.regions["r"].entries)
+        return self.regions["r"].entries.in_memory
 
 
 class BeakersHere(Beakers):

@@ -252,7 +252,7 @@ class TestBounds:
         entries = self.entries(clock, 10)
         for number in range(100):
             entries.save(str(number), "", number)
-            assert len(entries) <= 10
+            assert entries.in_memory <= 10
         assert [entries.load(str(number), "") for number in range(90, 100)] == [*range(90, 100)]
 
     def test_what_is_used_stays(self, clock):
@@ -271,7 +271,7 @@ class TestBounds:
             entries.save(str(number), "", number)
             entries.load(str(number), "")
         entries.save("new", "", "new")
-        assert len(entries) == most
+        assert entries.in_memory == most
         assert entries.load("new", "") == "new"
 
     def test_the_expired_leave(self, clock):
@@ -283,7 +283,7 @@ class TestBounds:
         sizes = []
         for number in range(6):
             entries.save(f"new {number}", "", number)
-            sizes.append(len(entries))
+            sizes.append(entries.in_memory)
         assert sizes == [81, 62, 43, 24, 5, 6]
 
     def test_dead_entry_holds_nothing(self, clock):

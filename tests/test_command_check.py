@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from pyramid_beakerish.stores import Store, open_store
 from pyramid_beakerish.stores.base import PROBE
 from pyramid_beakerish.stores.facts import Advice, StoreFacts
 from pyramid_beakerish.stores.memory import MemoryStore
-from tests.command_help import SECRET, Run, in_terminal, ini, piped
+from tests.command_help import COMMAND, PATIENCE, SECRET, Run, in_terminal, ini, piped
 from tests.servers import own, running
 from tests.servers.memcached import MemcachedServer
 from tests.servers.redis import RedisServer
@@ -454,7 +456,7 @@ def test_variables_of_the_ini_file_are_given_as_to_pserve(run, tmp_path):
     [
         None,
         "no section\n",
-        "[app:main]\nuse = egg:no_such_package\n",
+        "[app:main]\nuse = no_such_section\n",
         "[app:main]\nuse = egg:pyramid_beakerish#demo\na = %(b)s\n",
         "\x00\xff",
     ],
@@ -481,18 +483,73 @@ def test_the_application_is_not_started(run, tmp_path):
     assert "The application was not started" in process.stdout
 
 
+@pytest.fixture
+def failing(tmp_path, monkeypatch):
+    """Write an application whose module has this code, and the ini file with these lines."""
+
+    def failing(code, *lines):
+        (tmp_path / "failing_app.py").write_text(code)
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "failing_app", raising=False)
+        path = tmp_path / "app.ini"
+        path.write_text("\n".join([*lines, "session.type = memory", "session.timeout = 7m"]))
+        return str(path)
+
+    return failing
+
+
+NAMED = ("[app:main]", "paste.app_factory = failing_app:main")
+
+
 @pytest.mark.parametrize(
-    ("code", "reason"), [("raise RuntimeError('no')", "RuntimeError: no"), ("(", "SyntaxError: ")]
+    ("code", "reason"),
+    [
+        ("import no_such_library", "No module named 'no_such_library'"),
+        ("raise RuntimeError('no')", "RuntimeError: no"),
+        ("(", "SyntaxError: '(' was never closed (failing_app.py, line 1)"),
+    ],
 )
-def test_an_application_that_cannot_be_imported_is_told(run, tmp_path, monkeypatch, code, reason):
-    """A module that fails is one line with the error, where PasteDeploy has to import it."""
-    (tmp_path / "failing_app.py").write_text(code)
-    path = tmp_path / "app.ini"
-    path.write_text("[app:main]\npaste.app_factory = failing_app:main\nsession.type = memory\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    assert run("check", str(path)) == 2
-    assert run.err.startswith(f"beakerish: {path} cannot be read: {reason}")
-    assert run.err.count("\n") == 1
+def test_an_application_that_cannot_be_imported_is_told(run, failing, code, reason):
+    """Its settings are checked all the same, and one line has the error of its module."""
+    report = run.json("check", failing(code, *NAMED))
+    assert settings(report)["session.timeout"] == ("7m", "ini")
+    assert report["not_imported"] == reason
+    assert run("check", failing(code, *NAMED)) == 0
+    assert f"The application could not be imported here: {reason}\n" in run.out
+
+
+@pytest.mark.parametrize("use", ["call:failing_app:main", "egg:no_such_package"])
+def test_an_application_is_imported_however_it_is_named(run, failing, use):
+    """What ``use`` names may be absent, as where the command has an environment of its own."""
+    path = failing("import no_such_library", "[app:other]", f"use = {use}")
+    report = run.json("check", f"{path}#other")
+    assert settings(report)["session.timeout"] == ("7m", "ini")
+    assert "no_such_" in report["not_imported"]
+
+
+def test_a_section_that_builds_on_another_needs_an_application(run, failing):
+    """Half of its settings are elsewhere, so they are not taken for all of them."""
+    path = failing("import no_such_library", *NAMED, "[app:other]", "use = main")
+    assert run("check", f"{path}#other") == 2
+    assert run.err == f"beakerish: {path}#other cannot be read: No module named 'no_such_library'\n"
+
+
+def test_an_application_that_can_be_imported_needs_no_word(run, tmp_path):
+    """The report has nothing about it."""
+    assert "not_imported" not in run.json("check", ini(tmp_path, "session.type = memory"))
+
+
+def test_the_example_needs_the_extra_of_the_command_alone(tmp_path):
+    """Where the libraries of the demonstration are not installed, its settings are read."""
+    path = shutil.copy(EXAMPLE, tmp_path)
+    program = "import sys; sys.modules['markupsafe'] = None\n" + COMMAND[-1]
+    process = subprocess.run(
+        [sys.executable, "-c", program, "check", path],
+        capture_output=True, text=True, timeout=PATIENCE,
+    )  # fmt: skip
+    assert process.returncode == 0, process.stderr
+    assert "could not be imported here: import of markupsafe halted" in process.stdout
+    assert process.stdout.endswith("All is well.\n")
 
 
 def test_in_a_terminal_there_are_tables_and_colours(tmp_path):

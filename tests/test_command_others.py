@@ -6,6 +6,7 @@ import contextlib
 import io
 import subprocess
 import sys
+import textwrap
 
 import pytest
 
@@ -151,6 +152,15 @@ def test_secret_in_a_terminal_shows_how_to_rotate():
     assert "session.secret =" in sent
     assert "the secret you have had until now" in sent
     assert "or the longest that set_lifetime gives" in sent.replace("\r\n", " ")
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_secret_fills_the_lines_of_the_terminal(columns):
+    """However wide the terminal is, a line ends where the next word has no room."""
+    _, sent = in_terminal("secret", columns=columns)
+    *_, told = sent.replace("\r\n", "\n").strip().split("\n\n")
+    lines = [line.rstrip() for line in told.splitlines()]
+    assert lines == textwrap.wrap(" ".join(lines), columns)
 
 
 def test_secret_as_json(run):

@@ -33,8 +33,6 @@ from pyramid_beakerish.settings import (
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGES.md", *(ROOT / "docs").glob("*.rst")])
-#: A request that does not look at its session: a sentence of the page, not a row.
-UNTOUCHED = ("0.2", "0")
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 DIRECTIVE = re.compile(r"^( *)\.\. code-block:: (\w+)\n\n((?:\1 {3}.*\n|\n)+)", re.MULTILINE)
 EXAMPLE = re.compile(r"^Example::\n\n((?:    .*(?:\n|$)|\n)+)", re.MULTILINE)
@@ -191,21 +189,20 @@ def test_modules_that_the_page_on_architecture_names_exist():
     assert [name for name in named if not any((at / name).exists() for at in (package, ROOT))] == []
 
 
-def test_the_readme_has_the_figures_of_the_page_on_performance():
-    """What it costs is told by one measurement, in both places."""
-    costs = (ROOT / "README.md").read_text().partition("## What it costs")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| [^|]+ \| ([\d.]+) \| ([\d.]+) \| [\d.]* \|$", costs, re.MULTILINE)
-    measured = re.findall(r"- ([\d.]+)$", (ROOT / "docs/performance.rst").read_text(), re.MULTILINE)
-    assert len(rows) > 8
-    assert {figure for row in rows for figure in row if figure not in UNTOUCHED} <= set(measured)
-
-
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "SECURITY.md"])
 def test_links_of_the_readme_lead_to_files(name):
-    """A relative link is that of a file in the repository."""
-    links = re.findall(r"\]\((?!https?:)([^)]+)\)", (ROOT / name).read_text())
+    """A relative link is that of a file in the repository, or of a section of a page."""
+    links = re.findall(r"\]\((?!https?:)([^)#]+)#?([^)]*)\)", (ROOT / name).read_text())
     assert links
-    assert all((ROOT / link).exists() for link in links)
+    for file, section in links:
+        assert (ROOT / file).exists()
+        assert not section or section in sections(ROOT / file)
+
+
+def sections(page):
+    """Give what links call the sections of a page."""
+    titles = re.findall(r"^(.+)\n---+$", page.read_text(), re.MULTILINE)
+    return [title.lower().replace(" ", "-") for title in titles]
 
 
 def test_readme_opens_with_the_two_commands_and_then_says_whose_is_what():

@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, Union, cast
 
 from ..errors import CacheUsageError
 from .configured import configured, configured_region
-from .memory import KnownKey
 from .single_flight import ABSENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .keys import CallKeys
-    from .memory import MemoryEntry
+    from .memory import KnownKey, MemoryEntry
     from .region import Region
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 #: What the arguments of a call lead to.
-Alias = Union["MemoryEntry", KnownKey]
+Alias = Union["MemoryEntry", "KnownKey"]
 
 #: Types whose values are told apart by what `marshal` writes for them, as are tuples and
 #: lists of them. ``bytes`` are not: it writes whatever has a buffer, an array say, as bytes.
@@ -31,8 +30,8 @@ _ATOMS = frozenset({str, int, float, bool, type(None)})
 #: Arguments longer than this, in bytes, are not worth a second copy of themselves.
 _LONGEST_ALIAS = 1000
 
-#: How many keys of a function are remembered, where entries are kept elsewhere.
-_MOST_KEYS = 1000
+#: How many calls of a function are remembered at any rate, so where entries are kept elsewhere.
+_FEW_ALIASES = 1000
 
 
 class CachedFunction(Protocol[P, R]):
@@ -150,8 +149,7 @@ class FunctionCache:
             return
         alias = dumps([rest, kwargs] if kwargs else rest, 2)
         if len(alias) <= _LONGEST_ALIAS:
-            most = bound.region.settings.max_entries
-            if len(bound.aliases) >= (_MOST_KEYS if type(entry) is KnownKey else most):
+            if len(bound.aliases) >= _most_aliases(bound.region):
                 bound.aliases.clear()
             bound.aliases[alias] = entry
 
@@ -255,6 +253,11 @@ def _answering_but_for_first(cache: FunctionCache) -> Callable[..., Any]:
         return slow((first, *args), kwargs, entry)
 
     return cached
+
+
+def _most_aliases(region: Region) -> int:
+    """Give how many calls are remembered: as entries leave, what has led to them does so, too."""
+    return min(region.settings.max_entries, 2 * region.entries.in_memory + _FEW_ALIASES)
 
 
 def _name_in_class(method: Callable[..., Any]) -> str:

@@ -29,6 +29,11 @@ class LocalEntries:
         self.entry = near.entry
         self._forgotten = 0
 
+    @property
+    def in_memory(self) -> int:
+        """How many values are in memory."""
+        return self._near.in_memory
+
     def open(self) -> None:
         """Open the store."""
         self._shared.open()

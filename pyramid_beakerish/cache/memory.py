@@ -113,7 +113,9 @@ class MemoryEntries:
         """Replace, in a child process, a lock that may be held by a thread of the parent."""
         self._lock = threading.Lock()
 
-    def __len__(self) -> int:
+    @property
+    def in_memory(self) -> int:
+        """How many there are, those that have expired and are still to leave among them."""
         return len(self._entries)
 
     def open(self) -> None:

@@ -48,6 +48,7 @@ class StoreEntries:
 
     #: An entry in a store cannot be held on to.
     entry = None
+    in_memory = 0
 
     def __init__(
         self,

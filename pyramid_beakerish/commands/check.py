@@ -53,6 +53,7 @@ def run(options: argparse.Namespace) -> Result:
         Table("advice", "Advice", ["advice", "see"], all_advice(ini, read, stores)),
         *(differences(read) if options.origin else []),
         Fact("note", NOT_STARTED, NOT_STARTED, "dim"),
+        *import_failure(ini),
         _verdict(len(mistakes), stores),
     ]
     return parts, int(failed)
@@ -66,6 +67,13 @@ def settings_table(ini: Ini) -> Table:
     ]
     columns = ["setting", "value", "from", "instead of", "meaning"]
     return Table("settings", "Settings", columns, rows, whole=["setting"])
+
+
+def import_failure(ini: Ini) -> Iterator[Fact]:
+    """Give why the application cannot be imported, if it cannot: its settings are as they are."""
+    if ini.not_imported:
+        told = f"The application could not be imported here: {ini.not_imported}"
+        yield Fact("not_imported", ini.not_imported, told, "yellow")
 
 
 def stores_table(stores: Iterable[Examined]) -> Table:

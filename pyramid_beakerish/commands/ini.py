@@ -6,7 +6,7 @@ import configparser
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from plaster import PlasterError, get_settings
+from plaster import PlasterError, get_settings, parse_uri
 from pyramid.paster import get_appsettings
 
 from ..settings import read_settings
@@ -46,12 +46,14 @@ class Ini:
     """The settings of an application, as the ini file has them.
 
     What the application's own code sets, or includes, is not in them: it is not started.
-    ``server`` is the section ``[server:main]``.
+    ``server`` is the section ``[server:main]``, ``not_imported`` why the application cannot be
+    imported here, if it cannot.
     """
 
     uri: str
     settings: dict[str, Any]
     server: dict[str, Any]
+    not_imported: str | None
 
     def read(self) -> Settings:
         """Read the settings; raises `SettingsError` with every mistake."""
@@ -62,10 +64,31 @@ def load_ini(options: argparse.Namespace) -> Ini:
     """Load the ini file that is meant; raises `CommandError` if it cannot be had."""
     uri, variables = options.ini, dict(options.variables)
     try:
-        settings = get_appsettings(uri, options=variables)
-        return Ini(uri, settings, get_settings(uri, "server:main", variables))
-    except Exception as error:  # PasteDeploy imports the application, which may raise anything
+        settings, not_imported = _app_settings(uri, variables)
+        server = get_settings(uri, "server:main", variables)
+    except Exception as error:  # whatever an application raises that is imported
         raise CommandError(f"{uri} cannot be read: {_reason(error)}", code=2) from error
+    return Ini(uri, settings, server, not_imported)
+
+
+def _app_settings(uri: str, variables: dict[str, str]) -> tuple[dict[str, Any], str | None]:
+    """Give the settings, and why the application cannot be imported, if it cannot.
+
+    PasteDeploy imports it first. It may be installed elsewhere, or be what is broken just now.
+    """
+    try:
+        return get_appsettings(uri, options=variables), None
+    except Exception as error:  # PasteDeploy imports the application, which may raise anything
+        name = parse_uri(uri).fragment or "main"
+        section = get_settings(uri, f"app:{name}", variables)
+        if not _names_code(section):
+            raise
+        return section, _reason(error)
+
+
+def _names_code(section: dict[str, Any]) -> bool:
+    """Tell whether a section has all settings of its application, and not some of another's."""
+    return "paste.app_factory" in section or section.get("use", "").startswith(("egg:", "call:"))
 
 
 def _reason(error: Exception) -> str:

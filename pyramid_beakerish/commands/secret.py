@@ -24,9 +24,9 @@ Put it into the ini file; the lines after the first are indented:
         {secret}
         the secret you have had until now
 
-The first line signs, all of them verify, so nobody is logged out. Take the old line out when the
-cookies that it has signed are over: after session.timeout, 14 days by default, or the longest that
-set_lifetime gives."""
+The first line signs, all of them verify, so nobody is logged out. Take the old line out when the \
+cookies that it has signed are over: after session.timeout, 14 days by default, or the longest \
+that set_lifetime gives."""
 
 
 def add_to(commands: Commands) -> Iterator[Parser]:
