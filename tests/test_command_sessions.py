@@ -182,6 +182,16 @@ def test_a_value_that_cannot_be_read_says_so(app, run):
     assert values["bad"].startswith("cannot be read")
 
 
+def test_what_is_no_value_has_no_size(app, run):
+    """A record with something else than a value in it is listed with the others."""
+    app.visitor(n=1)
+    (key,) = app.store.keys("session:")
+    value, token = app.store.load(key)
+    app.store.swap(key, token, value.replace(b"\xc4\x01\x01", b"\x91\x01"), None)
+    (row,) = run.json("sessions", "list", app.ini)["sessions"]
+    assert row["bytes"] == 1
+
+
 def test_a_session_is_named_by_its_handle_too(app, run):
     """The handle that users see in their own list will do."""
     app.visitor("bob")

@@ -121,6 +121,8 @@ HOSTILE = {
     "renewed at no time": ((NOW, NOW, None, {"renewed": NAN}), {}),
     "keys that are no text": ((NOW, NOW, None, {}), {b"b": b"\x91\x01"}),
     "values that are no dictionary": ((NOW, NOW, None, {}), []),
+    "settings that are none": ((NOW, NOW, None, 0), {}),
+    "settings that are no dictionary": ((NOW, NOW, None, []), {}),
 }
 
 

@@ -87,6 +87,14 @@ class ConcurrencySuite(SessionSuiteBase):
         assert popped == ["old"]
         assert visitor.use(lambda s: s.pop_flash()) == ["new"]
 
+    def test_flash_again_and_pop(self) -> None:
+        """A message that is flashed in the place of the same one is shown once more."""
+        visitor = self.visitor()
+        visitor.use(lambda session: session.flash("saved"))
+        again = lambda s: (s.pop_flash(), s.flash("saved"))  # noqa: E731
+        self.overlap(visitor, again, lambda s: s.pop_flash())
+        assert visitor.use(lambda s: s.pop_flash()) == ["saved"]
+
     def test_flash_and_pop(self) -> None:
         """A message that is flashed while the others are shown does not bring them back."""
         visitor = self.visitor()
