@@ -94,6 +94,10 @@ def problems(settings):
         ("rotate_on", " user ", "user"),
         ("constant_csrf_token", "FOO", "FOO"),
         ("constant_csrf_token", "false", False),
+        ("constant_csrf_token", "No", False),
+        ("constant_csrf_token", "off", False),
+        ("constant_csrf_token", "0", False),
+        ("constant_csrf_token", "none", False),
         ("constant_csrf_token", False, False),
         ("data_serializer", "JSON", "json"),
         ("on_store_error", "Anonymous", "anonymous"),
@@ -247,6 +251,31 @@ def test_cookie_name_with_prefix(prefix):
                 "= <object> is not a serializer: "
                 "use msgpack, json, pickle or an object with dumps and loads."
             ),
+        ),
+        (
+            "rotate_on",
+            "yes",
+            "= 'yes' is not the name of a key: use auth.userid or such a name, or none.",
+        ),
+        (
+            "rotate_on",
+            "Off",
+            "= 'Off' is not the name of a key: use auth.userid or such a name, or none.",
+        ),
+        (
+            "rotate_on",
+            True,
+            "= True is not the name of a key: use auth.userid or such a name, or none.",
+        ),
+        (
+            "constant_csrf_token",
+            "on",
+            "= '***' is not a token: use a text, or false for one of its own in each session.",
+        ),
+        (
+            "constant_csrf_token",
+            True,
+            "= '***' is not a token: use a text, or false for one of its own in each session.",
         ),
         ("cache_control", "public", "= 'public' is not allowed: use private or no-store."),
         ("id", "fixed", "would give all visitors one and the same session: leave it out."),

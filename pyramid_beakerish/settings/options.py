@@ -231,7 +231,7 @@ class SessionSettings(StoreSettings):
         obeyed_by="shell",
     )
     rotate_on: str | None = option(
-        convert.text_or_none,
+        convert.session_key,
         "auth.userid",
         "The session key whose change gives the session a new id; none for no such key.",
         obeyed_by="shell",
@@ -262,7 +262,7 @@ class SessionSettings(StoreSettings):
         obeyed_by="shell",
     )
     constant_csrf_token: str | Literal[False] = option(
-        convert.text_or_false,
+        convert.token,
         False,
         "One CSRF token for every session; for tests only.",
         secret=True,
