@@ -160,10 +160,6 @@ def test_repr():
             {"cache.regions": "r, s", "cache.other.sa.url": "db://u:pw@h"},
             "cache.other.sa.url = '***' belongs to no region: cache.regions lists r and s.",
         ),
-        (
-            {"cache.r.expire": "5"},
-            "cache.r.expire = '5' belongs to no region: cache.regions lists no region.",
-        ),
     ],
 )
 def test_mistaken_key(settings, sentence):
@@ -192,6 +188,21 @@ def test_keys_of_others():
     assert messages({"cache.regions": "r", "cache.backend": "dogpile.cache.memory"}) == [
         "cache.backend = 'dogpile.cache.memory' is no option and has no effect."
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "rest"),
+    [
+        ("cache.arguments.url", "belongs to no region: cache.regions lists no region."),
+        ("cache.typ", "is no option and has no effect. Did you mean cache.type?"),
+    ],
+)
+def test_without_regions_the_keys_are_of_others(key, rest):
+    """Where no region is listed nothing under cache. is a mistake: all of it may be dogpile's."""
+    settings = {key: "x", "cache.backend": "dogpile.cache.redis"}
+    (told, _) = messages(settings)
+    assert told.startswith(f"{key} = ")
+    assert told.endswith(f" {rest}")
 
 
 def test_types_of_other_packages(odd_type):
