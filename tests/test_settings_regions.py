@@ -62,7 +62,7 @@ def test_names(value):
     assert list(regions(regions=value)) == ["a", "b"]
 
 
-@pytest.mark.parametrize("value", ["", None, [], ","])
+@pytest.mark.parametrize("value", ["", None, [], ",", "none"])
 def test_no_regions(value):
     """An empty list of regions gives none."""
     assert regions(regions=value) == {}
@@ -87,6 +87,26 @@ def test_inheritance():
     assert {region.lock_dir for region in read.values()} == {"/lock"}
     assert {region.url for region in read.values()} == {"u"}
     assert (read["a"].type, read["b"].type) == ("memory", "file")
+
+
+@pytest.mark.parametrize("none", [" None ", None])
+def test_none_ends_inheritance(none):
+    """A region that says none has none of what is said for the cache."""
+    read = regions(
+        regions="a, b", type="file", url="u", table_name="t", schema_name="s", data_dir="/all",
+        b__type="sql", b__url=none, b__schema_name=none, b__data_dir=none,
+    )  # fmt: skip
+    assert (read["a"].url, read["a"].data_dir) == ("u", "/all")
+    assert (read["b"].url, read["b"].data_dir, read["b"].backend) == (
+        None,
+        None,
+        {"table_name": "t"},
+    )
+
+
+def test_none_is_nothing_to_obey():
+    """An option that is none has no effect, which need not be told."""
+    assert messages({"cache.regions": "a", "cache.url": "none", "cache.a.lock_dir": "none"}) == []
 
 
 @pytest.mark.parametrize("order", ["a, a.b", "a.b, a"])

@@ -54,6 +54,11 @@ class Converter:
             raise RefusedError(f"is not {self.kind}: use {self.allowed}.") from None
 
 
+def is_none(value: Any) -> bool:
+    """Tell whether the value is ``None``, or a text that says so."""
+    return value is None or (isinstance(value, str) and value.strip().lower() == "none")
+
+
 def _boolean(value: Any) -> bool:
     word = str(value).lower() if isinstance(value, (str, bool, int)) else ""
     if word in TRUE_WORDS:
@@ -103,7 +108,7 @@ def duration_or_none(remedy: str) -> Converter:
     """Seconds above zero, or ``none`` for no end."""
 
     def read(value: Any) -> float | None:
-        if value is None or (isinstance(value, str) and value.lower() == "none"):
+        if is_none(value):
             return None
         return _positive(_seconds(value), remedy)
 
@@ -111,7 +116,7 @@ def duration_or_none(remedy: str) -> Converter:
 
 
 def _duration_from_zero(value: Any) -> float | None:
-    if value is None or (isinstance(value, str) and value.lower() == "none"):
+    if is_none(value):
         return None
     seconds = _seconds(value)
     return seconds if seconds == 0 else _positive(seconds, "use 0 for always or none for never")
@@ -146,7 +151,7 @@ def _whole_number(value: Any) -> int:
 
 
 def _whole_number_or_none(value: Any) -> int | None:
-    if value is None or (isinstance(value, str) and value.lower() == "none"):
+    if is_none(value):
         return None
     return _whole_number(value)
 
@@ -174,18 +179,17 @@ def _text_or_object(value: Any) -> Any:
 
 
 def _session_key(value: Any) -> str | None:
-    text = None if value is None else _text(value)
-    if text is None or text.lower() == "none":
+    if is_none(value):
         return None
     # A key of that name is never set: ids would be kept at login without a word.
-    if text.lower() in TRUE_WORDS | FALSE_WORDS:
+    if str(value).lower() in TRUE_WORDS | FALSE_WORDS:
         raise ValueError(value)
-    return text
+    return _text(value)
 
 
 def _token(value: Any) -> str | Literal[False]:
     word = str(value).lower()
-    if word in FALSE_WORDS or word == "none":
+    if word in FALSE_WORDS or is_none(value):
         return False
     if word in TRUE_WORDS:
         raise ValueError(value)
@@ -193,7 +197,7 @@ def _token(value: Any) -> str | Literal[False]:
 
 
 def _nothing(value: Any) -> None:
-    if value is not None and _text(value).lower() != "none":
+    if not is_none(value):
         raise ValueError(value)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from .convert import is_none
+
 if TYPE_CHECKING:
     from .convert import Converter
 
@@ -26,7 +28,8 @@ class Option:
     any is listed. ``obeyed_by`` tells whose sessions obey it: ``both`` formats, ``beakerish`` or
     ``beaker`` alone, ``shell`` (both, but it is not Beaker's option), or ``nobody``; ``inert`` is
     the reason why our own format has no use for it. ``takes_none`` is set where a real ``None`` is
-    a value; elsewhere ``None`` is the same as not giving the option.
+    a value; elsewhere ``None`` is the same as not giving the option, and so is the word where
+    nothing is the default.
     """
 
     convert: Converter
@@ -44,6 +47,10 @@ class Option:
     inert: str | None = None
     secret: bool = False
     takes_none: bool = False
+
+    def is_unset_by(self, value: Any) -> bool:
+        """Tell whether the value, as it was written, is none where nothing is the default."""
+        return self.default in (None, ()) and not self.takes_none and is_none(value)
 
 
 def option(convert: Converter, default: T, help: str, **more: Any) -> T:  # noqa: A002

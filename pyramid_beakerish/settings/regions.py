@@ -30,7 +30,7 @@ def build_regions(cache: Section, report: Report) -> dict[str, RegionSettings]:
     names = _region_names(cache, report)
     defaults, own = divide(cache, names)
     values = _values(defaults, report)
-    given = {name: {**values, **_values(own[name], report)} for name in names}
+    given = {n: {**_inherited(values, own[n]), **_values(own[n], report)} for n in names}
     passed_on = _passed_on(defaults, own, given, report)
     regions = {name: _region(name, given[name], passed_on[name]) for name in names}
     for name, region in regions.items():
@@ -76,6 +76,11 @@ def _values(section: Section, report: Report) -> dict[str, Any]:
     return values
 
 
+def _inherited(values: dict[str, Any], own: Section) -> dict[str, Any]:
+    unset = own.unset()
+    return {name: value for name, value in values.items() if name not in unset}
+
+
 def _passed_on(
     defaults: Section, own: dict[str, Section], given: dict[str, dict[str, Any]], report: Report
 ) -> dict[str, dict[str, Any]]:
@@ -103,8 +108,9 @@ def _type(given: dict[str, Any]) -> Any:
 
 def _without_effect(section: Section, regions: list[RegionSettings]) -> Iterator[str]:
     """Tell what was written for these regions and is obeyed by none of them."""
+    unset = section.unset()
     for name in section.written:
-        option = find_option(section.options, name)
+        option = None if name in unset else find_option(section.options, name)
         reason = option and no_effect(name, option, regions)
         if reason:
             yield f"{section.key(name)} has no effect: {reason}."
