@@ -81,6 +81,13 @@ def test_secrets_are_masked(check, run):
         assert secret not in run.out + run.err
 
 
+def test_a_url_is_masked_wherever_it_is(check, run):
+    """A URL may hold a password, whatever option somebody has taken for the one of the URL."""
+    lines = ("session.type = memory", "session.lock_dir = redis://:hush@host")
+    assert settings(check(*lines))["session.lock_dir"] == ("'***'", "ini")
+    assert "hush" not in run.out + run.err
+
+
 def test_what_has_no_effect_is_left_out_unless_it_is_written(check):
     """Options of other types and of Beaker's sessions show only where the ini has them."""
     found = settings(

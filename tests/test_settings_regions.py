@@ -154,6 +154,13 @@ def test_repr():
             ),
         ),
         (
+            {"cache.regions": "redis://:pw@h"},
+            (
+                "cache.regions = '***' lists '***', which is no name: "
+                "use letters, digits, _, - and dots."
+            ),
+        ),
+        (
             {"cache.regions": 7},
             "cache.regions = 7 is not a list: use names with commas or line ends between them.",
         ),

@@ -13,7 +13,7 @@ from .reference import default_shown, spelt
 from .regions import divide
 from .regions import no_effect as no_effect_on_region
 from .section import Report, Section, cut
-from .sentences import MASKED
+from .sentences import MASKED, is_url
 from .session_messages import no_effect as no_effect_on_session
 
 if TYPE_CHECKING:
@@ -110,10 +110,11 @@ def _of_store(
 
 def _row(section: Section, name: str, value: Any) -> EffectiveOption:
     option = find_option(section.options, name)
+    text = spelt(value)
     hidden = section.is_secret(name) and value not in (None, (), False)
     return EffectiveOption(
         key=section.key(name),
-        value=MASKED if hidden else spelt(value),
+        value=MASKED if hidden or is_url(text) else text,
         written=name in section.written,
         default=default_shown(option) if option else "none",
         help=option.help if option else UNKNOWN_HELP,

@@ -11,7 +11,7 @@ from .beaker_only import ALL_REGION_OPTIONS, BACKEND, REGION, find_option
 from .option import GivenOptions
 from .options import REGION_OPTIONS, RegionSettings
 from .section import Section
-from .sentences import listed
+from .sentences import listed, shown
 from .store_types import PYRAMID_TYPES, passes_on
 from .types_read import drop_wrong_type
 from .unknown import unknown_defaults, unknown_options
@@ -46,8 +46,8 @@ def _region_names(cache: Section, report: Report) -> list[str]:
         if REGION_NAME.fullmatch(name):
             names.append(name)
         else:
-            complaint = f"lists {name!r}, which is no name: use letters, digits, _, - and dots."
-            report.mistakes.append(cache.sentence("regions", complaint))
+            rule = "which is no name: use letters, digits, _, - and dots."
+            report.mistakes.append(cache.sentence("regions", f"lists {shown(name)}, {rule}"))
     return names
 
 
