@@ -88,6 +88,8 @@ def problems(settings):
         ("pickle_classes", ["a.B"], ("a.B",)),
         ("data_dir", Path("some") / "folder", str(Path("some") / "folder")),
         ("cookie_domain", ".example.com", ".example.com"),
+        ("cookie_domain", "my_app.example.com", "my_app.example.com"),
+        ("cookie_domain", "_app.lan", "_app.lan"),
         ("cookie_path", "/a b", "/a b"),
         ("rotate_on", "None", None),
         ("rotate_on", None, None),
