@@ -83,6 +83,50 @@ def test_secrets_are_masked(check, run):
         assert secret not in run.out + run.err
 
 
+def test_a_url_is_masked_wherever_it_is(check, run):
+    """A URL may hold a password, whatever option somebody has taken for the one of the URL."""
+    lines = ("session.type = memory", "session.lock_dir = redis://:hush@host")
+    assert settings(check(*lines))["session.lock_dir"] == ("'***'", "ini")
+    assert "hush" not in run.out + run.err
+
+
+def test_signed_cookies_have_pyramids_defaults(check):
+    """Of what Pyramid keeps, its defaults hold, and stand beside what is written instead."""
+    found = settings(check("session.type = signed_cookie"))
+    assert found["session.key"] == ("session", "default")
+    assert found["session.timeout"] == ("20m", "default")
+    assert found["session.reissue_time"] == ("0s", "default")
+    assert found["session.set_on_exception"] == ("as cookie_on_exception", "default")
+    report = check("session.type = signed_cookie", "session.timeout = 1h")
+    (row,) = [row for row in report["settings"] if row["setting"] == "session.timeout"]
+    assert (row["value"], row["instead of"]) == ("1h", "20m")
+
+
+def test_a_default_that_depends_is_told_in_words(check, tmp_path):
+    """What is known only where it is used is described, and never shown as what it is not."""
+    database = f"session.url = sqlite:///{tmp_path}/db"
+    found = settings(check("session.type = sql", database))
+    assert found["session.table_name"] == ("beakerish; beaker_cache for Beaker's own", "default")
+    assert found["session.id_generator"] == ("256 random bits", "default")
+    named = settings(check("session.type = sql", database, "session.table_name = t"))
+    assert named["session.table_name"] == ("t", "ini")
+
+
+def test_earlier_sessions_are_named_by_where_they_are(check):
+    """Sessions that are taken over show their type and format; none are none."""
+    here = ("session.type = file", "session.data_dir = %(here)s")
+    assert settings(check(*here))["session.previous"] == ("type = file, format = beaker", "default")
+    found = settings(check(*here, "session.previous = none"))
+    assert found["session.previous"] == ("none", "ini")
+
+
+@pytest.mark.parametrize("seconds", ["1234567.5", "1234567", "0.25"])
+def test_a_duration_has_all_its_digits(check, seconds):
+    """A time that is no whole number of minutes is shown as it is."""
+    found = settings(check("session.type = memory", f"session.timeout = {seconds}"))
+    assert found["session.timeout"] == (f"{seconds}s", "ini")
+
+
 def test_what_has_no_effect_is_left_out_unless_it_is_written(check):
     """Options of other types and of Beaker's sessions show only where the ini has them."""
     found = settings(

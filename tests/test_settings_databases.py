@@ -61,6 +61,12 @@ def test_places(place):
     open_store(settings).close()
 
 
+def test_none_is_sqlalchemys_to_read():
+    """Under sa. the word none is a value like others: SQLAlchemy has a meaning for it."""
+    settings, _ = session(type="sql", url=FILE, sa__pool_reset_on_return="none")
+    assert settings.backend == {"sa.pool_reset_on_return": "none"}
+
+
 def test_beaker_is_asked_for():
     """With format = beaker the types are Beaker's, and need what it needs."""
     settings, _ = session(type="ext:database", url=FILE, format="beaker", data_serializer="json")

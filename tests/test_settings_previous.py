@@ -111,6 +111,13 @@ def test_in_its_own_words():
     assert previous(data_dir="y").type == "file"
 
 
+def test_none_is_as_if_it_were_not_written():
+    """Of earlier sessions, too, none is what an option without a default is by itself."""
+    earlier = previous(type="memory", data_dir="none", timeout="none")
+    assert (earlier.type, earlier.data_dir, earlier.timeout) == ("memory", None, None)
+    assert dict(earlier.given) == {"type": "memory", "timeout": None}
+
+
 def test_signed_cookie():
     """Pyramid's own sessions have options and defaults of their own."""
     earlier = previous(type="signed_cookie", secret="a\nb", key="sid", timeout="none")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +21,12 @@ from pyramid_beakerish.settings import (
 NAMES = [row.name.replace("*", "x") for row in option_table()]
 PREFIXES = ["session.", "beaker.session.", "cache.", "cache.a.", "beaker.cache.a.b.", "beakerish."]
 WORDS = ["true", "none", "30m", "file", "cookie", "ext:redis", "a, a.b", "beaker", "__Host-s", "/"]
+
+NONE_BY_DEFAULT = [
+    row.name
+    for row in option_table()
+    if (row.scope, row.default) == ("session", "none") and "*" not in row.name
+]
 
 keys = st.builds(str.__add__, st.sampled_from(PREFIXES), st.sampled_from(NAMES) | st.text())
 values = st.one_of(
@@ -126,3 +134,13 @@ def test_default_in_the_table(scope, name, default):
     """A default is spelt as one would write it."""
     (row,) = [row for row in option_table() if (row.scope, row.name) == (scope, name)]
     assert row.default == default
+
+
+@pytest.mark.parametrize("name", NONE_BY_DEFAULT)
+def test_none_is_a_default_that_can_be_written(name):
+    """Where the reference shows none as the default, writing it changes nothing."""
+    without, messages = read_session_settings({})
+    written, told = read_session_settings({f"session.{name}": "None"})
+    assert written.given.get(name) is None
+    assert replace(written, given={}) == replace(without, given={})
+    assert told == messages

@@ -62,7 +62,7 @@ def test_names(value):
     assert list(regions(regions=value)) == ["a", "b"]
 
 
-@pytest.mark.parametrize("value", ["", None, [], ","])
+@pytest.mark.parametrize("value", ["", None, [], ",", "none"])
 def test_no_regions(value):
     """An empty list of regions gives none."""
     assert regions(regions=value) == {}
@@ -87,6 +87,26 @@ def test_inheritance():
     assert {region.lock_dir for region in read.values()} == {"/lock"}
     assert {region.url for region in read.values()} == {"u"}
     assert (read["a"].type, read["b"].type) == ("memory", "file")
+
+
+@pytest.mark.parametrize("none", [" None ", None])
+def test_none_ends_inheritance(none):
+    """A region that says none has none of what is said for the cache."""
+    read = regions(
+        regions="a, b", type="file", url="u", table_name="t", schema_name="s", data_dir="/all",
+        b__type="sql", b__url=none, b__schema_name=none, b__data_dir=none,
+    )  # fmt: skip
+    assert (read["a"].url, read["a"].data_dir) == ("u", "/all")
+    assert (read["b"].url, read["b"].data_dir, read["b"].backend) == (
+        None,
+        None,
+        {"table_name": "t"},
+    )
+
+
+def test_none_is_nothing_to_obey():
+    """An option that is none has no effect, which need not be told."""
+    assert messages({"cache.regions": "a", "cache.url": "none", "cache.a.lock_dir": "none"}) == []
 
 
 @pytest.mark.parametrize("order", ["a, a.b", "a.b, a"])
@@ -134,6 +154,13 @@ def test_repr():
             ),
         ),
         (
+            {"cache.regions": "redis://:pw@h"},
+            (
+                "cache.regions = '***' lists '***', which is no name: "
+                "use letters, digits, _, - and dots."
+            ),
+        ),
+        (
             {"cache.regions": 7},
             "cache.regions = 7 is not a list: use names with commas or line ends between them.",
         ),
@@ -159,10 +186,6 @@ def test_repr():
         (
             {"cache.regions": "r, s", "cache.other.sa.url": "db://u:pw@h"},
             "cache.other.sa.url = '***' belongs to no region: cache.regions lists r and s.",
-        ),
-        (
-            {"cache.r.expire": "5"},
-            "cache.r.expire = '5' belongs to no region: cache.regions lists no region.",
         ),
     ],
 )
@@ -192,6 +215,21 @@ def test_keys_of_others():
     assert messages({"cache.regions": "r", "cache.backend": "dogpile.cache.memory"}) == [
         "cache.backend = 'dogpile.cache.memory' is no option and has no effect."
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "rest"),
+    [
+        ("cache.arguments.url", "belongs to no region: cache.regions lists no region."),
+        ("cache.typ", "is no option and has no effect. Did you mean cache.type?"),
+    ],
+)
+def test_without_regions_the_keys_are_of_others(key, rest):
+    """Where no region is listed nothing under cache. is a mistake: all of it may be dogpile's."""
+    settings = {key: "x", "cache.backend": "dogpile.cache.redis"}
+    (told, _) = messages(settings)
+    assert told.startswith(f"{key} = ")
+    assert told.endswith(f" {rest}")
 
 
 def test_types_of_other_packages(odd_type):

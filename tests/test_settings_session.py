@@ -422,6 +422,7 @@ TYPES = (
                 "Use another type."
             ),
         ),
+        ("redis://:pw@host", f"'***' is no type: {TYPES} Did you mean session.url?"),
         (7, "7 is neither the name of a type nor a store."),
     ],
 )

@@ -12,7 +12,7 @@ import os
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +52,11 @@ class Converter:
             raise
         except (ValueError, TypeError, OverflowError):
             raise RefusedError(f"is not {self.kind}: use {self.allowed}.") from None
+
+
+def is_none(value: Any) -> bool:
+    """Tell whether the value is ``None``, or a text that says so."""
+    return value is None or (isinstance(value, str) and value.strip().lower() == "none")
 
 
 def _boolean(value: Any) -> bool:
@@ -103,7 +108,7 @@ def duration_or_none(remedy: str) -> Converter:
     """Seconds above zero, or ``none`` for no end."""
 
     def read(value: Any) -> float | None:
-        if value is None or (isinstance(value, str) and value.lower() == "none"):
+        if is_none(value):
             return None
         return _positive(_seconds(value), remedy)
 
@@ -111,7 +116,7 @@ def duration_or_none(remedy: str) -> Converter:
 
 
 def _duration_from_zero(value: Any) -> float | None:
-    if value is None or (isinstance(value, str) and value.lower() == "none"):
+    if is_none(value):
         return None
     seconds = _seconds(value)
     return seconds if seconds == 0 else _positive(seconds, "use 0 for always or none for never")
@@ -146,7 +151,7 @@ def _whole_number(value: Any) -> int:
 
 
 def _whole_number_or_none(value: Any) -> int | None:
-    if value is None or (isinstance(value, str) and value.lower() == "none"):
+    if is_none(value):
         return None
     return _whole_number(value)
 
@@ -173,19 +178,26 @@ def _text_or_object(value: Any) -> Any:
     return _text(value) if isinstance(value, (str, os.PathLike)) else value
 
 
-def _text_or_none(value: Any) -> str | None:
-    text = None if value is None else _text(value)
-    return None if text is None or text.lower() == "none" else text
+def _session_key(value: Any) -> str | None:
+    if is_none(value):
+        return None
+    # A key of that name is never set: ids would be kept at login without a word.
+    if str(value).lower() in TRUE_WORDS | FALSE_WORDS:
+        raise ValueError(value)
+    return _text(value)
 
 
-def _text_or_false(value: Any) -> Any:
-    if value is False or (isinstance(value, str) and value.lower() == "false"):
+def _token(value: Any) -> str | Literal[False]:
+    word = str(value).lower()
+    if word in FALSE_WORDS or is_none(value):
         return False
+    if word in TRUE_WORDS:
+        raise ValueError(value)
     return _text(value)
 
 
 def _nothing(value: Any) -> None:
-    if _text_or_none(value) is not None:
+    if not is_none(value):
         raise ValueError(value)
 
 
@@ -287,9 +299,9 @@ nonce_bits = Converter("a multiple of 8", "128, or 48 as Beaker before 1.8", _no
 text = Converter("a text", "a text", _text)
 text_or_object = Converter("a text", "a text or a client object", _text_or_object)
 store_type = Converter("a type", "the name of a type, or a store", _text_or_object)
-text_or_none = Converter("a text", "a text or none", _text_or_none)
+session_key = Converter("the name of a key", "auth.userid or such a name, or none", _session_key)
 nothing = Converter("allowed", "none", _nothing)
-text_or_false = Converter("a text", "a text or false", _text_or_false)
+token = Converter("a token", "a text, or false for one of its own in each session", _token)
 names = Converter(
     "a list", "names with commas or line ends between them", lambda value: _items(value, "[,\n]")
 )

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # RFC 6265 section 4.1.1, path-value: any character except controls and the semicolon.
 PATH = re.compile(r"/[ -:<-~]*")
-LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+# No host name has an underscore (RFC 1123), but names in inner networks do, and browsers take them.
+LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 HOST = re.compile(rf"\.?{LABEL}(?:\.{LABEL})*", re.IGNORECASE | re.ASCII)
 LONGEST_HOST = 253
 # RFC 6265bis section 5.6: browsers ignore a longer attribute, and a cookie whose name and value

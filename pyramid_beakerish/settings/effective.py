@@ -7,20 +7,23 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .beaker_only import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS, find_option
-from .options import CACHE_OPTIONS, PACKAGE_OPTIONS
+from .options import CACHE_OPTIONS, PACKAGE_OPTIONS, SessionSettings
 from .read import CACHE_PREFIXES, PACKAGE_PREFIXES, SESSION_PREFIXES, examine_settings
 from .reference import default_shown, spelt
 from .regions import divide
 from .regions import no_effect as no_effect_on_region
 from .section import Report, Section, cut
-from .sentences import MASKED
+from .sentences import MASKED, is_url
 from .session_messages import no_effect as no_effect_on_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from .option import Option
-    from .options import RegionSettings, SessionSettings, StoreSettings
+    from .options import RegionSettings, StoreSettings
+
+#: Of this value only those know who use it: what the table says of the default holds.
+UNKNOWN: Any = object()
 
 #: Stands for any number of options, which are shown if they are written.
 MANY = "*"
@@ -100,21 +103,34 @@ def _of_store(
     section: Section, settings: StoreSettings, acts: Callable[[str, Option], bool]
 ) -> Iterator[EffectiveOption]:
     given = {**settings.backend, **getattr(settings, "given", {})}
+    format_name = getattr(settings, "format", "beakerish")
     for name, option in section.options.items():
         if name in section.written or (name[-1] != MANY and acts(name, option)):
-            yield _row(section, name, getattr(settings, name, given.get(name, option.default)))
+            value = getattr(settings, name, given.get(name, UNKNOWN))
+            yield _row(section, name, value, format_name)
     for name, written in section.written.items():
         if name not in section.options:
-            yield _row(section, name, given.get(name, written.value))
+            yield _row(section, name, given.get(name, written.value), format_name)
 
 
-def _row(section: Section, name: str, value: Any) -> EffectiveOption:
+def _row(
+    section: Section, name: str, value: Any, format_name: str = "beakerish"
+) -> EffectiveOption:
     option = find_option(section.options, name)
-    hidden = section.is_secret(name) and value not in (None, (), False)
+    default = default_shown(option, format_name) if option else "none"
+    is_default = value is UNKNOWN or (value is None and option and not option.takes_none)
     return EffectiveOption(
         key=section.key(name),
-        value=MASKED if hidden else spelt(value),
+        value=default if is_default else _shown(value, section.is_secret(name)),
         written=name in section.written,
-        default=default_shown(option) if option else "none",
+        default=default,
         help=option.help if option else UNKNOWN_HELP,
     )
+
+
+def _shown(value: Any, secret: bool) -> str:
+    if isinstance(value, SessionSettings):
+        return f"type = {spelt(value.type)}, format = {value.format}"
+    text = spelt(value)
+    hidden = secret and value not in (None, (), False)
+    return MASKED if hidden or is_url(text) else text

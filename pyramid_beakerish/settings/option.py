@@ -7,13 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from .convert import is_none
+
 if TYPE_CHECKING:
     from .convert import Converter
 
 T = TypeVar("T")
-
-#: Marks an option whose default is Beaker's own too.
-SAME: Any = object()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +24,10 @@ class Option:
     ``alternatives`` to our own store. Of this package's own stores only ``own_types`` read it, if
     any is listed. ``obeyed_by`` tells whose sessions obey it: ``both`` formats, ``beakerish`` or
     ``beaker`` alone, ``shell`` (both, but it is not Beaker's option), or ``nobody``; ``inert`` is
-    the reason why our own format has no use for it. ``takes_none`` is set where a real ``None`` is
-    a value; elsewhere ``None`` is the same as not giving the option.
+    the reason why our own format has no use for it. ``default_of`` holds the defaults of ``beaker``
+    and ``pyramid`` that are others. ``takes_none`` is set where a real ``None`` is a value;
+    elsewhere ``None`` is the same as not giving the option, and so is the word where nothing is the
+    default.
     """
 
     convert: Converter
@@ -34,7 +35,7 @@ class Option:
     help: str
     since: str = "0.1"
     default_text: str | None = None
-    beaker_default: Any = SAME
+    default_of: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     types: tuple[str, ...] = ()
     own_types: tuple[str, ...] = ()
     needed_by: tuple[str, ...] = ()
@@ -44,6 +45,14 @@ class Option:
     inert: str | None = None
     secret: bool = False
     takes_none: bool = False
+
+    def default_in(self, format_name: str) -> Any:
+        """Give what the option is by default in sessions of a format."""
+        return self.default_of.get(format_name, self.default)
+
+    def is_unset_by(self, value: Any) -> bool:
+        """Tell whether the value, as it was written, is none where nothing is the default."""
+        return self.default in (None, ()) and not self.takes_none and is_none(value)
 
 
 def option(convert: Converter, default: T, help: str, **more: Any) -> T:  # noqa: A002

@@ -117,7 +117,12 @@ class SessionSettings(StoreSettings):
     stands before those names.
     """
 
-    key: str = option(cookie_rules.name, "beaker.session.id", "The name of the cookie.")
+    key: str = option(
+        cookie_rules.name,
+        "beaker.session.id",
+        "The name of the cookie.",
+        default_of={"pyramid": "session"},
+    )
     secret: tuple[str, ...] = option(
         convert.secrets,
         (),
@@ -142,7 +147,7 @@ class SessionSettings(StoreSettings):
         convert.duration_or_none("use none for sessions that never end by themselves"),
         14 * DAY,
         "How long a session lives after its last use.",
-        beaker_default=None,
+        default_of={"beaker": None, "pyramid": 20 * MINUTE},
         takes_none=True,
     )
     lifetime: float | None = option(
@@ -222,7 +227,7 @@ class SessionSettings(StoreSettings):
         convert.serializer,
         "msgpack",
         "How values become bytes; an object needs dumps and loads.",
-        beaker_default="pickle",
+        default_of={"beaker": "pickle"},
     )
     pickle_classes: tuple[str, ...] = option(
         convert.class_names,
@@ -231,7 +236,7 @@ class SessionSettings(StoreSettings):
         obeyed_by="shell",
     )
     rotate_on: str | None = option(
-        convert.text_or_none,
+        convert.session_key,
         "auth.userid",
         "The session key whose change gives the session a new id; none for no such key.",
         obeyed_by="shell",
@@ -262,7 +267,7 @@ class SessionSettings(StoreSettings):
         obeyed_by="shell",
     )
     constant_csrf_token: str | Literal[False] = option(
-        convert.text_or_false,
+        convert.token,
         False,
         "One CSRF token for every session; for tests only.",
         secret=True,

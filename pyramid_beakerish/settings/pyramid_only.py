@@ -74,6 +74,7 @@ SIGNED_COOKIE_OPTIONS = {
         convert.boolean,
         True,
         "Whether the cookie is sent when an exception view answers, as cookie_on_exception.",
+        default_text="as cookie_on_exception",
     ),
     "serializer": _signed(
         Converter(

@@ -72,9 +72,9 @@ def _needed_by(option: Option) -> str:
     )
 
 
-def default_shown(option: Option) -> str:
+def default_shown(option: Option, format_name: str = "beakerish") -> str:
     """Give the default of an option in words, or as an ini file would spell it."""
-    return option.default_text or spelt(option.default)
+    return option.default_text or spelt(option.default_in(format_name))
 
 
 def spelt(value: Any) -> str:
@@ -84,8 +84,9 @@ def spelt(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        unit, letter = next((u for u in UNITS_SHOWN if value % u[0] == 0), (1, "s"))
-        return f"{value / unit:g}{letter}"
+        whole = (u for u in UNITS_SHOWN if value >= u[0] and value % u[0] == 0)
+        unit, letter = next(whole, (1, "s"))
+        return f"{value / unit:.12g}{letter}"
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
     return str(value) if isinstance(value, (str, int, datetime)) else dotted_name(value)

@@ -11,7 +11,7 @@ from .beaker_only import ALL_REGION_OPTIONS, BACKEND, REGION, find_option
 from .option import GivenOptions
 from .options import REGION_OPTIONS, RegionSettings
 from .section import Section
-from .sentences import listed
+from .sentences import listed, shown
 from .store_types import PYRAMID_TYPES, passes_on
 from .types_read import drop_wrong_type
 from .unknown import unknown_defaults, unknown_options
@@ -30,7 +30,7 @@ def build_regions(cache: Section, report: Report) -> dict[str, RegionSettings]:
     names = _region_names(cache, report)
     defaults, own = divide(cache, names)
     values = _values(defaults, report)
-    given = {name: {**values, **_values(own[name], report)} for name in names}
+    given = {n: {**_inherited(values, own[n]), **_values(own[n], report)} for n in names}
     passed_on = _passed_on(defaults, own, given, report)
     regions = {name: _region(name, given[name], passed_on[name]) for name in names}
     for name, region in regions.items():
@@ -46,8 +46,8 @@ def _region_names(cache: Section, report: Report) -> list[str]:
         if REGION_NAME.fullmatch(name):
             names.append(name)
         else:
-            complaint = f"lists {name!r}, which is no name: use letters, digits, _, - and dots."
-            report.mistakes.append(cache.sentence("regions", complaint))
+            rule = "which is no name: use letters, digits, _, - and dots."
+            report.mistakes.append(cache.sentence("regions", f"lists {shown(name)}, {rule}"))
     return names
 
 
@@ -74,6 +74,11 @@ def _values(section: Section, report: Report) -> dict[str, Any]:
     values = section.convert(report)
     drop_wrong_type(section, values, report, without={"cookie", *PYRAMID_TYPES})
     return values
+
+
+def _inherited(values: dict[str, Any], own: Section) -> dict[str, Any]:
+    unset = own.unset()
+    return {name: value for name, value in values.items() if name not in unset}
 
 
 def _passed_on(
@@ -103,8 +108,9 @@ def _type(given: dict[str, Any]) -> Any:
 
 def _without_effect(section: Section, regions: list[RegionSettings]) -> Iterator[str]:
     """Tell what was written for these regions and is obeyed by none of them."""
+    unset = section.unset()
     for name in section.written:
-        option = find_option(section.options, name)
+        option = None if name in unset else find_option(section.options, name)
         reason = option and no_effect(name, option, regions)
         if reason:
             yield f"{section.key(name)} has no effect: {reason}."

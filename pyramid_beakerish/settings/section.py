@@ -78,6 +78,14 @@ class Section:
         """Give the names that are no options."""
         return [name for name in self.written if find_option(self.options, name) is None]
 
+    def unset(self) -> set[str]:
+        """Give the names of options that are as if they were not written: none is said of them.
+
+        What a library's option of any name means by that word is the library's business.
+        """
+        known = ((name, self.options.get(name), each) for name, each in self.written.items())
+        return {name for name, option, each in known if option and option.is_unset_by(each.value)}
+
     def suggestion(self, name: str) -> str | None:
         """Give the key that was probably meant by one that is no option."""
         meant = near_miss(name, self.options)
@@ -86,9 +94,10 @@ class Section:
     def convert(self, report: Report) -> dict[str, Any]:
         """Give the values of the known options that were given, converted."""
         values: dict[str, Any] = {}
+        unset = self.unset()
         for name, written in self.written.items():
             option = find_option(self.options, name)
-            if option is None or (written.value is None and not option.takes_none):
+            if option is None or name in unset or (written.value is None and not option.takes_none):
                 continue
             try:
                 values[name] = option.convert(written.value)

@@ -18,7 +18,7 @@ SECRET_WORDS = ("secret", "key", "pass", "pwd", "token", "url", "dsn", "auth", "
 
 def shown(value: Any, secret: bool = False) -> str:
     """Show a value as a message may: short, and masked if it is secret."""
-    if secret:
+    if secret or is_url(value):
         return MASKED
     if isinstance(value, str):
         short = value if len(value) <= LONGEST_SHOWN else value[: LONGEST_SHOWN - 3] + "..."
@@ -27,6 +27,11 @@ def shown(value: Any, secret: bool = False) -> str:
     if plain or isinstance(value, SHOWN_AS_WRITTEN):
         return str(value)
     return f"<{type(value).__name__}>"
+
+
+def is_url(value: Any) -> bool:
+    """Tell whether the value may hold a password, whichever option somebody took for its own."""
+    return isinstance(value, str) and "://" in value
 
 
 def sounds_secret(name: str) -> bool:

@@ -9,7 +9,7 @@ from .backends import backend_options, own_data_dir
 from .beaker_only import BACKEND
 from .convert import MINUTE
 from .cookie_rules import broken_rules
-from .option import SAME, GivenOptions
+from .option import GivenOptions
 from .options import SESSION_OPTIONS, SessionSettings
 from .previous import GROUP, as_had_before, build_previous, may_have_had_others
 from .pyramid_only import SIGNED_COOKIE
@@ -111,10 +111,7 @@ def _format(section: Section, values: dict[str, Any], report: Report) -> str:
 
 
 def _fields(values: dict[str, Any], format_name: str) -> dict[str, Any]:
-    fields = {name: option.default for name, option in SESSION_OPTIONS.items()}
-    if format_name == "beaker":
-        own = ((name, option.beaker_default) for name, option in SESSION_OPTIONS.items())
-        fields.update((name, default) for name, default in own if default is not SAME)
+    fields = {name: option.default_in(format_name) for name, option in SESSION_OPTIONS.items()}
     fields.update((name, value) for name, value in values.items() if name in SESSION_OPTIONS)
     fields["format"] = format_name
     if format_name == "beakerish":

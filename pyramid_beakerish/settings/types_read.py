@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .sentences import did_you_mean, listed, near_miss
+from .sentences import did_you_mean, is_url, listed, near_miss
 from .store_types import WITHOUT_SERVICE, all_types, is_store, known_here
 
 if TYPE_CHECKING:
@@ -18,13 +18,14 @@ def drop_wrong_type(
 ) -> None:
     """Take the type out of the values, with a sentence to the report, if nobody serves it."""
     if "type" in values:
-        complaint = _complaint(values["type"], frozenset(without))
+        url = section.key_beside("type", "url")
+        complaint = _complaint(values["type"], frozenset(without), url)
         if complaint:
             report.mistakes.append(section.sentence("type", complaint))
             del values["type"]
 
 
-def _complaint(given: Any, without: frozenset[str]) -> str | None:
+def _complaint(given: Any, without: frozenset[str], url: str) -> str | None:
     if is_store(given):
         return None
     if not isinstance(given, str):
@@ -36,5 +37,5 @@ def _complaint(given: Any, without: frozenset[str]) -> str | None:
         return None
     if given in WITHOUT_SERVICE:
         return "cannot be served: the API that it called no longer exists. Use another type."
-    meant = near_miss(given, types, cutoff=0.6)
+    meant = url if is_url(given) else near_miss(given, types, cutoff=0.6)
     return f"is no type: use {listed(sorted(types))}.{did_you_mean(meant)}"

@@ -39,16 +39,20 @@ def unknown_defaults(
     """Give what is handed on of the unknown options that would hold for every region.
 
     Others own keys under ``cache.`` too, so that a key is a mistake only if it looks like an
-    option or like one of a region that is not listed.
+    option or like one of a region that is not listed. Where no region is listed none is one: an
+    application that has dogpile's caches alone writes ``cache.arguments.url``.
     """
     names = []
+    tell = report.unknown if regions else report.remark
     for name in section.unknown():
+        meant = section.suggestion(name)
         if _ends_in_an_option(section.options, name):
-            report.unknown(section.sentence(name, _belongs_to_none(section, name, regions)))
-        elif handed_on or section.suggestion(name):
+            tell(section.sentence(name, _belongs_to_none(section, name, regions)))
+        elif handed_on or (regions and meant):
             names.append(name)
         else:
-            report.remark(section.sentence(name, "is no option and has no effect."))
+            rest = f"is no option and has no effect.{did_you_mean(meant)}"
+            report.remark(section.sentence(name, rest))
     return unknown_options(section, names, handed_on, report)
 
 

@@ -23,11 +23,7 @@ if TYPE_CHECKING:
 
 
 #: What Pyramid does where nothing else was given.
-DEFAULTS: dict[str, Any] = {
-    "key": "session",
-    "timeout": 1200.0,
-    **{name: option.default for name, option in SIGNED_COOKIE_OPTIONS.items()},
-}
+DEFAULTS: dict[str, Any] = {name: option.default for name, option in SIGNED_COOKIE_OPTIONS.items()}
 
 
 class _Bytes:
@@ -43,8 +39,8 @@ class SignedCookies:
 
     def __init__(self, settings: SessionSettings, pickles: ForeignPickles) -> None:
         given = {**DEFAULTS, **settings.given}
-        self.timeout = given["timeout"]
-        self._name = given["key"]
+        self.timeout = settings.timeout
+        self._name = settings.key
         self._serializer = given["serializer"]
         self._pickles = pickles
         self._signers = [
