@@ -11,7 +11,7 @@ import gc
 import os
 from dataclasses import dataclass, field
 from statistics import median, quantiles
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 class Rounds:
     """The microseconds of each contestant, round by round."""
 
-    def __init__(self, times: Mapping[str, list[float]]) -> None:
+    def __init__(self, times: Mapping[Any, list[float]]) -> None:
         self.times = times
 
     @classmethod
     def of(
-        cls, contestants: Mapping[str, Callable[[], float]], rounds: int, base: str | None = None
+        cls, contestants: Mapping[Any, Callable[[], float]], rounds: int, base: str | None = None
     ) -> Rounds:
         """Let all contestants take turns, once before the time is taken; ``base`` is taken off."""
         for contestant in contestants.values():
             contestant()
         gc.collect()
         gc.freeze()  # else each collection would go through what the other contestants keep
-        times: dict[str, list[float]] = {name: [] for name in contestants}
+        times: dict[Any, list[float]] = {name: [] for name in contestants}
         for _ in range(rounds):
             for name, contestant in contestants.items():
                 times[name].append(contestant())
@@ -58,18 +58,44 @@ class Rounds:
 
     def ratio(self, one: str, other: str) -> float:
         """Give the share that one takes of what the other takes."""
-        pairs = zip(self.times[one], self.times[other], strict=True)
-        return median(mine / theirs for mine, theirs in pairs)
+        return _ratio(self.times[one], self.times[other])
+
+
+def in_same_rounds(
+    columns: Mapping[str, Mapping[str, Callable[[], float]]], rounds: int
+) -> dict[str, Rounds]:
+    """Let the contestants of all columns take turns, so that columns can be compared."""
+    contestants = {(c, name): timer for c, each in columns.items() for name, timer in each.items()}
+    times = Rounds.of(contestants, rounds).times
+    return {c: Rounds({name: times[c, name] for name in each}) for c, each in columns.items()}
+
+
+def _ratio(mine: list[float], theirs: list[float]) -> float:
+    return median(one / other for one, other in zip(mine, theirs, strict=True))
 
 
 @dataclass(frozen=True)
 class Target:
-    """The share that one contestant may take of what another takes, in a column of a table."""
+    """The share that one contestant may take of what another takes, in a column of a table.
+
+    The other may be looked up in another column, of the same rounds.
+    """
 
     column: str
     one: str
     other: str
     at_most: float
+    other_column: str | None = None
+
+    def found(self, columns: Mapping[str, Rounds]) -> float:
+        """Give the share."""
+        others = columns[self.other_column or self.column]
+        return _ratio(columns[self.column].times[self.one], others.times[self.other])
+
+    def spell(self, found: float) -> str:
+        """Tell what has been found."""
+        where = f" with {self.other_column}" if self.other_column else ""
+        return f"{self.column}: {self.one} takes {found:.3f} of {self.other}{where}"
 
 
 @dataclass
@@ -95,25 +121,18 @@ class Table:
             cells = (_cell(rounds, name) for rounds in self.columns.values())
             yield f"{name:<{width}}" + "".join(f"{cell:>26}" for cell in cells)
         for target in self.targets:
-            ratio = self.ratio(target)
-            met = "reached" if ratio <= target.at_most else "MISSED"
-            yield (
-                f"  {target.column}: {target.one} takes {ratio:.3f} of {target.other}, "
-                f"at most {target.at_most}: {met}"
-            )
+            found = target.found(self.columns)
+            met = "reached" if found <= target.at_most else "MISSED"
+            yield f"  {target.spell(found)}, at most {target.at_most}: {met}"
         yield from (f"  {note}" for note in self.notes)
 
-    def ratio(self, target: Target) -> float:
-        """Give what the target is about."""
-        return self.columns[target.column].ratio(target.one, target.other)
-
     def to_json(self) -> dict[str, object]:
-        """Give the medians and quartiles, and the ratios beside what they were to be."""
+        """Give the medians and quartiles, and what was found beside what it was to be."""
         times = {
             column: {n: [r.median(n), *r.quartiles(n)] for n in r.times}
             for column, r in self.columns.items()
         }
-        targets = [{**vars(target), "ratio": self.ratio(target)} for target in self.targets]
+        targets = [{**vars(t), "found": t.found(self.columns)} for t in self.targets]
         return {"title": self.title, "times": times, "targets": targets, "notes": self.notes}
 
 

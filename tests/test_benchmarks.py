@@ -62,6 +62,16 @@ class TestBesideTheirPeers:
         for name in ("cachetools", "cashews", "django", "dogpile.cache", "pyramid_nacl_session"):
             pytest.importorskip(name, reason="make test-bench installs it")
 
+    def test_regions(self):
+        """Hits of few entries and of many are measured in the same rounds, each by its target."""
+        require(RedisServer)
+        lines = lines_of("regions", "tables(rounds=2, entries=(1, 10, 300))")
+        titles = [line for line in lines if line.startswith("hit of a region")]
+        assert len(titles) == 3
+        of_many = [line for line in lines if line.startswith("  300 entries: ")]
+        assert [line.split(", at most ")[1].split(":")[0] for line in of_many] == ["1.5", "1.5"]
+        assert all("sqlite with 1 entry" in line or "file with 1 entry" in line for line in of_many)
+
     def test_million(self):
         """Sessions and entries have a size, in memory and in Redis, and hits take their time."""
         require(RedisServer)
