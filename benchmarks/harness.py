@@ -98,13 +98,30 @@ class Target:
         return f"{self.column}: {self.one} takes {found:.3f} of {self.other}{where}"
 
 
+@dataclass(frozen=True)
+class Limit:
+    """The most that a contestant may take, in the unit of the table."""
+
+    column: str
+    one: str
+    at_most: float
+
+    def found(self, columns: Mapping[str, Rounds]) -> float:
+        """Give what it takes."""
+        return columns[self.column].median(self.one)
+
+    def spell(self, found: float) -> str:
+        """Tell what has been found."""
+        return f"{self.column}: {self.one} takes {found:.2f}"
+
+
 @dataclass
 class Table:
     """What was measured of some contestants, a column for each thing that they were asked to do."""
 
     title: str
     columns: dict[str, Rounds] = field(default_factory=dict)
-    targets: list[Target] = field(default_factory=list)
+    targets: list[Target | Limit] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def names(self) -> list[str]:

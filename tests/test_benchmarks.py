@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers import require
+from tests.servers.memcached import MemcachedServer
 from tests.servers.postgresql import PostgreSQLServer
 from tests.servers.redis import RedisServer
 from tests.servers.wrk import Wrk
@@ -61,6 +62,17 @@ class TestBesideTheirPeers:
     def _peers(self):
         for name in ("cachetools", "cashews", "django", "dogpile.cache", "pyramid_nacl_session"):
             pytest.importorskip(name, reason="make test-bench installs it")
+
+    def test_sessions(self):
+        """Each kind of request is measured in each kind of store, an untouched session as well."""
+        for kind in (RedisServer, MemcachedServer):
+            require(kind)
+        lines = lines_of("sessions", "tables(rounds=2)")
+        titles = [line for line in lines if line.startswith("sessions in ")]
+        assert len(titles) == 6
+        untouched = [line for line in lines if line.startswith("  untouched: ")]
+        assert len(untouched) == 9
+        assert all(", at most 0.2: " in line for line in untouched)
 
     def test_regions(self):
         """Hits of few entries and of many are measured in the same rounds, each by its target."""
