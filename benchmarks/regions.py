@@ -25,9 +25,11 @@ from django.core.cache import caches
 from dogpile.cache import make_region
 
 from pyramid_beakerish import cache_region, set_cache_regions_from_settings
+from pyramid_beakerish.testing import FrozenClock
 from tests.servers import own, remove_folders
 from tests.servers.redis import RedisServer
 
+from . import promises
 from .harness import Table, Target, in_same_rounds, pin
 from .peers import BEAKER, OURS
 from .sessions import GET, IN_MEMORY
@@ -220,16 +222,24 @@ def together(function: Function) -> float:
 
 
 def ours(clock: Callable[[], float] = time.time, **options: Any) -> Decorator:
-    """Give the decorator of a region of ours."""
-    name = f"r{next(_serial)}"
-    _settings.update({f"cache.{name}.{option}": str(value) for option, value in options.items()})
-    _settings[f"cache.{name}.expire"] = str(TTL)
-    _settings["cache.regions"] = f"{_settings.get('cache.regions', '')}, {name}".strip(", ")
-    set_cache_regions_from_settings({**_settings, "beakerish.clock": clock})
+    """Give the decorator of a region of ours, which keeps its promises."""
+    name, frozen = f"r{next(_serial)}", FrozenClock()
+    configure({f"checked_{name}": options}, frozen)
+    promises.check_region(cache_region(f"checked_{name}"), frozen, TTL)
+    _regions[name] = options
+    configure(_regions, clock)
     return cache_region(name)
 
 
-_settings: dict[str, str] = {}
+_regions: dict[str, dict[str, Any]] = {}
+
+
+def configure(regions: dict[str, dict[str, Any]], clock: Callable[[], float]) -> None:
+    """Have these regions, and no others."""
+    settings = {"cache.regions": ", ".join(regions), "beakerish.clock": clock}
+    for name, options in regions.items():
+        settings |= {f"cache.{name}.{o}": str(v) for o, v in {"expire": TTL, **options}.items()}
+    set_cache_regions_from_settings(settings)
 
 
 def beakers(**options: Any) -> Decorator:

@@ -84,6 +84,18 @@ class TestBesideTheirPeers:
         assert [line.split(", at most ")[1].split(":")[0] for line in of_many] == ["1.5", "1.5"]
         assert all("sqlite with 1 entry" in line or "file with 1 entry" in line for line in of_many)
 
+    def test_promises_of_a_region(self):
+        """A region in which nothing expires is no contestant."""
+        program = (
+            "from benchmarks import promises, regions as r\n"
+            "r.configure({'eternal': {'type': 'memory'}}, lambda: 1e9)\n"
+            "try:\n"
+            "    promises.check_region(r.cache_region('eternal'), r.FrozenClock(), r.TTL)\n"
+            "except AssertionError:\n"
+            "    print('refused')\n"
+        )
+        assert run(program) == "refused\n"
+
     def test_million(self):
         """Sessions and entries have a size, in memory and in Redis, and hits take their time."""
         require(RedisServer)
