@@ -56,9 +56,9 @@ class Rounds:
         first, _, third = quantiles(times * 2 if len(times) == 1 else times, n=4)
         return first, third
 
-    def ratio(self, one: str, other: str) -> float:
-        """Give the share that one takes of what the other takes."""
-        return _ratio(self.times[one], self.times[other])
+    def ratios(self, one: str, other: str) -> Rounds:
+        """Give the share that one takes of what the other takes, round by round."""
+        return Rounds({one: _ratios(self.times[one], self.times[other])})
 
 
 def in_same_rounds(
@@ -70,8 +70,8 @@ def in_same_rounds(
     return {c: Rounds({name: times[c, name] for name in each}) for c, each in columns.items()}
 
 
-def _ratio(mine: list[float], theirs: list[float]) -> float:
-    return median(one / other for one, other in zip(mine, theirs, strict=True))
+def _ratios(mine: list[float], theirs: list[float]) -> list[float]:
+    return [one / other for one, other in zip(mine, theirs, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Target:
     def found(self, columns: Mapping[str, Rounds]) -> float:
         """Give the share."""
         others = columns[self.other_column or self.column]
-        return _ratio(columns[self.column].times[self.one], others.times[self.other])
+        return median(_ratios(columns[self.column].times[self.one], others.times[self.other]))
 
     def spell(self, found: float) -> str:
         """Tell what has been found."""
@@ -170,16 +170,22 @@ def _short(number: float) -> str:
 PROCESSORS = sorted(getattr(os, "sched_getaffinity", lambda pid: ())(0))
 
 
-def pin(*servers: int) -> None:
+def pin(*servers: int, beside: tuple[int, ...] = ()) -> None:
     """Give this process one processor and the servers another, where there are two.
 
     A round trip takes 14 us to a server on the same processor and 50 us to another: unpinned it
-    would be now the one, now the other. ``servers`` are process ids.
+    would be now the one, now the other. ``servers`` are process ids, as are those that have this
+    process's processor ``beside`` it.
     """
     if len(PROCESSORS) > 1:
         os.sched_setaffinity(0, PROCESSORS[:1])
-        for thread in (t for server in servers for t in os.listdir(f"/proc/{server}/task")):
-            os.sched_setaffinity(int(thread), PROCESSORS[1:2])
+        _give(beside, PROCESSORS[:1])
+        _give(servers, PROCESSORS[1:2])
+
+
+def _give(processes: tuple[int, ...], processors: list[int]) -> None:
+    for thread in (t for process in processes for t in os.listdir(f"/proc/{process}/task")):
+        os.sched_setaffinity(int(thread), processors)
 
 
 def unpin() -> None:

@@ -93,7 +93,7 @@ class Gunicorn(WebServer):
 
 
 def tables(
-    rounds: int = 5,
+    rounds: int = 9,
     seconds: int = 2,
     servers: tuple[type[WebServer], ...] = (Waitress, Gunicorn),
     contestants: tuple[str, ...] = CONTESTANTS,
@@ -111,12 +111,14 @@ def tables(
                 for name in contestants
             }
             if kind.one_process:
-                pin(*(site.server.pid for site in sites.values()))
+                pin(*(site.server.pid for site in sites.values()), beside=(redis.pid,))
             for page in kinds:
                 for site in sites.values():
                     site.come(page, warm_up)
                 found = by_turns(page, sites, rounds, seconds)
-                yield _table(f"{kind.title}, Redis behind it: a page that {page}s", found)
+                table = _table(f"{kind.title}, Redis behind it: a page that {page}s", found)
+                table.notes.append(f"medians and quartiles of {rounds} rounds of {seconds} seconds")
+                yield table
             for name in sites.keys() - {BARE}:
                 sites[name].check_counters()
             unpin()
@@ -141,8 +143,10 @@ def _table(title: str, found: dict[str, list[dict[str, float]]]) -> Table:
     rates = table.columns[RATE]
     for other in found:
         if other != OURS:
-            ratio = rates.ratio(OURS, other)
-            table.notes.append(f"{OURS} answers {ratio:.2f} times as many requests as {other}")
+            ratios = rates.ratios(OURS, other)
+            first, third = ratios.quartiles(OURS)
+            ratio = f"{ratios.median(OURS):.2f} [{first:.2f}..{third:.2f}]"
+            table.notes.append(f"{OURS} answers {ratio} times as many requests as {other}")
     return table
 
 

@@ -45,7 +45,25 @@ def test_load():
     some = "servers=(b.Waitress,), contestants=(b.OURS, b.BARE), kinds=('write',), visitors=200"
     lines = lines_of("load", f"tables(rounds=1, seconds=1, warm_up=0, {some})")
     assert lines[1].startswith("waitress, 4 threads, Redis behind it: a page that writes")
-    assert "times as many requests as without sessions" in lines[-1]
+    assert "times as many requests as without sessions" in lines[-2]
+    assert lines[-1] == "  medians and quartiles of 1 rounds of 1 seconds"
+
+
+def test_load_shares_the_processors():
+    """A web server of one process has one processor to itself; Redis and wrk have the other."""
+    for kind in (Wrk, RedisServer):
+        require(kind)
+    program = (
+        "import os\n"
+        "from benchmarks import harness, load as b\n"
+        "own, servers = b.own, []\n"
+        "b.own = lambda kind: servers.append(own(kind)) or servers[0]\n"
+        "some = {'servers': (b.Waitress,), 'contestants': (b.OURS,), 'kinds': ('read',)}\n"
+        "for table in b.tables(rounds=1, seconds=1, visitors=20, warm_up=0, **some):\n"
+        "    given = [os.sched_getaffinity(pid) for pid in (0, servers[0].pid)]\n"
+        "    print(given == [set(harness.PROCESSORS[:1])] * 2 or len(harness.PROCESSORS) < 2)\n"
+    )
+    assert run(program) == "True\n"
 
 
 def test_sweep():
