@@ -15,7 +15,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.servers import new_folder, own, remove_folders, require
+from tests.servers import new_folder, own, remove_folders
 from tests.servers.process import HOST, PATIENCE, Server, program
 from tests.servers.redis import RedisServer
 from tests.servers.wrk import Wrk
@@ -23,11 +23,13 @@ from tests.servers.wrk import Wrk
 from . import promises
 from .harness import Rounds, Table, pin, unpin
 from .served import BARE, BEAKER, OURS, REDIS, SESSIONS, THEIR_REDIS
+from .servers import are_there
 from .site import settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+SERVERS = (RedisServer, Wrk)
 CONTESTANTS = (OURS, BEAKER, THEIR_REDIS, BARE)
 KINDS = ("read", "write")
 #: Visitors with a session each, and the connections on which they come. So many visitors that
@@ -102,7 +104,8 @@ def tables(
     warm_up: int = 1,
 ) -> Iterator[Table]:
     """Have all contestants answer by turns on each web server."""
-    require(Wrk)
+    if not are_there(*SERVERS, what="web servers under load"):
+        return
     for kind in servers:
         with own(RedisServer) as redis, ExitStack() as stack:
             promises.check(settings_of(type="ext:redis", url=redis.url))

@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING
 
 import redis
 
-from tests.servers import own, remove_folders
 from tests.servers.redis import RedisServer
 
 from . import peers
 from .harness import Rounds, Table, Target, pin
 from .peers import BARE, BEAKER, OURS, THEIR_REDIS
+from .servers import with_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from .site import Site
 
+SERVERS = (RedisServer,)
 SIZES = (1, 10, 100, 1000, 10_000)
 LARGE = f"{SIZES[-1]:,} keys"
 WHOLE = "pickle.loads and dumps"
@@ -41,13 +42,13 @@ def tables(rounds: int = 15) -> Iterator[Table]:
             timers = {name: site.timer(kind) for name, site in contestants.items()}
             table.columns[f"{keys:,} keys"] = Rounds.of(timers, rounds, base=BARE)
         yield table
-    yield stored_bytes()
+    yield from with_server(RedisServer, "bytes stored of a session", stored_bytes)
 
 
-def stored_bytes() -> Table:
+def stored_bytes(server: RedisServer) -> Table:
     """Give the bytes that Redis is given for a session."""
     table = Table("bytes stored of a session", targets=[Target(LARGE, OURS, BEAKER, 0.6)])
-    with own(RedisServer) as server, redis.Redis.from_url(server.url) as client:
+    with redis.Redis.from_url(server.url) as client:
         options = {"type": "ext:redis", "url": server.url}
         contestants = {
             OURS: lambda keys: peers.ours(keys, **options),
@@ -57,7 +58,6 @@ def stored_bytes() -> Table:
         for keys in SIZES:
             found = {name: _largest(client, make, keys) for name, make in contestants.items()}
             table.columns[f"{keys:,} keys"] = Rounds.once(found)
-    remove_folders()
     return table
 
 

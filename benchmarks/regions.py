@@ -26,12 +26,12 @@ from dogpile.cache import make_region
 
 from pyramid_beakerish import cache_region, set_cache_regions_from_settings
 from pyramid_beakerish.testing import FrozenClock
-from tests.servers import own, remove_folders
 from tests.servers.redis import RedisServer
 
 from . import promises
 from .harness import Table, Target, in_same_rounds, pin
 from .peers import BEAKER, OURS
+from .servers import with_server
 from .sessions import GET, IN_MEMORY
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     Function = Callable[[int], dict[str, Any]]
     Decorator = Callable[[Function], Function]
 
+SERVERS = (RedisServer,)
 SIZES = (1, 1000, 100_000)
 ONE = "1 entry"
 THREADS = 8
@@ -62,10 +63,7 @@ def tables(rounds: int = 31, entries: tuple[int, ...] = SIZES) -> Iterator[Table
     yield in_memory(rounds, entries)
     with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
         yield in_files(folder, rounds, entries[-1])
-    with own(RedisServer) as server:
-        pin(server.pid)
-        yield in_redis(server.url, rounds)
-    remove_folders()
+    yield from with_server(RedisServer, "regions in Redis", lambda server: in_redis(server, rounds))
 
 
 def in_memory(rounds: int, entries: tuple[int, ...]) -> Table:
@@ -117,8 +115,10 @@ def in_files(folder: str, rounds: int, entries: int) -> Table:
     return Table(title, in_same_rounds(timers, rounds), targets)
 
 
-def in_redis(url: str, rounds: int) -> Table:
+def in_redis(server: RedisServer, rounds: int) -> Table:
     """Measure hits on a server, beside one get() of the client and the decoding of its value."""
+    pin(server.pid)
+    url = server.url
     client = redis.Redis.from_url(url)
 
     def floor(function: Function) -> Function:

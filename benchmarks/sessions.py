@@ -7,24 +7,24 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import redis
 from pymemcache.client.base import Client
 
-from tests.servers import own, remove_folders
 from tests.servers.memcached import MemcachedServer
 from tests.servers.redis import RedisServer
 
 from . import peers
 from .harness import Limit, Rounds, Table, Target, pin
 from .peers import BARE, BEAKER, OURS, SIGNED, THEIR_REDIS
+from .servers import with_server
 from .site import KINDS, SECRET, Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+SERVERS = (RedisServer, MemcachedServer)
 ROUNDS = 81
 HAND_MADE, ONE_FILE, ONE_SELECT = "hand-made session", "one file", "one SELECT"
 GET, SET = "client.get()", "client.set()"
@@ -45,10 +45,12 @@ def tables(rounds: int = ROUNDS) -> Iterator[Table]:
         yield in_files("files in memory", folder, rounds)
     with tempfile.TemporaryDirectory() as folder:
         yield in_files("files on this machine's disk", folder, rounds)
-    with ExitStack() as stack:
-        stack.callback(remove_folders)
-        yield in_redis(stack.enter_context(own(RedisServer)), rounds)
-        yield in_memcached(stack.enter_context(own(MemcachedServer)), rounds)
+    yield from with_server(
+        RedisServer, "sessions in Redis", lambda server: in_redis(server, rounds)
+    )
+    yield from with_server(
+        MemcachedServer, "sessions in memcached", lambda server: in_memcached(server, rounds)
+    )
 
 
 def in_memory(rounds: int) -> Table:

@@ -6,6 +6,8 @@ only ``make bench`` installs run where that is: ``make test-bench``.
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,11 +30,16 @@ def lines_of(module, tables):
     return run(program).splitlines()
 
 
-def run(program):
+def run(program, folder=TOP, **environ):
     """Run it beside the benchmarks; give what it prints."""
-    command = [sys.executable, "-c", program]
     ended = subprocess.run(
-        command, cwd=TOP, capture_output=True, text=True, timeout=100, check=False
+        [sys.executable, "-c", program],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(TOP), **environ},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
     )
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
@@ -66,6 +73,18 @@ def test_load_shares_the_processors():
     assert run(program) == "True\n"
 
 
+def test_load_without_its_programs():
+    """What needs a program that is not installed is left out, by name."""
+    program = (
+        "from tests.servers.process import Server\n"
+        "Server.missing_programs = classmethod(lambda kind: kind.programs)\n"
+        "from benchmarks import load\n"
+        "assert not list(load.tables())\n"
+    )
+    expected = "left out for want of redis-server, wrk: web servers under load"
+    assert run(program).splitlines()[-1] == expected
+
+
 def test_sweep():
     """Each store is swept while a thread and a process use it, and keeps what they write."""
     require(PostgreSQLServer)
@@ -85,7 +104,7 @@ class TestBesideTheirPeers:
         """Each kind of request is measured in each kind of store, an untouched session as well."""
         for kind in (RedisServer, MemcachedServer):
             require(kind)
-        lines = lines_of("sessions", "tables(rounds=2)")
+        lines = lines_of("sessions", "tables(rounds=1)")
         titles = [line for line in lines if line.startswith("sessions in ")]
         assert len(titles) == 6
         untouched = [line for line in lines if line.startswith("  untouched: ")]
@@ -126,6 +145,54 @@ class TestBesideTheirPeers:
         require(RedisServer)
         lines = lines_of("processes", "tables(rounds=2, repeated=1)")
         assert len(lines) == 3 + 6
+
+    def test_start_is_written(self, tmp_path):
+        """A table is written when it is known, with what it is of, beside those of earlier runs."""
+        results = tmp_path / "benchmarks.json"
+        earlier = {"title": "measured earlier", "date": "2020-01-01", "versions": {"redis": "5"}}
+        results.write_text(json.dumps({"tables": [earlier]}))
+        program = (
+            "import functools\n"
+            "from benchmarks import __main__ as command, start\n"
+            "start.tables = functools.partial(start.tables, rounds=1)\n"
+            "command.main('start')\n"
+        )
+        assert "start of an application" in run(program, tmp_path)
+        kept, written = json.loads(results.read_text())["tables"]
+        assert kept == earlier
+        assert {"title", "times", "targets", "date", "machine", "versions"} <= set(written)
+        assert "redis-server" not in written["versions"]  # which a start does not need
+
+    def test_without_servers(self, tmp_path):
+        """The rest is measured, and each table that needs one is named."""
+        program = (
+            "from tests.servers.process import Server\n"
+            "Server.missing_programs = classmethod(lambda kind: kind.programs)\n"
+            "from benchmarks import __main__ as command, sessions\n"
+            "tables = sessions.tables\n"
+            "sessions.tables = lambda: tables(rounds=1)\n"
+            "command.main('sessions')\n"
+        )
+        lines = run(program, tmp_path).splitlines()
+        assert [line for line in lines if line.startswith("left out")] == [
+            "left out for want of redis-server: sessions in Redis",
+            "left out for want of memcached: sessions in memcached",
+        ]
+        assert len(json.loads((tmp_path / "benchmarks.json").read_text())["tables"]) == 4
+
+    def test_help(self):
+        """It names each part with the servers that it starts, as a wrong name does the parts."""
+        program = (
+            "import contextlib, sys\n"
+            "from benchmarks.__main__ import arguments\n"
+            "sys.stderr = sys.stdout\n"
+            "for given in ('--help', 'strat'):\n"
+            "    with contextlib.suppress(SystemExit):\n"
+            "        arguments([given])\n"
+        )
+        printed = run(program)
+        assert "in microseconds. (redis-server, memcached)" in printed
+        assert "'strat' is none of sessions, payloads, regions, start" in printed
 
     def test_plots(self, tmp_path):
         """What was measured becomes two plots, in which text is text."""
