@@ -211,3 +211,24 @@ class TestBesideTheirPeers:
             "performance_payload.svg",
         ]
         assert all("<text" in path.read_text() for path in drawn)
+
+    def test_plots_of_contradictions(self, tmp_path):
+        """A plot is refused that contradicts the table of regions by more than a fifth."""
+        pytest.importorskip("matplotlib")
+        program = (
+            "import json, pathlib, sys\n"
+            "from benchmarks import plots\n"
+            "def table(title, **hits):\n"
+            "    return {'title': title, 'times': {plots.ONE: {n: [t] for n, t in hits.items()}}}\n"
+            "tables = [table(plots.HITS, ours=1.19, theirs=1.21, drawn=9)]\n"
+            "tables.append(table(plots.IN_MEMORY_TITLE, ours=1, theirs=1, told=9))\n"
+            "pathlib.Path('benchmarks.json').write_text(json.dumps({'tables': tables}))\n"
+            "try:\n"
+            "    plots.main()\n"
+            "except SystemExit as refused:\n"
+            "    print(refused)\n"
+        )
+        assert run(program, tmp_path).splitlines() == [
+            "a hit of theirs takes 1.210 in the plot and 1.000 in the table of regions",
+            "measure them again: python -m benchmarks regions million",
+        ]
