@@ -91,7 +91,6 @@ _sites: list[Site] = []
 def _begin(site: Site) -> None:
     _sites.append(site)
     if site.cookie:  # there are sessions
-        site.cookie = None
         site.begin()
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SERVERS = (RedisServer, MemcachedServer)
-ROUNDS = 81
+ROUNDS, THREADS = 81, 8
 HAND_MADE, ONE_FILE, ONE_SELECT = "hand-made session", "one file", "one SELECT"
 GET, SET = "client.get()", "client.set()"
 #: Who is not asked for what has nothing to do with sessions.
@@ -61,7 +61,8 @@ def in_memory(rounds: int) -> Table:
         Target("new", OURS, BEAKER, 0.40),
         Target("read", OURS, HAND_MADE, 1.3),
     ]
-    return measure("sessions in memory", contestants, rounds, targets)
+    table = measure("sessions in memory", contestants, rounds, targets)
+    return with_threads(table, contestants, rounds)
 
 
 def in_cookies(rounds: int) -> Table:
@@ -111,8 +112,7 @@ def in_redis(server: RedisServer, rounds: int) -> Table:
         Target("new", OURS, THEIR_REDIS, 0.25),
     ]
     table = measure("sessions in Redis, on another processor", contestants, rounds, targets)
-    table.columns["read, 8 threads"] = in_threads(contestants, 8, rounds)
-    return table
+    return with_threads(table, contestants, rounds)
 
 
 def in_memcached(server: MemcachedServer, rounds: int) -> Table:
@@ -145,8 +145,16 @@ def measure(title: str, contestants: dict[str, Site], rounds: int, targets: list
     return table
 
 
-def in_threads(contestants: dict[str, Site], threads: int, rounds: int) -> Rounds:
-    """Give the time of a read in requests of several threads, all of them together."""
-    timers = {name: site.threads_timer("read", threads) for name, site in contestants.items()}
-    timers[BARE] = Site().threads_timer("untouched", threads)
+def with_threads(table: Table, contestants: dict[str, Site], rounds: int) -> Table:
+    """Add the times in several threads, of fewer rounds, as each has so many more requests."""
+    writers = {name: site for name, site in contestants.items() if site.cookie}
+    for kind, sites in (("read", contestants), ("write", writers)):
+        table.columns[f"{kind}, {THREADS} threads"] = in_threads(kind, sites, -(-rounds // 3))
+    return table
+
+
+def in_threads(kind: str, contestants: dict[str, Site], rounds: int) -> Rounds:
+    """Give the time that this takes in requests of several threads, all of them together."""
+    timers = {name: site.threads_timer(kind, THREADS) for name, site in contestants.items()}
+    timers[BARE] = Site().threads_timer("untouched", THREADS)
     return Rounds.of(timers, rounds, base=BARE)

@@ -23,9 +23,9 @@ from tests.servers.wrk import Wrk
 TOP = Path(__file__).parent.parent
 
 
-def lines_of(module, tables):
+def lines_of(module, tables, before=""):
     """Give the lines that a benchmark prints."""
-    program = f"from benchmarks import {module} as b\nfor table in b.{tables}:\n"
+    program = f"from benchmarks import {module} as b\n{before}\nfor table in b.{tables}:\n"
     program += "    print(*table.lines(), sep='\\n')\n"
     return run(program).splitlines()
 
@@ -104,12 +104,21 @@ class TestBesideTheirPeers:
         """Each kind of request is measured in each kind of store, an untouched session as well."""
         for kind in (RedisServer, MemcachedServer):
             require(kind)
-        lines = lines_of("sessions", "tables(rounds=1)")
+        lines = lines_of("sessions", "tables(rounds=1)", before="b.THREADS = 2")
         titles = [line for line in lines if line.startswith("sessions in ")]
         assert len(titles) == 6
         untouched = [line for line in lines if line.startswith("  untouched: ")]
         assert len(untouched) == 9
         assert all(", at most 0.2: " in line for line in untouched)
+        assert sum("read, 2 threads          write, 2 threads" in line for line in lines) == 2
+
+    def test_payloads(self):
+        """Sessions of each size are read and changed in memory and in Redis, and have a size."""
+        require(RedisServer)
+        lines = lines_of("payloads", "tables(rounds=2, sizes=(1, 100), on_server=(1, 70))")
+        for start in ("reading one key", "changing one key", "one key of many, in Redis", "bytes"):
+            assert sum(line.startswith(start) for line in lines) == 1
+        assert sum("write, 70 keys" in line for line in lines) == 1
 
     def test_regions(self):
         """Hits of few entries and of many are measured in the same rounds, each by its target."""
@@ -168,17 +177,17 @@ class TestBesideTheirPeers:
         program = (
             "from tests.servers.process import Server\n"
             "Server.missing_programs = classmethod(lambda kind: kind.programs)\n"
-            "from benchmarks import __main__ as command, sessions\n"
-            "tables = sessions.tables\n"
-            "sessions.tables = lambda: tables(rounds=1)\n"
-            "command.main('sessions')\n"
+            "import functools\n"
+            "from benchmarks import __main__ as command, payloads\n"
+            "payloads.tables = functools.partial(payloads.tables, rounds=1, sizes=(1, 20))\n"
+            "command.main('payloads')\n"
         )
         lines = run(program, tmp_path).splitlines()
         assert [line for line in lines if line.startswith("left out")] == [
-            "left out for want of redis-server: sessions in Redis",
-            "left out for want of memcached: sessions in memcached",
+            "left out for want of redis-server: large sessions in Redis",
+            "left out for want of redis-server: bytes stored of a session",
         ]
-        assert len(json.loads((tmp_path / "benchmarks.json").read_text())["tables"]) == 4
+        assert len(json.loads((tmp_path / "benchmarks.json").read_text())["tables"]) == 2
 
     def test_help(self):
         """It names each part with the servers that it starts, as a wrong name does the parts."""
