@@ -15,7 +15,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.servers import new_folder, own, remove_folders, require
+from tests.servers import new_folder, own, remove_folders
 from tests.servers.process import HOST, PATIENCE, Server, program
 from tests.servers.redis import RedisServer
 from tests.servers.wrk import Wrk
@@ -23,11 +23,13 @@ from tests.servers.wrk import Wrk
 from . import promises
 from .harness import Rounds, Table, pin, unpin
 from .served import BARE, BEAKER, OURS, REDIS, SESSIONS, THEIR_REDIS
+from .servers import are_there
 from .site import settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+SERVERS = (RedisServer, Wrk)
 CONTESTANTS = (OURS, BEAKER, THEIR_REDIS, BARE)
 KINDS = ("read", "write")
 #: Visitors with a session each, and the connections on which they come. So many visitors that
@@ -93,7 +95,7 @@ class Gunicorn(WebServer):
 
 
 def tables(
-    rounds: int = 5,
+    rounds: int = 9,
     seconds: int = 2,
     servers: tuple[type[WebServer], ...] = (Waitress, Gunicorn),
     contestants: tuple[str, ...] = CONTESTANTS,
@@ -102,7 +104,8 @@ def tables(
     warm_up: int = 1,
 ) -> Iterator[Table]:
     """Have all contestants answer by turns on each web server."""
-    require(Wrk)
+    if not are_there(*SERVERS, what="web servers under load"):
+        return
     for kind in servers:
         with own(RedisServer) as redis, ExitStack() as stack:
             promises.check(settings_of(type="ext:redis", url=redis.url))
@@ -111,12 +114,14 @@ def tables(
                 for name in contestants
             }
             if kind.one_process:
-                pin(*(site.server.pid for site in sites.values()))
+                pin(*(site.server.pid for site in sites.values()), beside=(redis.pid,))
             for page in kinds:
                 for site in sites.values():
                     site.come(page, warm_up)
                 found = by_turns(page, sites, rounds, seconds)
-                yield _table(f"{kind.title}, Redis behind it: a page that {page}s", found)
+                table = _table(f"{kind.title}, Redis behind it: a page that {page}s", found)
+                table.notes.append(f"medians and quartiles of {rounds} rounds of {seconds} seconds")
+                yield table
             for name in sites.keys() - {BARE}:
                 sites[name].check_counters()
             unpin()
@@ -141,8 +146,10 @@ def _table(title: str, found: dict[str, list[dict[str, float]]]) -> Table:
     rates = table.columns[RATE]
     for other in found:
         if other != OURS:
-            ratio = rates.ratio(OURS, other)
-            table.notes.append(f"{OURS} answers {ratio:.2f} times as many requests as {other}")
+            ratios = rates.ratios(OURS, other)
+            first, third = ratios.quartiles(OURS)
+            ratio = f"{ratios.median(OURS):.2f} [{first:.2f}..{third:.2f}]"
+            table.notes.append(f"{OURS} answers {ratio} times as many requests as {other}")
     return table
 
 

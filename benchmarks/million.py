@@ -15,17 +15,18 @@ import redis
 
 import pyramid_beakerish
 from pyramid_beakerish.testing import FrozenClock
-from tests.servers import own, remove_folders
 from tests.servers.redis import RedisServer
 
 from . import peers, promises, regions
 from .harness import Rounds, Table, pin
 from .peers import BEAKER, OURS, THEIR_REDIS
+from .servers import with_server
 from .site import TIMEOUT, Site, settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+SERVERS = (RedisServer,)
 ENTRIES, IN_REDIS = 1_000_000, 100_000
 #: Seconds after which one who fills his memory is given up.
 PATIENCE = 200.0
@@ -37,7 +38,9 @@ AFTERWARDS = 2
 def tables(entries: int = ENTRIES, in_redis: int = IN_REDIS, rounds: int = 31) -> Iterator[Table]:
     """Measure sessions in memory and in Redis, and entries in memory."""
     yield sessions_in_memory(entries)
-    yield sessions_in_redis(in_redis)
+    yield from with_server(
+        RedisServer, "sessions in Redis", lambda server: sessions_in_redis(server, in_redis)
+    )
     yield entries_in_memory(entries)
     pin()
     yield hits(entries, rounds)
@@ -56,11 +59,11 @@ def entries_in_memory(entries: int) -> Table:
     return _memory(f"{entries:,} entries of a region in memory", found, entries)
 
 
-def sessions_in_redis(sessions: int) -> Table:
+def sessions_in_redis(server: RedisServer, sessions: int) -> Table:
     """Give the memory that Redis takes, by its own account."""
     table = Table(f"{sessions:,} sessions of one number in Redis")
     found = {}
-    with own(RedisServer) as server, redis.Redis.from_url(server.url) as client:
+    with redis.Redis.from_url(server.url) as client:
         options = {"type": "ext:redis", "url": server.url}
         contestants = {
             OURS: lambda: peers.ours(**options),
@@ -74,7 +77,6 @@ def sessions_in_redis(sessions: int) -> Table:
             site.arrive(sessions)
             found[name] = (client.info("memory")["used_memory"] - before) / sessions
     table.columns["bytes per session"] = Rounds.once(found)
-    remove_folders()
     return table
 
 

@@ -19,6 +19,7 @@ from tests.servers.redis import RedisServer
 from . import peers
 from .harness import Rounds, Table, unpin
 from .peers import BARE, BEAKER, OURS, THEIR_REDIS
+from .servers import are_there
 from .sessions import IN_MEMORY
 from .site import REQUESTS, WARM_UP, Site
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from multiprocessing.pool import Pool
 
+SERVERS = (RedisServer,)
 PROCESSES = (1, 4)
 #: How often each process makes the requests of a round: the fewer, the more counts the start of it.
 REPEATED = 5
@@ -39,7 +41,9 @@ def tables(rounds: int = 9, repeated: int = REPEATED) -> Iterator[Table]:
     with ExitStack() as stack:
         stack.callback(remove_folders)
         folder = stack.enter_context(tempfile.TemporaryDirectory(dir=IN_MEMORY))
-        sites = {BARE: Site(), **_contestants(folder, stack.enter_context(own(RedisServer)).url)}
+        sites = {BARE: Site(), **_in_files(folder)}
+        if are_there(RedisServer, what="processes on Redis"):
+            sites |= _on_redis(stack.enter_context(own(RedisServer)).url)
         timers = {
             f"{kind}, {number} of them": {
                 name: partial(
@@ -56,18 +60,23 @@ def tables(rounds: int = 9, repeated: int = REPEATED) -> Iterator[Table]:
         yield table
 
 
-def _contestants(folder: str, url: str) -> dict[str, Site]:
+def _in_files(folder: str) -> dict[str, Site]:
     def at(name: str) -> dict[str, str]:
         return {"data_dir": os.path.join(folder, name)}
 
     files = peers.both(type="file", **at("files"))
-    on_redis = peers.both(type="ext:redis", url=url)
     return {
         f"{OURS}, file": files[OURS],
         f"{OURS}, sqlite": peers.ours(type="sqlite", **at("sqlite")),
-        f"{OURS}, Redis": on_redis[OURS],
         f"{BEAKER}, file": files[BEAKER],
-        f"{BEAKER}, Redis": on_redis[BEAKER],
+    }
+
+
+def _on_redis(url: str) -> dict[str, Site]:
+    both = peers.both(type="ext:redis", url=url)
+    return {
+        f"{OURS}, Redis": both[OURS],
+        f"{BEAKER}, Redis": both[BEAKER],
         THEIR_REDIS: peers.session_redis(url),
     }
 
@@ -82,7 +91,6 @@ _sites: list[Site] = []
 def _begin(site: Site) -> None:
     _sites.append(site)
     if site.cookie:  # there are sessions
-        site.cookie = None
         site.begin()
 
 

@@ -1,4 +1,4 @@
-"""What no figure may be reached by dropping: asserted of each site of ours before a round."""
+"""What no figure may be reached by dropping: asserted of all that is ours before a round."""
 
 from __future__ import annotations
 
@@ -57,3 +57,51 @@ def _set(key: str) -> Callable[[Any], None]:
         request.session[key] = 1
 
     return work
+
+
+def check_region(decorate: Callable[[Any], Any], clock: FrozenClock, ttl: float) -> None:
+    """Raise `AssertionError` if a region does not keep, forget and expire as it is promised."""
+    counted = Counted(decorate)
+    for promise in (results_are_kept, what_is_invalidated_is_gone):
+        promise(counted)
+    results_expire(counted, clock, ttl)
+
+
+class Counted:
+    """A function of a region, which is seen to be called or not."""
+
+    def __init__(self, decorate: Callable[[Any], Any]) -> None:
+        called = self._called = []
+
+        def function(number: int) -> dict[str, int]:
+            called.append(number)
+            return {"number": number}
+
+        self.cached = decorate(function)
+
+    def is_called(self, number: int) -> bool:
+        """Ask for the result of a number; tell whether it had to be made."""
+        before = len(self._called)
+        assert self.cached(number) == {"number": number}
+        return len(self._called) > before
+
+
+def results_are_kept(counted: Counted) -> None:
+    """The function is called once for each argument."""
+    assert [counted.is_called(number) for number in (1, 1, 2, 1)] == [True, False, True, False]
+
+
+def what_is_invalidated_is_gone(counted: Counted) -> None:
+    """It is made anew, and nothing else is; in the end all is."""
+    counted.cached.invalidate(1)
+    assert [counted.is_called(number) for number in (1, 2)] == [True, False]
+    counted.cached.invalidate_all()
+    assert [counted.is_called(number) for number in (1, 2)] == [True, True]
+
+
+def results_expire(counted: Counted, clock: FrozenClock, ttl: float) -> None:
+    """A result is there until its time has passed, and then is not."""
+    clock.advance(ttl - 1)
+    assert not counted.is_called(1)
+    clock.advance(2)
+    assert [counted.is_called(1), counted.is_called(1)] == [True, False]

@@ -25,11 +25,13 @@ from django.core.cache import caches
 from dogpile.cache import make_region
 
 from pyramid_beakerish import cache_region, set_cache_regions_from_settings
-from tests.servers import own, remove_folders
+from pyramid_beakerish.testing import FrozenClock
 from tests.servers.redis import RedisServer
 
-from .harness import Rounds, Table, Target, pin
+from . import promises
+from .harness import Table, Target, in_same_rounds, pin
 from .peers import BEAKER, OURS
+from .servers import with_server
 from .sessions import GET, IN_MEMORY
 
 if TYPE_CHECKING:
@@ -38,13 +40,15 @@ if TYPE_CHECKING:
     Function = Callable[[int], dict[str, Any]]
     Decorator = Callable[[Function], Function]
 
+SERVERS = (RedisServer,)
 SIZES = (1, 1000, 100_000)
-LARGE = f"{SIZES[-1]:,} entries"
+ONE = "1 entry"
 THREADS = 8
 #: More entries than there are, for the caches that are bounded.
 ROOM = 10 * SIZES[-1]
 CALLS, SLOW_CALLS = 2000, 100
 TTL = 3600
+IN_MEMORY_TITLE = "hit of a region in memory: microseconds"
 LOCAL, DOGPILE, DJANGO, TTL_CACHE = f"{OURS}, local", "dogpile.cache", "Django", "cachetools"
 CASHEWS, LRU_CACHE = "cashews, awaited", "functools.lru_cache"
 
@@ -53,19 +57,19 @@ def result(number: int) -> dict[str, Any]:
     return {"number": number, "text": "some text"}
 
 
-def tables(rounds: int = 31) -> Iterator[Table]:
+def tables(rounds: int = 31, entries: tuple[int, ...] = SIZES) -> Iterator[Table]:
     """Measure regions in memory, in files and in Redis."""
     pin()
-    yield in_memory(rounds)
+    yield in_memory(rounds, entries)
     with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
-        yield in_files(folder, rounds)
-    with own(RedisServer) as server:
-        pin(server.pid)
-        yield in_redis(server.url, rounds)
-    remove_folders()
+        yield in_files(folder, rounds, entries[-1])
+    few = entries[:2]
+    yield from with_server(
+        RedisServer, "regions in Redis", lambda server: in_redis(server, rounds, few)
+    )
 
 
-def in_memory(rounds: int) -> Table:
+def in_memory(rounds: int, entries: tuple[int, ...]) -> Table:
     """Measure hits with few and many entries, and of several threads."""
     decorators = {
         **without_copies(ROOM),
@@ -73,21 +77,19 @@ def in_memory(rounds: int) -> Table:
         DJANGO: djangos(BACKEND="django.core.cache.backends.locmem.LocMemCache"),
         CASHEWS: cashews_in_memory(),
     }
-    one, many_threads = "1 entry", f"1 entry, {THREADS} threads"
+    many_threads = f"{ONE}, {THREADS} threads"
     targets = [
-        Target(one, OURS, BEAKER, 0.18),
-        Target(one, OURS, TTL_CACHE, 0.35),
+        Target(ONE, OURS, BEAKER, 0.18),
+        Target(ONE, OURS, TTL_CACHE, 0.35),
+        Target(many_threads, OURS, OURS, 1.0, other_column=ONE),
     ]
-    table = sizes(
-        "hit of a region in memory: microseconds", decorators, SIZES, CALLS, rounds, targets
-    )
+    timers = {column(number): timers_of(decorators, number, CALLS) for number in entries}
     del decorators[CASHEWS]  # an event loop belongs to one thread
-    functions = {name: filled(decorate, 1) for name, decorate in decorators.items()}
-    timers = {name: functools.partial(together, f) for name, f in functions.items()}
-    table.columns[many_threads] = Rounds.of(timers, rounds)
-    alone, all_of_them = (table.columns[c].median(OURS) for c in (one, many_threads))
-    table.notes.append(f"{THREADS} threads take {all_of_them / alone:.2f} of one for a hit of ours")
-    return table
+    timers[many_threads] = {
+        name: functools.partial(together, filled(decorate, 1))
+        for name, decorate in decorators.items()
+    }
+    return Table(IN_MEMORY_TITLE, in_same_rounds(timers, rounds), targets)
 
 
 def without_copies(room: int, clock: Callable[[], float] = time.time) -> dict[str, Decorator]:
@@ -100,29 +102,38 @@ def without_copies(room: int, clock: Callable[[], float] = time.time) -> dict[st
     }
 
 
-def in_files(folder: str, rounds: int) -> Table:
+def in_files(folder: str, rounds: int, entries: int) -> Table:
     """Measure hits in files and in SQLite; Beaker's one pickle cannot be filled in that time."""
     mine = {name: os.path.join(folder, name) for name in ("file", "sqlite", "beaker")}
     decorators = {f"{OURS}, {n}": ours(type=n, data_dir=mine[n]) for n in ("file", "sqlite")}
-    title = "hit of a region in files, in memory: microseconds"
-    table = sizes(title, decorators, (1, SIZES[-1]), SLOW_CALLS, rounds, [])
     beakers_file = {BEAKER: beakers(type="file", data_dir=mine["beaker"])}
-    one = sizes(title, {**decorators, **beakers_file}, (1,), SLOW_CALLS, rounds, [])
-    table.columns |= one.columns
-    table.targets.append(Target("1 entry", f"{OURS}, sqlite", BEAKER, 0.4))
-    for name in decorators:
-        few, many = (table.columns[column].median(name) for column in ("1 entry", LARGE))
-        table.notes.append(f"{name}: {LARGE} take {many / few:.2f} of one entry, at most 1.5")
-    return table
+    many = column(entries)
+    timers = {
+        ONE: timers_of({**decorators, **beakers_file}, 1, SLOW_CALLS),
+        many: timers_of(decorators, entries, SLOW_CALLS),
+    }
+    targets = [Target(ONE, f"{OURS}, sqlite", BEAKER, 0.4)]
+    targets += [Target(many, name, name, 1.5, other_column=ONE) for name in decorators]
+    title = "hit of a region in files, in memory: microseconds"
+    return Table(title, in_same_rounds(timers, rounds), targets)
 
 
-def in_redis(url: str, rounds: int) -> Table:
+def in_redis(server: RedisServer, rounds: int, entries: tuple[int, ...]) -> Table:
     """Measure hits on a server, beside one get() of the client and the decoding of its value."""
+    pin(server.pid)
+    url = server.url
     client = redis.Redis.from_url(url)
 
     def floor(function: Function) -> Function:
-        client.set("floor", pickle.dumps(function(0)))
-        return lambda number: pickle.loads(client.get("floor"))
+        def cached(number: int) -> dict[str, Any]:
+            key = f"{function.__name__}:{number}"
+            return pickle.loads(client.get(key) or keep(key, function(number)))
+
+        return cached
+
+    def keep(key: str, found: object) -> bytes:
+        client.set(key, pickle.dumps(found))
+        return pickle.dumps(found)
 
     dogpile = make_region().configure("dogpile.cache.redis", TTL, arguments={"url": url})
     decorators = {
@@ -134,11 +145,11 @@ def in_redis(url: str, rounds: int) -> Table:
         GET: floor,
     }
     targets = [
-        Target("1 entry", OURS, GET, 1.0),
-        Target("1 entry", LOCAL, GET, 0.01),
+        Target(ONE, OURS, GET, 1.0),
+        Target(ONE, LOCAL, GET, 0.01),
     ]
     title = "hit of a region in Redis, on another processor: microseconds"
-    return sizes(title, decorators, (1,), SLOW_CALLS, rounds, targets)
+    return sizes(title, decorators, entries, SLOW_CALLS, rounds, targets)
 
 
 def sizes(
@@ -150,14 +161,30 @@ def sizes(
     targets: list[Target],
 ) -> Table:
     """Measure hits of entries taken at random, with each number of entries."""
-    table = Table(title, targets=targets)
-    for number in entries:
-        functions = {name: filled(decorate, number) for name, decorate in decorators.items()}
-        numbers = [random.randrange(number) for _ in range(calls)]
-        timers = {n: functools.partial(hits, f, numbers) for n, f in functions.items()}
-        column = "1 entry" if number == 1 else f"{number:,} entries"
-        table.columns[column] = Rounds.of(timers, rounds)
-    return table
+    timers = {column(number): timers_of(decorators, number, calls) for number in entries}
+    return Table(title, in_same_rounds(timers, rounds), targets)
+
+
+def column(entries: int) -> str:
+    """Give the name of the column for so many entries."""
+    return ONE if entries == 1 else f"{entries:,} entries"
+
+
+def timers_of(
+    decorators: dict[str, Decorator], entries: int, calls: int
+) -> dict[str, Callable[[], float]]:
+    """Give what measures a hit of each, with so many entries."""
+    functions = {name: filled(decorate, entries) for name, decorate in decorators.items()}
+    return {n: functools.partial(random_hits, f, entries, calls) for n, f in functions.items()}
+
+
+def random_hits(function: Function, entries: int, calls: int) -> float:
+    """Give the time of a hit of entries that are drawn anew for each round.
+
+    Else the same few are asked again and again, whose keys are remembered and whose bytes are in
+    the processor's caches, however many entries there are.
+    """
+    return hits(function, [random.randrange(entries) for _ in range(calls)])
 
 
 def filled(decorate: Decorator, entries: int) -> Function:
@@ -185,7 +212,7 @@ def hits(function: Function, numbers: list[int]) -> float:
     """Give the time of a call with these numbers."""
     if asyncio.iscoroutinefunction(function):
         return _loop.run_until_complete(_hits_awaited(function, numbers))
-    function(numbers[0])
+    function(0)
     began = time.perf_counter()
     for number in numbers:
         function(number)
@@ -205,16 +232,24 @@ def together(function: Function) -> float:
 
 
 def ours(clock: Callable[[], float] = time.time, **options: Any) -> Decorator:
-    """Give the decorator of a region of ours."""
-    name = f"r{next(_serial)}"
-    _settings.update({f"cache.{name}.{option}": str(value) for option, value in options.items()})
-    _settings[f"cache.{name}.expire"] = str(TTL)
-    _settings["cache.regions"] = f"{_settings.get('cache.regions', '')}, {name}".strip(", ")
-    set_cache_regions_from_settings({**_settings, "beakerish.clock": clock})
+    """Give the decorator of a region of ours, which keeps its promises."""
+    name, frozen = f"r{next(_serial)}", FrozenClock()
+    configure({f"checked_{name}": options}, frozen)
+    promises.check_region(cache_region(f"checked_{name}"), frozen, TTL)
+    _regions[name] = options
+    configure(_regions, clock)
     return cache_region(name)
 
 
-_settings: dict[str, str] = {}
+_regions: dict[str, dict[str, Any]] = {}
+
+
+def configure(regions: dict[str, dict[str, Any]], clock: Callable[[], float]) -> None:
+    """Have these regions, and no others."""
+    settings = {"cache.regions": ", ".join(regions), "beakerish.clock": clock}
+    for name, options in regions.items():
+        settings |= {f"cache.{name}.{o}": str(v) for o, v in {"expire": TTL, **options}.items()}
+    set_cache_regions_from_settings(settings)
 
 
 def beakers(**options: Any) -> Decorator:

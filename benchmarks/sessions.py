@@ -7,29 +7,31 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import redis
 from pymemcache.client.base import Client
 
-from tests.servers import own, remove_folders
 from tests.servers.memcached import MemcachedServer
 from tests.servers.redis import RedisServer
 
 from . import peers
-from .harness import Rounds, Table, Target, pin
+from .harness import Limit, Rounds, Table, Target, pin
 from .peers import BARE, BEAKER, OURS, SIGNED, THEIR_REDIS
+from .servers import with_server
 from .site import KINDS, SECRET, Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROUNDS = 81
+SERVERS = (RedisServer, MemcachedServer)
+ROUNDS, THREADS = 81, 8
 HAND_MADE, ONE_FILE, ONE_SELECT = "hand-made session", "one file", "one SELECT"
 GET, SET = "client.get()", "client.set()"
 #: Who is not asked for what has nothing to do with sessions.
 FLOORS = frozenset((HAND_MADE, ONE_FILE, ONE_SELECT, GET, SET))
+#: What sessions may cost a request that does not touch them, in microseconds.
+UNTOUCHED = 0.2
 #: A file system in memory, where it is the code that is measured and not the disk.
 IN_MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None
 
@@ -43,10 +45,12 @@ def tables(rounds: int = ROUNDS) -> Iterator[Table]:
         yield in_files("files in memory", folder, rounds)
     with tempfile.TemporaryDirectory() as folder:
         yield in_files("files on this machine's disk", folder, rounds)
-    with ExitStack() as stack:
-        stack.callback(remove_folders)
-        yield in_redis(stack.enter_context(own(RedisServer)), rounds)
-        yield in_memcached(stack.enter_context(own(MemcachedServer)), rounds)
+    yield from with_server(
+        RedisServer, "sessions in Redis", lambda server: in_redis(server, rounds)
+    )
+    yield from with_server(
+        MemcachedServer, "sessions in memcached", lambda server: in_memcached(server, rounds)
+    )
 
 
 def in_memory(rounds: int) -> Table:
@@ -57,7 +61,8 @@ def in_memory(rounds: int) -> Table:
         Target("new", OURS, BEAKER, 0.40),
         Target("read", OURS, HAND_MADE, 1.3),
     ]
-    return measure("sessions in memory", contestants, rounds, targets)
+    table = measure("sessions in memory", contestants, rounds, targets)
+    return with_threads(table, contestants, rounds)
 
 
 def in_cookies(rounds: int) -> Table:
@@ -107,15 +112,14 @@ def in_redis(server: RedisServer, rounds: int) -> Table:
         Target("new", OURS, THEIR_REDIS, 0.25),
     ]
     table = measure("sessions in Redis, on another processor", contestants, rounds, targets)
-    table.columns["read, 8 threads"] = in_threads(contestants, 8, rounds)
-    return table
+    return with_threads(table, contestants, rounds)
 
 
 def in_memcached(server: MemcachedServer, rounds: int) -> Table:
     pin(server.pid)
     client = Client(server.url, no_delay=True, timeout=1, default_noreply=False)
     client.set("floor", peers.VALUE)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:  # Beaker's locks are files
         contestants = {
             **peers.both(type="ext:memcached", url=server.url, lock_dir=folder),
             GET: peers.one_call(lambda: client.get("floor")),
@@ -128,7 +132,9 @@ def in_memcached(server: MemcachedServer, rounds: int) -> Table:
 def measure(title: str, contestants: dict[str, Site], rounds: int, targets: list[Target]) -> Table:
     """Have each contestant answer each kind of request, in turns with a site without sessions."""
     bare = Site()
-    table = Table(f"{title}: microseconds over {BARE}", targets=targets)
+    mine = [name for name in contestants if name.startswith(OURS)]
+    limits = [Limit("untouched", name, UNTOUCHED) for name in mine]
+    table = Table(f"{title}: microseconds over {BARE}", targets=[*limits, *targets])
     for kind in KINDS:
         timers = {BARE: bare.timer("untouched")}
         asked = (
@@ -139,8 +145,16 @@ def measure(title: str, contestants: dict[str, Site], rounds: int, targets: list
     return table
 
 
-def in_threads(contestants: dict[str, Site], threads: int, rounds: int) -> Rounds:
-    """Give the time of a read in requests of several threads, all of them together."""
-    timers = {name: site.threads_timer("read", threads) for name, site in contestants.items()}
-    timers[BARE] = Site().threads_timer("untouched", threads)
+def with_threads(table: Table, contestants: dict[str, Site], rounds: int) -> Table:
+    """Add the times in several threads, of fewer rounds, as each has so many more requests."""
+    writers = {name: site for name, site in contestants.items() if site.cookie}
+    for kind, sites in (("read", contestants), ("write", writers)):
+        table.columns[f"{kind}, {THREADS} threads"] = in_threads(kind, sites, -(-rounds // 3))
+    return table
+
+
+def in_threads(kind: str, contestants: dict[str, Site], rounds: int) -> Rounds:
+    """Give the time that this takes in requests of several threads, all of them together."""
+    timers = {name: site.threads_timer(kind, THREADS) for name, site in contestants.items()}
+    timers[BARE] = Site().threads_timer("untouched", THREADS)
     return Rounds.of(timers, rounds, base=BARE)

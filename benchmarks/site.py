@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from copy import copy
 from functools import partial
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -75,7 +76,8 @@ class Site:
         return b"".join(body).decode()
 
     def begin(self, keys: int = 0) -> Site:
-        """Begin a session that holds some keys, and see that it is kept."""
+        """Begin a new session that holds some keys, and see that it is kept."""
+        self.cookie = None
         self.request(fill, **{"benchmark.keys": keys})
         self.request(write)
         if self.request(read) != "2":
@@ -93,8 +95,12 @@ class Site:
         return partial(self._time, kind)
 
     def threads_timer(self, kind: str, threads: int) -> Callable[[], float]:
-        """Give what measures the same of requests from several threads at once, all together."""
-        return partial(_together, partial(self._time, kind), threads)
+        """Give what measures the same of requests from several threads at once, all together.
+
+        Each thread has a visitor of its own, where there are sessions.
+        """
+        visitors = [copy(self).begin() if self.cookie else self for _ in range(threads)]
+        return partial(_together, [visitor.timer(kind) for visitor in visitors])
 
     def _time(self, kind: str) -> float:
         app, environ = self.app, self._environ(KINDS[kind])
@@ -112,14 +118,14 @@ class Site:
         return {**environ, "HTTP_COOKIE": self.cookie} if self.cookie else environ
 
 
-def _together(timer: Callable[[], float], threads: int) -> float:
+def _together(timers: list[Callable[[], float]]) -> float:
     began = time.perf_counter()
-    working = [Thread(target=timer, daemon=True) for _ in range(threads)]
+    working = [Thread(target=timer, daemon=True) for timer in timers]
     for thread in working:
         thread.start()
     for thread in working:
         thread.join(60)
-    return (time.perf_counter() - began) / (REQUESTS + WARM_UP) / threads * 1e6
+    return (time.perf_counter() - began) / (REQUESTS + WARM_UP) / len(timers) * 1e6
 
 
 def answer(page: Callable[[Any], object]) -> Callable[[Any], Response]:

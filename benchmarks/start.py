@@ -18,6 +18,7 @@ from .site import SECRET
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+SERVERS = ()
 #: In a process of its own, where Pyramid has been imported before.
 PROGRAM = """
 import sys, time

@@ -29,6 +29,7 @@ from tests.servers import own, remove_folders
 from tests.servers.postgresql import PostgreSQLServer
 
 from .harness import Rounds, Table
+from .servers import are_there
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     Waits = dict[str, list[float]]
 
+SERVERS = (PostgreSQLServer,)
 ENTRIES = 1_000_000
 #: Seconds for which others are looked at while nobody sweeps, and after which all is given up.
 QUIET, PATIENCE = 3.0, 500.0
@@ -66,7 +68,9 @@ POSTGRESQL_ROWS = """
 
 def tables(entries: int = ENTRIES, quiet: float = QUIET) -> Iterator[Table]:
     """Sweep each kind of store that has something to sweep."""
-    kinds = {"memory": memory, "file": files, "sqlite": sqlite, "sql, PostgreSQL": postgresql}
+    kinds = {"memory": memory, "file": files, "sqlite": sqlite}
+    if are_there(PostgreSQLServer, what="the sweep of a table of PostgreSQL"):
+        kinds["sql, PostgreSQL"] = postgresql
     found = {name: measured(kind, entries, quiet) for name, kind in kinds.items()}
     table = Table(f"sweep of {entries:,} expired sessions, and the longest waits meanwhile, in ms")
     for column in found["file"]:

@@ -9,6 +9,7 @@ from pyramid.config import Configurator
 from pyramid.httpexceptions import HTTPGone
 from pyramid.interfaces import IResponse
 from pyramid.response import Response
+from pyramid.testing import DummyRequest
 from webtest import TestApp
 from zope.interface import implementer
 
@@ -117,6 +118,13 @@ def test_a_request_without_an_answer_leaves_no_lock(tweens):
     with pytest.raises(ZeroDivisionError):
         app.get("/?fail")
     assert app.get("/").text == "1"
+
+
+def test_a_lock_outside_of_requests():
+    """Where Pyramid knows of no request the session is locked as ever."""
+    session = BeakerSessionFactoryConfig(type="memory", secret=SECRET)(DummyRequest())
+    session.lock(wait=0)
+    session.unlock()
 
 
 class OutOfTime(BaseException):
