@@ -278,11 +278,27 @@ def test_outside_pyramid(monkeypatch, store):
     assert register_component.__func__ is ComponentRegistry.register
 
 
-@pytest.mark.parametrize("wrong", [(lambda session: None, ICounter), (Counter,)])
+class Basket(dict):
+    pass
+
+
+@pytest.mark.parametrize(
+    "wrong", [(lambda session: None, ICounter), (Counter,), (Basket, ICounter)]
+)
 def test_what_cannot_be_registered(wrong):
-    """A component is made by a class, and registered for an interface."""
+    """A component is made by a class with attributes, and registered for an interface."""
     with pytest.raises(TypeError, match="A component is"):
         ComponentRegistry().register(*wrong)
+
+
+def test_a_built_in_type_is_no_component(site):
+    """What a dictionary holds could not be kept: that is told when it is first asked for."""
+
+    def work(session):
+        with pytest.raises(TypeError, match="Basket is a built-in type's: keep that in an attrib"):
+            session.component(Basket)
+
+    site.stranger().use(work)
 
 
 def append(kind):

@@ -36,11 +36,12 @@ class ComponentRegistry:
     def register(self, factory: type, *interfaces: Any) -> None:
         """Have the class make the component of each of the interfaces: one object for all.
 
-        Raises `TypeError` for what is no class and `ComponentConflict` for an interface that
-        has a class already.
+        Raises `TypeError` for what is no class, or derives from a built-in one, and
+        `ComponentConflict` for an interface that has a class already.
         """
         if not isinstance(factory, type):
             raise TypeError("A component is made by a class, which its state can be given to.")
+        _refuse_built_in(factory)
         if not interfaces:
             raise TypeError("A component is registered for one interface or several.")
         for interface in interfaces:
@@ -55,6 +56,9 @@ class ComponentRegistry:
             return self._registered.get(interface)
         return self._parent.find(interface)
 
+
+#: What these hold is in no attribute.
+_BUILT_IN = (dict, list, set, frozenset, tuple, str, bytes, bytearray, int, float)
 
 #: The registrations of `register_component`, which hold where there is no configuration.
 everywhere = ComponentRegistry()
@@ -120,6 +124,7 @@ class WithComponents(MutableMapping[str, Any]):
     def _component_class(self, interface: Any) -> tuple[type, str] | None:
         found = self._component_registry().find(interface)
         if found is None and isinstance(interface, type):
+            _refuse_built_in(interface)
             return interface, COMPONENT_PREFIX + qualified_name(interface)
         return found
 
@@ -160,6 +165,14 @@ class ComponentView:
         if not isinstance(state, dict | None):
             raise SerializationError(f"the state of {type(component).__name__} is no dictionary")
         return state or {}
+
+
+def _refuse_built_in(factory: type) -> None:
+    if issubclass(factory, _BUILT_IN):
+        raise TypeError(
+            "A component is what it has in attributes, and "
+            f"{factory.__name__} is a built-in type's: keep that in an attribute."
+        )
 
 
 def _restored(factory: type, state: dict[str, Any]) -> Any:
