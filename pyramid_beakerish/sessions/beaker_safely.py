@@ -22,6 +22,7 @@ from beaker.util import JsonSerializer, SyncDict
 
 from ..errors import CorruptData
 from ..serializers.foreign_pickles import ForeignPickles
+from ..stores.system.forks import notice_fork, renew_after_fork
 from .previous.envelope import from_json
 from .previous.raw_local import checked_space
 
@@ -76,6 +77,7 @@ class _Safe:
     """Puts the reader before the arguments of Beaker's own class."""
 
     def __init__(self, pickles: ForeignPickles, *arguments: Any, **options: Any) -> None:
+        notice_fork()  # one connection in two processes hands out sessions of others
         self.pickles = pickles
         super().__init__(*arguments, **options)
 
@@ -173,6 +175,26 @@ class SafeSqla(_Safe, SqlaNamespaceManager):  # type: ignore[misc]
 
 class SafeDatabase(SafeSqla, DatabaseNamespaceManager):  # type: ignore[misc]
     """The same in a table that Beaker makes."""
+
+
+class _Connections:
+    """What Beaker keeps to all its servers for as long as the process lives."""
+
+    def __init__(self) -> None:
+        self._parents: list[Any] = []
+        renew_after_fork(self)
+
+    def forked(self) -> None:
+        """Leave the parent its connections, and begin with none."""
+        # Kept, as the garbage collector would end the parent's, too.
+        self._parents.append(SafeMemcached.safe_clients)
+        SafeMemcached.safe_clients = SyncDict()
+        for engine in list(SqlaNamespaceManager.binds.dict.values()):
+            self._parents.append(engine.pool)
+            engine.dispose(close=False)
+
+
+_connections = _Connections()
 
 
 SPACES: Mapping[str, type[_Safe]] = {
