@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from beaker.container import DBMNamespaceManager, OpenResourceNamespaceManager
-from beaker.session import CookieSession, InvalidSignature, Session, SessionObject, SignedCookie
+from beaker.session import CookieSession, InvalidSignature, SessionObject, SignedCookie
 
 from ..errors import CorruptData, SerializationError
 from ..settings import beaker_options
-from .beaker_safely import safely
+from .beaker_safely import CheckedSession, safely
 from .cookie import sent_values
 from .ids import new_id
 
@@ -129,7 +129,7 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
         if self.is_in_cookie:
             return None
         try:
-            session = Session({}, id=session_id, **{**self._params, "use_cookies": False})
+            session = CheckedSession({}, id=session_id, **{**self._params, "use_cookies": False})
         except CorruptData:
             return None
         return None if session.is_new else session

@@ -59,13 +59,13 @@ class Envelope:
 
     def _decrypted(self, text: str) -> Iterator[bytes]:
         if not self._keys:
-            yield _decoded(text)
+            yield from_base64(text)
             return
         from beaker import crypto  # imports pycryptodome, where it is installed
 
         module = _crypto_module(self._crypto_type)
         nonce_size = crypto.get_nonce_size(self._nonce_bits)[1]
-        nonce, payload = text[:nonce_size], _decoded(text[nonce_size:])
+        nonce, payload = text[:nonce_size], from_base64(text[nonce_size:])
         for encrypt_key, validate_key in self._keys:
             salt = validate_key + nonce
             try:
@@ -122,7 +122,8 @@ def _own(data: dict[str, Any], settings: SessionSettings) -> dict[str, Any]:
         raise CorruptData("a session of Beaker's has no such domain or path") from None
 
 
-def _decoded(text: str) -> bytes:
+def from_base64(text: str | bytes) -> bytes:
+    """Give the bytes that Beaker has spelled as text; raises `CorruptData`."""
     try:
         return b64decode(text)
     except ValueError:
