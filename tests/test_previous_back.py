@@ -171,6 +171,30 @@ def test_the_store_is_down_on_the_way_back(before, back, monkeypatch):
     assert back.do(see, cookie)["user"] == PLAIN["user"]
 
 
+@pytest.mark.parametrize("of_error_page", ["get_csrf_token", "save", "invalidate", "accessed"])
+def test_an_error_page_after_the_store_was_down(before, tmp_path, monkeypatch, of_error_page):
+    """What the page of an outage does with the session is not stored in the place of the old."""
+    config = Configurator(settings={**Place(Way("file"), tmp_path).settings, **BEAKERS_FORMAT})
+    config.include("pyramid_beakerish")
+    config.add_view(lambda request: Response(request.session.get("user", "nobody")))
+
+    def sorry(error, request):
+        getattr(request.session, of_error_page)()
+        return Response(status=503)
+
+    config.add_exception_view(sorry, context=StoreUnavailable)
+    app = TestApp(config.make_wsgi_app())
+    cookie = {"Cookie": before.begin(fill)}
+
+    def fails(store, key):
+        raise StoreUnavailable("down")
+
+    monkeypatch.setattr(FileStore, "load", fails)
+    assert "Set-Cookie" not in app.get("/", headers=cookie, status=503).headers
+    monkeypatch.undo()
+    assert app.get("/", headers=cookie).text == PLAIN["user"]
+
+
 def test_unsigned_on_the_way_back(tmp_path):
     """Without a secret ids are derived, and sent, without one."""
     settings = Place(Way("file", signed=False), tmp_path).settings

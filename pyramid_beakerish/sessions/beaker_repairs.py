@@ -60,19 +60,17 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
         super().__init__({}, **options)
         # Beaker hands on to the session whatever is set as an attribute.
         self.__dict__.update(_settings=settings, _header=header, _ended=[], _locks=[])
-        self.__dict__.update(_survived=SURVIVED[invalidate], _previous=previous)
+        self.__dict__.update(_survived=SURVIVED[invalidate], _previous=previous, _failed=False)
 
     def _session(self) -> Any:
         if self._sess is not None:
             return self._sess
         session, event = self._readable_session(), None
-        if session.is_new and self._previous is not None and self._header:
-            session, event = self._earlier_session() or (session, None)
-        state = vars(session)
-        # Beaker leaves these out where it does not need them at first, and misses them later.
-        state.setdefault("cookie", SimpleCookie())
-        state.setdefault("accessed_dict", session.copy())
-        state.setdefault("last_accessed", state["accessed_dict"].get("_accessed_time"))
+        try:
+            if session.is_new and self._previous is not None and self._header:
+                session, event = self._earlier_session() or (session, None)
+        finally:
+            _complete(self._sess)
         if event is not None:
             self._previous.notify(event)  # last, as a subscriber may use the session
         return session
@@ -89,9 +87,15 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
     def _earlier_session(self) -> Any:
         """Give Beaker's session for one of the earlier configuration, and the event, if any."""
         before = {name: self.__dict__[name] for name in ("_sess", "_headers")}
-        found = self._previous.find(self._header, self._opened)
-        if found is None:
-            self.__dict__.update(before)
+        found = None
+        try:
+            found = self._previous.find(self._header, self._opened)
+        except Exception:
+            self.__dict__["_failed"] = True
+            raise
+        finally:
+            if found is None:
+                self.__dict__.update(before)
         return found
 
     def _opened(self, header: str) -> Any:
@@ -115,7 +119,7 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
     @property
     def cookie_is_due(self) -> bool:
         """Whether Beaker wants to send the cookie."""
-        return bool(self._headers.get("set_cookie"))
+        return bool(self._headers.get("set_cookie")) and not self._failed
 
     def set_for_cookie(self, name: str, value: Any) -> None:
         """Set an attribute of the session that is one of its cookie as well."""
@@ -150,6 +154,8 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
 
     def persist(self) -> None:
         """Store the session; raises `SerializationError` before anything stored is touched."""
+        if self._failed:
+            return  # nobody knows what the session holds, and the old cookie is to find it again
         refuse_unstorable(self._session().serializer, self._about_to_be_stored())
         super().persist()
         self.remove_ended()
@@ -206,6 +212,14 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
         namespace = getattr(self._session(), "namespace", None)
         if namespace is not None:
             self._ended.append(namespace)
+
+
+def _complete(session: Any) -> None:
+    """Set what Beaker leaves out where it does not need it at first, and misses later."""
+    state = vars(session)
+    state.setdefault("cookie", SimpleCookie())
+    state.setdefault("accessed_dict", session.copy())
+    state.setdefault("last_accessed", state["accessed_dict"].get("_accessed_time"))
 
 
 def _why(error: Exception) -> str:
