@@ -9,8 +9,9 @@ import pickle
 
 import pytest
 
+from pyramid_beakerish.testing.together import Background
 from tests.beaker_types import both_kinds, one_type
-from tests.rivals import SECRET, BeakersFormat
+from tests.rivals import KEY, SECRET, BeakersFormat
 
 pytestmark = pytest.mark.usefixtures("own_databases")
 
@@ -127,3 +128,34 @@ def test_a_dbm_file_that_cannot_be_read_now(site):
         visitor.get("user")
     module.damaged = None
     assert visitor.get("user") == "u"
+
+
+class Slowly(Module):
+    """A module for dbm files during whose making of one another request comes."""
+
+    other = None
+
+    def __init__(self, request):
+        self.request = request
+
+    def open(self, file, flags):
+        """Open the file; half of what is made is there when the other request looks."""
+        made = super().open(file, flags)
+        if flags == "c" and self.other is None:
+            self.other = Background(self.request)
+            self.other.ends(0.2)
+        return made
+
+
+@pytest.mark.parametrize("store", ["dbm"])
+def test_a_dbm_file_that_is_being_made(site):
+    """What another request has made half of is not taken for damaged."""
+
+    def session_id():
+        return site.visitor(f"{KEY}={made_up}").do(lambda session: session.id)
+
+    module = Slowly(session_id)
+    del site.settings["session.secret"]
+    site.set(dbmmodule=module)
+    made_up = site.made_up_id()
+    assert session_id() == made_up == module.other.result()

@@ -195,6 +195,26 @@ def test_an_error_page_after_the_store_was_down(before, tmp_path, monkeypatch, o
     assert app.get("/", headers=cookie).text == PLAIN["user"]
 
 
+@pytest.mark.parametrize("store", ["file", "dbm", "sqlite"])
+def test_another_request_was_faster_on_the_way_back(tmp_path, monkeypatch, store):
+    """Of two requests of one page the slow one goes on with what the other has stored."""
+    place = {"type": "file", "data_dir": str(tmp_path / "before"), "secret": SECRET}
+    earlier = {f"session.previous.{name}": said for name, said in place.items()}
+    before = Here({f"session.{name}": said for name, said in place.items()})
+    back = Here({**Place(Way(store), tmp_path).settings, **earlier, **BEAKERS_FORMAT})
+    cookie, load = before.begin(fill), FileStore.load
+
+    def slow(store, key):
+        found = load(store, key)
+        monkeypatch.undo()
+        assert back.do(see, cookie)["user"] == PLAIN["user"]
+        return found
+
+    monkeypatch.setattr(FileStore, "load", slow)
+    assert back.do(see, cookie)["user"] == PLAIN["user"]
+    assert len(back.adopted) == 1
+
+
 def test_unsigned_on_the_way_back(tmp_path):
     """Without a secret ids are derived, and sent, without one."""
     settings = Place(Way("file", signed=False), tmp_path).settings

@@ -89,7 +89,11 @@ class BeakerAdoption:
         cookie, event = self._cookie(session.name), None
         moved = opened(cookie)
         if moved.is_new:
-            event = self._fill(session, moved)
+            try:
+                event = self._fill(session, moved)
+            except Exception:  # each back end has its own, where another request was faster
+                if opened(cookie).is_new:
+                    raise
             moved = opened(cookie)  # as it is stored, perhaps by another request
         if moved.is_new:
             raise NoRecord(Refusal.UNKNOWN)

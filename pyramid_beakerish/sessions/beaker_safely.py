@@ -144,10 +144,20 @@ _OF_DAMAGE = (None, 0, ENOENT)
 class SafeDbm(_Safe, DBMNamespaceManager):  # type: ignore[misc]
     """One dbm file for each session."""
 
+    def _checkfile(self) -> None:
+        """Make the file where there is none; no other request sees half of it."""
+        if self.file_exists(self.file):
+            return
+        self.access_lock.acquire_write_lock()
+        try:
+            super()._checkfile()
+        finally:
+            self.access_lock.release_write_lock()
+
     def do_open(self, flags: str, replace: bool) -> None:
         """Open the file; raises `CorruptData` if it is none that its module reads."""
         try:
-            super().do_open(flags, replace)
+            self.dbm = self.dbmmodule.open(self.file, flags)
         except Exception as error:  # each of the modules has its own, for damaged files
             if isinstance(error, OSError) and error.errno not in _OF_DAMAGE:
                 raise
