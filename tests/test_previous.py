@@ -16,7 +16,7 @@ from pyramid.response import Response
 from pyramid.session import JSONSerializer, SignedCookieSessionFactory
 from webtest import TestApp
 
-from pyramid_beakerish import StoreUnavailable
+from pyramid_beakerish import StoreError, StoreUnavailable
 from pyramid_beakerish.sessions.previous.raw_local import FileRaw
 from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.together import in_threads
@@ -26,6 +26,7 @@ from tests.beaker_records import SECRET, Place, Way
 from tests.file_help import files
 from tests.previous_help import Here, here
 from tests.rivals import Visitor
+from tests.scenarios import FragileStore
 
 DAY = 86400.0
 
@@ -562,3 +563,31 @@ def test_nothing_is_looked_for_without_need(new, old, monkeypatch):
     monkeypatch.setattr(FileRaw, "read", never)
     assert new.do(user, cookie) == PLAIN["user"]
     assert new.do(user) is None
+
+
+# What does not fit
+
+
+def test_what_is_too_large_for_the_cookie(caplog):
+    """An earlier session that does not fit is left as it is: a new one, no error on each page."""
+    settings = {"session.type": "cookie", "session.validate_key": SECRET}
+    settings["session.data_serializer"] = "json"
+    compressed = Here({**settings, "session.format": "beaker"})
+    cookie = compressed.begin(lambda session: session.update(a=["the same"] * 600, b=1))
+    new = Here(settings)
+    assert new.do(see, cookie) == {}
+    assert "An earlier session is left as it is" in caplog.text
+    assert "the largest keys are 'a', 'b'" in caplog.text
+    assert (new.adopted, new.refused) == ([], ["corrupt record"])
+    assert compressed.do(see, cookie)["b"] == 1
+
+
+def test_what_is_too_large_for_the_store(old, place, clock, caplog):
+    """The same goes for a store that refuses it, and the earlier session is there as before."""
+    store = FragileStore(clock, [])
+    new = here(place.previous(), type=store)
+    store.fail("create", error=lambda: StoreError("object too large"))
+    assert new.do(see, old) == {}
+    assert "not adopted: object too large" in caplog.text
+    store.mend()
+    assert new.do(user, old) == PLAIN["user"]
