@@ -7,6 +7,7 @@ import logging
 import pickle
 import threading
 import time
+from types import SimpleNamespace
 
 import beaker.session
 import pytest
@@ -591,3 +592,19 @@ def test_what_is_too_large_for_the_store(old, place, clock, caplog):
     assert "not adopted: object too large" in caplog.text
     store.mend()
     assert new.do(user, old) == PLAIN["user"]
+
+
+def test_logout_of_a_session_that_was_in_the_same_cookie():
+    """After a logout the visitor's own browser has nothing left that would log him in."""
+    config = Configurator()
+    config.set_session_factory(SignedCookieSessionFactory("o" * 40))
+    config.add_view(lambda request: Response(str(request.session.update(user="bob"))))
+    site = SimpleNamespace(app=config.make_wsgi_app())
+    visitor = Visitor(site)
+    visitor.request(None)
+    settings = {"session.type": "cookie", "session.key": "session", "session.secret": SECRET}
+    earlier = {"session.previous.type": "signed_cookie", "session.previous.secret": "o" * 40}
+    site.app = Here({**settings, **earlier}).app
+    assert visitor.do(user) == "bob"
+    visitor.do(end)
+    assert visitor.do(user) is None

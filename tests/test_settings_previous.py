@@ -171,6 +171,27 @@ def test_what_only_beaker_can_read():
     assert own.endswith("are read, without classes of one's own.")
 
 
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        (SIGNED, "session"),
+        ({**SIGNED, "key": "sid"}, "sid"),
+        ({"type": "cookie", "secret": "a", "key": "sid"}, "sid"),
+        ({"type": "cookie", "format": "beaker", "validate_key": "a", "key": "sid"}, "sid"),
+    ],
+)
+def test_from_one_cookie_to_another(options, name):
+    """A session in a cookie takes over what is in a cookie under its name only."""
+    own = {"type": "cookie", "secret": SECRET}
+    before = {f"previous.{key}": said for key, said in options.items()}
+    with pytest.raises(SettingsError) as caught:
+        session_settings(**own, **before)
+    (told,) = caught.value.problems
+    assert told.startswith(f"key must be '{name}', the name of the earlier cookie: with type = coo")
+    session, _ = session_settings(**own, **before, key=name)
+    assert session.previous.type == options["type"]
+
+
 def test_sessions_in_beakers_cookie_take_over_none():
     """Where Beaker is to keep sessions in the cookie no others can be taken over."""
     with pytest.raises(SettingsError) as caught:

@@ -12,7 +12,7 @@ from .cookie_rules import broken_rules
 from .option import SAME, GivenOptions
 from .options import SESSION_OPTIONS, SessionSettings
 from .previous import GROUP, as_had_before, build_previous, may_have_had_others
-from .pyramid_only import SIGNED_COOKIE
+from .pyramid_only import SIGNED_COOKIE, SIGNED_COOKIE_NAME
 from .sentences import shown
 from .session_messages import session_messages, weak_secrets
 from .store_types import beaker_has, passes_on
@@ -131,10 +131,25 @@ def _check(section: Section, session: SessionSettings, report: Report) -> None:
         report.mistakes.append(section.sentence(name, rule.format(**names)))
     if session.require_secret:
         report.mistakes.extend(weak_secrets(section, session))
+    if session.type == "cookie" and session.previous is not None:
+        _check_earlier_cookie(section, session.key, session.previous, report)
     if session.format == "beaker":
         _check_for_beaker(section, session, report)
     if session.format == "pyramid":
         _check_for_pyramid(section, session, report)
+
+
+def _check_earlier_cookie(
+    section: Section, name: str, earlier: SessionSettings, report: Report
+) -> None:
+    """Have an earlier session in a cookie go on in that one, so that a logout ends both."""
+    usual = SIGNED_COOKIE_NAME if earlier.type == SIGNED_COOKIE else earlier.key
+    earlier_name = earlier.given.get("key", usual)
+    if earlier.type in ("cookie", SIGNED_COOKIE) and earlier_name != name:
+        report.mistakes.append(
+            f"{section.key('key')} must be {shown(earlier_name)}, the name of the earlier cookie: "
+            f"with {section.key('type')} = cookie that one would log in again who has logged out."
+        )
 
 
 def _check_for_pyramid(section: Section, session: SessionSettings, report: Report) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from webob.cookies import SignedSerializer
 
 from ...errors import CorruptData
-from ...settings.pyramid_only import SIGNED_COOKIE_OPTIONS
+from ...settings.pyramid_only import SIGNED_COOKIE_NAME, SIGNED_COOKIE_OPTIONS
 from ..cookie import sent_values
 from ..record import NOTHING
 from .earlier import Contents, moment
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 #: What Pyramid does where nothing else was given.
 DEFAULTS: dict[str, Any] = {
-    "key": "session",
+    "key": SIGNED_COOKIE_NAME,
     "timeout": 1200.0,
     **{name: option.default for name, option in SIGNED_COOKIE_OPTIONS.items()},
 }
