@@ -380,6 +380,22 @@ def test_moments_and_places_that_cannot_be(tmp_path, data):
         session_of(type="file", data_dir=str(tmp_path)).read()
 
 
+def planted(folder, data):
+    """Store the data as Beaker would, and give where that is, with an application after it."""
+    place = Place(Way("file", signed=False), folder)
+    place._file(ID).parent.mkdir(parents=True)
+    place.plant(f"{KEY}={ID}", place.wrapped(text(pickle.dumps(data, 2)))[0])
+    return place, here(place.previous())
+
+
+@pytest.mark.parametrize("data", [{"_domain": ""}, {"_path": None}, {"_path": ""}], ids=str)
+def test_places_that_are_empty(tmp_path, data):
+    """Where Beaker was told an empty domain or path it sent none: such a session goes on."""
+    _, application = planted(tmp_path, {"user": "u", **data})
+    moved = application.moved(f"{KEY}={ID}")
+    assert application.do(see, moved) == {"user": "u"}
+
+
 @pytest.mark.parametrize(
     "stored", [b"", b"\x80\x04", pickle.dumps(5), pickle.dumps({"session": 5})]
 )

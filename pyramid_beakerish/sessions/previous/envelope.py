@@ -114,7 +114,9 @@ def contents(data: dict[str, Any], settings: SessionSettings, now: float) -> Con
 def _own(data: dict[str, Any], settings: SessionSettings) -> dict[str, Any]:
     """Give the domain and the path that this one session has set."""
     usual = {"domain": settings.cookie_domain, "path": settings.cookie_path}
-    found = {name: data.get(f"_{name}", value) for name, value in usual.items()}
+    # For what is empty Beaker sends nothing, whatever is usual.
+    found = {"domain": data.get("_domain", usual["domain"]) or None}
+    found["path"] = data.get("_path") or usual["path"]
     own = {name: value for name, value in found.items() if value != usual[name]}
     try:
         return {name: value and getattr(cookie_rules, name)(value) for name, value in own.items()}
