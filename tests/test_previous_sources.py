@@ -388,6 +388,12 @@ def planted(folder, data):
     return place, here(place.previous())
 
 
+def test_a_key_that_is_beakers_in_cookies_only(tmp_path):
+    """``_id`` is the application's, as MongoDB has it, where the cookie is not the session."""
+    _, application = planted(tmp_path, {"user": "u", "_id": "507f"})
+    assert application.do(dict, f"{KEY}={ID}") == {"user": "u", "_id": "507f"}
+
+
 @pytest.mark.parametrize("data", [{"_domain": ""}, {"_path": None}, {"_path": ""}], ids=str)
 def test_places_that_are_empty(tmp_path, data):
     """Where Beaker was told an empty domain or path it sent none: such a session goes on."""

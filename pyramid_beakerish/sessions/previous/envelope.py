@@ -21,12 +21,16 @@ if TYPE_CHECKING:
     from ...serializers.foreign_pickles import ForeignPickles
     from ...settings import SessionSettings
 
-#: What Beaker keeps among the application's data.
-BEAKERS_OWN = frozenset(("_accessed_time", "_creation_time", "_domain", "_path", "_id"))
+_EVERYWHERE = frozenset(("_accessed_time", "_creation_time", "_domain", "_path"))
 
 _PICKLE = b"\x80"  # begins every pickle of protocol 2 and above, and nothing that zlib writes
 #: No session is larger: what is compressed may claim any size.
 LARGEST = 16 * 2**20
+
+
+def beakers_own(kind: object) -> frozenset[str]:
+    """Give the keys that Beaker has among the application's data in sessions of this type."""
+    return _EVERYWHERE | {"_id"} if kind == "cookie" else _EVERYWHERE
 
 
 class Envelope:
@@ -103,7 +107,8 @@ def _crypto_module(crypto_type: str) -> Any:
 
 def contents(data: dict[str, Any], settings: SessionSettings, now: float) -> Contents:
     """Give what a session of Beaker's holds; raises `NoRecord` for what is left of an ended one."""
-    values = {key: value for key, value in data.items() if key not in BEAKERS_OWN}
+    own = beakers_own(settings.type)
+    values = {key: value for key, value in data.items() if key not in own}
     if not values and "_creation_time" not in data:
         raise NoRecord(Refusal.UNKNOWN)  # delete() leaves the domain and the path
     accessed = moment(data.get("_accessed_time", now))
