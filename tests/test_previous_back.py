@@ -140,6 +140,21 @@ def test_what_is_the_cookies_own_goes_back(before, back):
     assert back.do(lambda session: (session.path, session.domain), cookie) == ("/", "example.com")
 
 
+@pytest.mark.parametrize("kind", ["file", "cookie"])
+def test_keys_that_would_become_beakers(tmp_path, caplog, kind):
+    """What the application keeps under a key that is Beaker's stays behind, and that is told."""
+    settings = {"session.type": kind, "session.secret": SECRET, "session.validate_key": SECRET}
+    if kind == "file":
+        settings |= {"session.data_dir": str(tmp_path)}
+    before, back = Here(settings), Here({**settings, **BEAKERS_FORMAT})
+    named = {"_domain": "evil.example", "_path": 5, "_accessed_time": "x", "_creation_time": None}
+    cookie = before.begin(lambda session: session.update(named, user="u"))
+    see_all = back.do(lambda session: (dict(session), session.path, session.domain), cookie)
+    assert see_all == ({"user": "u"}, "/", None)
+    assert "'_accessed_time', '_creation_time', '_domain', '_path'" in caplog.text
+    assert back.do(see, back.moved(before.begin(fill)))["user"] == PLAIN["user"]
+
+
 def of_header(application, work):
     """Give the Cookie header for a cookie that is another domain's."""
     response = Visitor(application).request(lambda request: work(request.session))

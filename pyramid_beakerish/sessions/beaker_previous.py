@@ -23,9 +23,10 @@ from .ids import Fingerprints
 from .no_record import NoRecord
 from .previous.counted import AdoptionCount
 from .previous.derived import DerivedIds
+from .previous.envelope import beakers_own
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ..settings import SessionSettings
     from .events import SessionAdopted
@@ -119,7 +120,8 @@ class BeakerAdoption:
             return None  # there is none, or another request was faster
         settings = self._settings
         contents.idle_limit(self._clock(), (self._earlier.timeout, settings.timeout), None)
-        moved.update(contents.values, _creation_time=contents.created)
+        moved.update(_without(beakers_own(settings.type), contents.values))
+        moved["_creation_time"] = contents.created
         moved.update({f"_{name}": contents.own[name] for name in _OWN if name in contents.own})
         refuse_unstorable(moved.serializer, moved)
         moved.save()
@@ -133,6 +135,14 @@ class BeakerAdoption:
 
     def _id(self, name: str) -> str:
         return self._ids.derive(name).hex()[:_ID_LENGTH]
+
+
+def _without(names: frozenset[str], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the values without those whose names have another meaning to Beaker."""
+    taken = sorted(names & values.keys())
+    if taken:
+        log.warning("Of a session stays behind what Beaker would take for its own: %s", taken)
+    return {key: value for key, value in values.items() if key not in names}
 
 
 #: What one session may set otherwise than the settings do, and Beaker has a place for.
