@@ -238,3 +238,16 @@ def test_unsigned_on_the_way_back(tmp_path):
     cookie = before.begin(fill)
     assert back.do(see, cookie)["user"] == PLAIN["user"]
     assert len(back.moved(before.begin(fill)).partition("=")[2]) == 32
+
+
+def test_there_and_back_and_there_again(tmp_path):
+    """What was adopted from a cookie and has ended stays ended, wherever it was meanwhile."""
+    settings = {"session.type": "file", "session.data_dir": str(tmp_path), "session.secret": SECRET}
+    old = {"session.type": "cookie", "session.key": "old", "session.validate_key": SECRET}
+    earlier = {key.replace("session.", "session.previous."): old[key] for key in old}
+    there = Here({**settings, **earlier, "session.previous.format": "beaker"})
+    back = Here({**settings, **BEAKERS_FORMAT})
+    cookie = of_header(Here({**old, **BEAKERS_FORMAT}), fill)
+    moved = back.moved(there.moved(cookie))
+    back.do(lambda session: session.invalidate(), moved)
+    assert there.do(see, cookie) == {}
