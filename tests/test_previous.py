@@ -608,3 +608,27 @@ def test_logout_of_a_session_that_was_in_the_same_cookie():
     assert visitor.do(user) == "bob"
     visitor.do(end)
     assert visitor.do(user) is None
+
+
+FROM_COOKIES = {
+    "Beaker": {"type": "cookie", "format": "beaker", "validate_key": "v" * 40},
+    "ours": {"type": "cookie", "secret": "o" * 40},
+    "encrypted": {"type": "cookie", "encrypt_key": "e" * 40},
+}
+
+
+@pytest.mark.parametrize("earlier", FROM_COOKIES.values(), ids=FROM_COOKIES)
+def test_a_new_secret_after_a_logout(tmp_path, earlier):
+    """What was in a cookie and has ended stays ended when ``session.secret`` is replaced."""
+    place = {"session.type": "file", "session.data_dir": str(tmp_path)}
+    previous = {f"session.previous.{name}": said for name, said in earlier.items()}
+    cookie = Here({f"session.{name}": said for name, said in earlier.items()}).begin(fill)
+
+    def with_secret(*secrets):
+        return Here({**place, **previous, "session.secret": "\n".join(secrets)})
+
+    moved = with_secret(SECRET).moved(cookie)
+    assert with_secret("new" + SECRET).do(user, cookie) == PLAIN["user"]
+    with_secret(SECRET).do(end, moved)
+    for secrets in ([SECRET], ["new" + SECRET, SECRET], ["new" + SECRET]):
+        assert with_secret(*secrets).do(see, cookie) == {}
