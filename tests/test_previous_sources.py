@@ -9,6 +9,7 @@ import pickle
 import sys
 import zlib
 from contextlib import closing
+from fractions import Fraction
 
 import beaker.session
 import pytest
@@ -318,6 +319,17 @@ def test_keys_are_tried_in_turn(library, tmp_path):
     assert envelope(crypto_type=library, **keys).opened(sealed) == {"a": 1}
     with pytest.raises(CorruptData):
         envelope(crypto_type=library, encrypt_key="other", validate_key="other").opened(sealed)
+
+
+@pytest.mark.parametrize("library", ["cryptography", "pycryptodome"])
+def test_any_library_may_have_been_the_default(library, tmp_path):
+    """What is installed here may be another library than the one that Beaker had."""
+    place = Place(Way("file", True, "pickle", library, 128), tmp_path)
+    sealed = place.encrypted(pickle.dumps({"a": 1}, 2))
+    reader = envelope(encrypt_key=ENCRYPT, validate_key=VALIDATE)
+    assert reader.opened(sealed) == {"a": 1}
+    with pytest.raises(CorruptData, match="Fraction"):
+        reader.opened(place.encrypted(pickle.dumps({"a": Fraction(1)}, 2)))
 
 
 def test_a_crypto_library_that_is_missing(monkeypatch):

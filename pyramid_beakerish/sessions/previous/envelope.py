@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from base64 import b64decode
+from contextlib import suppress
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -53,13 +54,13 @@ class Envelope:
         """Give the data of a session; raises `CorruptData`, and nothing else."""
         if not isinstance(text, str):
             raise CorruptData("what Beaker has stored is not a text")
-        failure = CorruptData("what Beaker has stored cannot be decrypted")
+        failure = None
         for data in self._decrypted(text):
             try:
                 return self._loaded(data)
             except CorruptData as error:  # or it was another key's, which AES-CTR does not tell
-                failure = error
-        raise failure
+                failure = failure or error
+        raise failure or CorruptData("what Beaker has stored cannot be decrypted")
 
     def _decrypted(self, text: str) -> Iterator[bytes]:
         if not self._keys:
@@ -67,10 +68,10 @@ class Envelope:
             return
         from beaker import crypto  # imports pycryptodome, where it is installed
 
-        module = _crypto_module(self._crypto_type)
+        modules = _crypto_modules(self._crypto_type)
         nonce_size = crypto.get_nonce_size(self._nonce_bits)[1]
         nonce, payload = text[:nonce_size], from_base64(text[nonce_size:])
-        for encrypt_key, validate_key in self._keys:
+        for module, (encrypt_key, validate_key) in product(modules, self._keys):
             salt = validate_key + nonce
             try:
                 key = crypto.generateCryptoKeys(encrypt_key, salt, 1, module.getKeyLength())
@@ -94,15 +95,20 @@ class Envelope:
             raise CorruptData("data_serializer cannot read what Beaker has stored") from None
 
 
-def _crypto_module(crypto_type: str) -> Any:
+def _crypto_modules(crypto_type: str) -> list[Any]:
+    """Give Beaker's modules for the libraries that may have encrypted: its default has changed."""
     from beaker import crypto
 
-    try:
-        return crypto.get_crypto_module(crypto_type)
-    except ImportError:
+    names = ("default", "pycryptodome") if crypto_type == "default" else (crypto_type,)
+    found = []
+    for name in names:
+        with suppress(ImportError):
+            found.append(crypto.get_crypto_module(name))
+    if not found:
         raise CorruptData(
             f"what Beaker has encrypted needs the library crypto_type = {crypto_type}: install it"
-        ) from None
+        )
+    return found
 
 
 def contents(data: dict[str, Any], settings: SessionSettings, now: float) -> Contents:
