@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import zlib
 from base64 import b64decode
 from contextlib import suppress
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from ...serializers.foreign_pickles import ForeignPickles
     from ...settings import SessionSettings
+
+log = logging.getLogger(__name__)
 
 _EVERYWHERE = frozenset(("_accessed_time", "_creation_time", "_domain", "_path"))
 
@@ -82,9 +85,13 @@ class Envelope:
 
     def _loaded(self, data: bytes) -> dict[str, Any]:
         loaded = self._deserialised(data)
-        if type(loaded) is not dict or not all(type(key) is str for key in loaded):
-            raise CorruptData("what Beaker has stored is not a dictionary with str for its keys")
-        return loaded
+        if type(loaded) is not dict:
+            raise CorruptData("what Beaker has stored is not a dictionary")
+        texts = {key: value for key, value in loaded.items() if type(key) is str}
+        if len(texts) < len(loaded):
+            number = len(loaded) - len(texts)
+            log.warning("A session goes on without %d of its keys, which are no text.", number)
+        return texts
 
     def _deserialised(self, data: bytes) -> Any:
         if self._codec is None:
