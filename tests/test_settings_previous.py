@@ -172,23 +172,23 @@ def test_what_only_beaker_can_read():
 
 
 @pytest.mark.parametrize(
-    ("options", "name"),
+    ("options", "needed"),
     [
-        (SIGNED, "session"),
-        ({**SIGNED, "key": "sid"}, "sid"),
-        ({"type": "cookie", "secret": "a", "key": "sid"}, "sid"),
-        ({"type": "cookie", "format": "beaker", "validate_key": "a", "key": "sid"}, "sid"),
+        (SIGNED, {"key": "session"}),
+        ({**SIGNED, "key": "sid", "cookie_path": "/a"}, {"key": "sid", "cookie_path": "/a"}),
+        ({"type": "cookie", "secret": "a", "cookie_domain": "a.b"}, {"cookie_domain": "a.b"}),
+        ({"type": "cookie", "format": "beaker", "validate_key": "a", "key": "x"}, {"key": "x"}),
     ],
 )
-def test_from_one_cookie_to_another(options, name):
-    """A session in a cookie takes over what is in a cookie under its name only."""
+def test_from_one_cookie_to_another(options, needed):
+    """A session in a cookie takes over what is in a cookie only if it takes that one's place."""
     own = {"type": "cookie", "secret": SECRET}
     before = {f"previous.{key}": said for key, said in options.items()}
     with pytest.raises(SettingsError) as caught:
         session_settings(**own, **before)
-    (told,) = caught.value.problems
-    assert told.startswith(f"key must be '{name}', the name of the earlier cookie: with type = coo")
-    session, _ = session_settings(**own, **before, key=name)
+    told = [problem.partition(", as that of the earlier")[0] for problem in caught.value.problems]
+    assert told == [f"{name} must be {value!r}" for name, value in needed.items()]
+    session, _ = session_settings(**own, **before, **needed)
     assert session.previous.type == options["type"]
 
 

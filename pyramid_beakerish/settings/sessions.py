@@ -132,7 +132,7 @@ def _check(section: Section, session: SessionSettings, report: Report) -> None:
     if session.require_secret:
         report.mistakes.extend(weak_secrets(section, session))
     if session.type == "cookie" and session.previous is not None:
-        _check_earlier_cookie(section, session.key, session.previous, report)
+        _check_earlier_cookie(section, session, session.previous, report)
     if session.format == "beaker":
         _check_for_beaker(section, session, report)
     if session.format == "pyramid":
@@ -140,16 +140,20 @@ def _check(section: Section, session: SessionSettings, report: Report) -> None:
 
 
 def _check_earlier_cookie(
-    section: Section, name: str, earlier: SessionSettings, report: Report
+    section: Section, session: SessionSettings, earlier: SessionSettings, report: Report
 ) -> None:
     """Have an earlier session in a cookie go on in that one, so that a logout ends both."""
-    usual = SIGNED_COOKIE_NAME if earlier.type == SIGNED_COOKIE else earlier.key
-    earlier_name = earlier.given.get("key", usual)
-    if earlier.type in ("cookie", SIGNED_COOKIE) and earlier_name != name:
-        report.mistakes.append(
-            f"{section.key('key')} must be {shown(earlier_name)}, the name of the earlier cookie: "
-            f"with {section.key('type')} = cookie that one would log in again who has logged out."
-        )
+    if earlier.type not in ("cookie", SIGNED_COOKIE):
+        return
+    before = {name: getattr(earlier, name) for name in ("key", "cookie_path", "cookie_domain")}
+    if earlier.type == SIGNED_COOKIE and "key" not in earlier.given:
+        before["key"] = SIGNED_COOKIE_NAME
+    report.mistakes.extend(
+        f"{section.key(name)} must be {shown(value)}, as that of the earlier cookie was: with "
+        f"{section.key('type')} = cookie this would log in again who has logged out."
+        for name, value in before.items()
+        if getattr(session, name) != value
+    )
 
 
 def _check_for_pyramid(section: Section, session: SessionSettings, report: Report) -> None:
