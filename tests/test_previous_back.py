@@ -230,6 +230,17 @@ def test_another_request_was_faster_on_the_way_back(tmp_path, monkeypatch, store
     assert len(back.adopted) == 1
 
 
+def test_what_is_too_large_for_beakers_server(before, tmp_path, caplog):
+    """What memcached drops without a word is not removed where it was."""
+    earlier = Place(Way("file"), tmp_path).settings
+    previous = {key.replace("session.", "session.previous."): earlier[key] for key in earlier}
+    back = Here({**Place(Way("memcached"), tmp_path).settings, **previous, **BEAKERS_FORMAT})
+    cookie = before.begin(lambda session: session.update(user="u", large="x" * 2_000_000))
+    assert back.do(see, cookie) == {}
+    assert "not adopted: what Beaker has stored is not there" in caplog.text
+    assert before.do(lambda session: session["user"], cookie) == "u"
+
+
 def test_unsigned_on_the_way_back(tmp_path):
     """Without a secret ids are derived, and sent, without one."""
     settings = Place(Way("file", signed=False), tmp_path).settings
