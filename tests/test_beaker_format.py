@@ -155,6 +155,13 @@ def test_the_applications_keys_alone_show(site):
     assert visitor.do(lambda session: session.created) == int(site.clock.now)
 
 
+@kept
+def test_a_key_that_is_beakers_in_cookies_only(site):
+    """``_id`` is the application's, as MongoDB has it, where the cookie is not the session."""
+    visitor = site.visitor(user="u", _id="507f")
+    assert visitor.do(dict) == {"user": "u", "_id": "507f"}
+
+
 def test_its_repr_shows_nothing(site):
     """What is in a session is not in its repr, nor in that of the factory."""
     visitor = site.visitor(user="alice")

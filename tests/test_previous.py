@@ -7,6 +7,7 @@ import logging
 import pickle
 import threading
 import time
+from types import SimpleNamespace
 
 import beaker.session
 import pytest
@@ -16,7 +17,7 @@ from pyramid.response import Response
 from pyramid.session import JSONSerializer, SignedCookieSessionFactory
 from webtest import TestApp
 
-from pyramid_beakerish import StoreUnavailable
+from pyramid_beakerish import StoreError, StoreUnavailable
 from pyramid_beakerish.sessions.previous.raw_local import FileRaw
 from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.together import in_threads
@@ -26,6 +27,7 @@ from tests.beaker_records import SECRET, Place, Way
 from tests.file_help import files
 from tests.previous_help import Here, here
 from tests.rivals import Visitor
+from tests.scenarios import FragileStore
 
 DAY = 86400.0
 
@@ -562,3 +564,71 @@ def test_nothing_is_looked_for_without_need(new, old, monkeypatch):
     monkeypatch.setattr(FileRaw, "read", never)
     assert new.do(user, cookie) == PLAIN["user"]
     assert new.do(user) is None
+
+
+# What does not fit
+
+
+def test_what_is_too_large_for_the_cookie(caplog):
+    """An earlier session that does not fit is left as it is: a new one, no error on each page."""
+    settings = {"session.type": "cookie", "session.validate_key": SECRET}
+    settings["session.data_serializer"] = "json"
+    compressed = Here({**settings, "session.format": "beaker"})
+    cookie = compressed.begin(lambda session: session.update(a=["the same"] * 600, b=1))
+    new = Here(settings)
+    assert new.do(see, cookie) == {}
+    assert "An earlier session is left as it is" in caplog.text
+    assert "the largest keys are 'a', 'b'" in caplog.text
+    assert (new.adopted, new.refused) == ([], ["corrupt record"])
+    assert compressed.do(see, cookie)["b"] == 1
+
+
+def test_what_is_too_large_for_the_store(old, place, clock, caplog):
+    """The same goes for a store that refuses it, and the earlier session is there as before."""
+    store = FragileStore(clock, [])
+    new = here(place.previous(), type=store)
+    store.fail("create", error=lambda: StoreError("object too large"))
+    assert new.do(see, old) == {}
+    assert "not adopted: object too large" in caplog.text
+    store.mend()
+    assert new.do(user, old) == PLAIN["user"]
+
+
+def test_logout_of_a_session_that_was_in_the_same_cookie():
+    """After a logout the visitor's own browser has nothing left that would log him in."""
+    config = Configurator()
+    config.set_session_factory(SignedCookieSessionFactory("o" * 40))
+    config.add_view(lambda request: Response(str(request.session.update(user="bob"))))
+    site = SimpleNamespace(app=config.make_wsgi_app())
+    visitor = Visitor(site)
+    visitor.request(None)
+    settings = {"session.type": "cookie", "session.key": "session", "session.secret": SECRET}
+    earlier = {"session.previous.type": "signed_cookie", "session.previous.secret": "o" * 40}
+    site.app = Here({**settings, **earlier}).app
+    assert visitor.do(user) == "bob"
+    visitor.do(end)
+    assert visitor.do(user) is None
+
+
+FROM_COOKIES = {
+    "Beaker": {"type": "cookie", "format": "beaker", "validate_key": "v" * 40},
+    "ours": {"type": "cookie", "secret": "o" * 40},
+    "encrypted": {"type": "cookie", "encrypt_key": "e" * 40},
+}
+
+
+@pytest.mark.parametrize("earlier", FROM_COOKIES.values(), ids=FROM_COOKIES)
+def test_a_new_secret_after_a_logout(tmp_path, earlier):
+    """What was in a cookie and has ended stays ended when ``session.secret`` is replaced."""
+    place = {"session.type": "file", "session.data_dir": str(tmp_path)}
+    previous = {f"session.previous.{name}": said for name, said in earlier.items()}
+    cookie = Here({f"session.{name}": said for name, said in earlier.items()}).begin(fill)
+
+    def with_secret(*secrets):
+        return Here({**place, **previous, "session.secret": "\n".join(secrets)})
+
+    moved = with_secret(SECRET).moved(cookie)
+    assert with_secret("new" + SECRET).do(user, cookie) == PLAIN["user"]
+    with_secret(SECRET).do(end, moved)
+    for secrets in ([SECRET], ["new" + SECRET, SECRET], ["new" + SECRET]):
+        assert with_secret(*secrets).do(see, cookie) == {}

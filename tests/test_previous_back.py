@@ -140,6 +140,21 @@ def test_what_is_the_cookies_own_goes_back(before, back):
     assert back.do(lambda session: (session.path, session.domain), cookie) == ("/", "example.com")
 
 
+@pytest.mark.parametrize("kind", ["file", "cookie"])
+def test_keys_that_would_become_beakers(tmp_path, caplog, kind):
+    """What the application keeps under a key that is Beaker's stays behind, and that is told."""
+    settings = {"session.type": kind, "session.secret": SECRET, "session.validate_key": SECRET}
+    if kind == "file":
+        settings |= {"session.data_dir": str(tmp_path)}
+    before, back = Here(settings), Here({**settings, **BEAKERS_FORMAT})
+    named = {"_domain": "evil.example", "_path": 5, "_accessed_time": "x", "_creation_time": None}
+    cookie = before.begin(lambda session: session.update(named, user="u"))
+    see_all = back.do(lambda session: (dict(session), session.path, session.domain), cookie)
+    assert see_all == ({"user": "u"}, "/", None)
+    assert "'_accessed_time', '_creation_time', '_domain', '_path'" in caplog.text
+    assert back.do(see, back.moved(before.begin(fill)))["user"] == PLAIN["user"]
+
+
 def of_header(application, work):
     """Give the Cookie header for a cookie that is another domain's."""
     response = Visitor(application).request(lambda request: work(request.session))
@@ -171,6 +186,61 @@ def test_the_store_is_down_on_the_way_back(before, back, monkeypatch):
     assert back.do(see, cookie)["user"] == PLAIN["user"]
 
 
+@pytest.mark.parametrize("of_error_page", ["get_csrf_token", "save", "invalidate", "accessed"])
+def test_an_error_page_after_the_store_was_down(before, tmp_path, monkeypatch, of_error_page):
+    """What the page of an outage does with the session is not stored in the place of the old."""
+    config = Configurator(settings={**Place(Way("file"), tmp_path).settings, **BEAKERS_FORMAT})
+    config.include("pyramid_beakerish")
+    config.add_view(lambda request: Response(request.session.get("user", "nobody")))
+
+    def sorry(error, request):
+        getattr(request.session, of_error_page)()
+        return Response(status=503)
+
+    config.add_exception_view(sorry, context=StoreUnavailable)
+    app = TestApp(config.make_wsgi_app())
+    cookie = {"Cookie": before.begin(fill)}
+
+    def fails(store, key):
+        raise StoreUnavailable("down")
+
+    monkeypatch.setattr(FileStore, "load", fails)
+    assert "Set-Cookie" not in app.get("/", headers=cookie, status=503).headers
+    monkeypatch.undo()
+    assert app.get("/", headers=cookie).text == PLAIN["user"]
+
+
+@pytest.mark.parametrize("store", ["file", "dbm", "sqlite"])
+def test_another_request_was_faster_on_the_way_back(tmp_path, monkeypatch, store):
+    """Of two requests of one page the slow one goes on with what the other has stored."""
+    place = {"type": "file", "data_dir": str(tmp_path / "before"), "secret": SECRET}
+    earlier = {f"session.previous.{name}": said for name, said in place.items()}
+    before = Here({f"session.{name}": said for name, said in place.items()})
+    back = Here({**Place(Way(store), tmp_path).settings, **earlier, **BEAKERS_FORMAT})
+    cookie, load = before.begin(fill), FileStore.load
+
+    def slow(store, key):
+        found = load(store, key)
+        monkeypatch.undo()
+        assert back.do(see, cookie)["user"] == PLAIN["user"]
+        return found
+
+    monkeypatch.setattr(FileStore, "load", slow)
+    assert back.do(see, cookie)["user"] == PLAIN["user"]
+    assert len(back.adopted) == 1
+
+
+def test_what_is_too_large_for_beakers_server(before, tmp_path, caplog):
+    """What memcached drops without a word is not removed where it was."""
+    earlier = Place(Way("file"), tmp_path).settings
+    previous = {key.replace("session.", "session.previous."): earlier[key] for key in earlier}
+    back = Here({**Place(Way("memcached"), tmp_path).settings, **previous, **BEAKERS_FORMAT})
+    cookie = before.begin(lambda session: session.update(user="u", large="x" * 2_000_000))
+    assert back.do(see, cookie) == {}
+    assert "not adopted: what Beaker has stored is not there" in caplog.text
+    assert before.do(lambda session: session["user"], cookie) == "u"
+
+
 def test_unsigned_on_the_way_back(tmp_path):
     """Without a secret ids are derived, and sent, without one."""
     settings = Place(Way("file", signed=False), tmp_path).settings
@@ -179,3 +249,16 @@ def test_unsigned_on_the_way_back(tmp_path):
     cookie = before.begin(fill)
     assert back.do(see, cookie)["user"] == PLAIN["user"]
     assert len(back.moved(before.begin(fill)).partition("=")[2]) == 32
+
+
+def test_there_and_back_and_there_again(tmp_path):
+    """What was adopted from a cookie and has ended stays ended, wherever it was meanwhile."""
+    settings = {"session.type": "file", "session.data_dir": str(tmp_path), "session.secret": SECRET}
+    old = {"session.type": "cookie", "session.key": "old", "session.validate_key": SECRET}
+    earlier = {key.replace("session.", "session.previous."): old[key] for key in old}
+    there = Here({**settings, **earlier, "session.previous.format": "beaker"})
+    back = Here({**settings, **BEAKERS_FORMAT})
+    cookie = of_header(Here({**old, **BEAKERS_FORMAT}), fill)
+    moved = back.moved(there.moved(cookie))
+    back.do(lambda session: session.invalidate(), moved)
+    assert there.do(see, cookie) == {}

@@ -178,6 +178,27 @@ def test_what_only_beaker_can_read():
     assert own.endswith("are read, without classes of one's own.")
 
 
+@pytest.mark.parametrize(
+    ("options", "needed"),
+    [
+        (SIGNED, {"key": "session"}),
+        ({**SIGNED, "key": "sid", "cookie_path": "/a"}, {"key": "sid", "cookie_path": "/a"}),
+        ({"type": "cookie", "secret": "a", "cookie_domain": "a.b"}, {"cookie_domain": "a.b"}),
+        ({"type": "cookie", "format": "beaker", "validate_key": "a", "key": "x"}, {"key": "x"}),
+    ],
+)
+def test_from_one_cookie_to_another(options, needed):
+    """A session in a cookie takes over what is in a cookie only if it takes that one's place."""
+    own = {"type": "cookie", "secret": SECRET}
+    before = {f"previous.{key}": said for key, said in options.items()}
+    with pytest.raises(SettingsError) as caught:
+        session_settings(**own, **before)
+    told = [problem.partition(", as that of the earlier")[0] for problem in caught.value.problems]
+    assert told == [f"{name} must be {value!r}" for name, value in needed.items()]
+    session, _ = session_settings(**own, **before, **needed)
+    assert session.previous.type == options["type"]
+
+
 def test_sessions_in_beakers_cookie_take_over_none():
     """Where Beaker is to keep sessions in the cookie no others can be taken over."""
     with pytest.raises(SettingsError) as caught:

@@ -9,7 +9,7 @@ from ..errors import SessionStateError
 from .beaker_repairs import RepairedSession
 from .dict_methods import DictMethods
 from .flash import CSRF_KEY, FlashAndCSRF
-from .previous.envelope import BEAKERS_OWN
+from .previous.envelope import beakers_own
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,6 +52,7 @@ class BeakerSession(FlashAndCSRF, DictMethods):
     ) -> None:
         self._settings = settings
         self._beaker = RepairedSession(settings, header, previous, https=https)
+        self._beakers_own = beakers_own(settings.type)
         self._late = False
         self._sent: str | None = None  # the Set-Cookie header that was given
 
@@ -84,7 +85,7 @@ class BeakerSession(FlashAndCSRF, DictMethods):
         self._written()
 
     def __iter__(self) -> Iterator[str]:
-        return iter([key for key in self._beaker if key not in BEAKERS_OWN])
+        return iter([key for key in self._beaker if key not in self._beakers_own])
 
     def __len__(self) -> int:
         return len(list(iter(self)))
@@ -189,7 +190,7 @@ class BeakerSession(FlashAndCSRF, DictMethods):
 
     def _prepare_to_write(self, key: str | None = None) -> None:
         """Raise if nothing may be written now, or not under the key."""
-        if key in BEAKERS_OWN:
+        if key in self._beakers_own:
             raise ValueError(f"Beaker keeps its own data in session[{key!r}]: use another key.")
         # What is in the cookie is changed by sending it, and so is who has which session.
         if self._late and (self._beaker.is_in_cookie or self._beaker.cookie_header != self._sent):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from beaker.exceptions import BeakerException
 from beaker.session import SignedCookie
 
-from ..errors import CorruptData, SerializationError, StoreUnavailable
+from ..errors import CorruptData, SerializationError, StoreError, StoreUnavailable
 from .beaker_repairs import refuse_unstorable
 from .cookie import MOST_TRIED
 from .events import Refusal
@@ -23,9 +23,10 @@ from .ids import Fingerprints
 from .no_record import NoRecord
 from .previous.counted import AdoptionCount
 from .previous.derived import DerivedIds
+from .previous.envelope import beakers_own
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ..settings import SessionSettings
     from .events import SessionAdopted
@@ -77,48 +78,57 @@ class BeakerAdoption:
                 return self._moved(session, opened)
             except NoRecord:
                 continue
-            except (CorruptData, SerializationError) as error:
-                log.warning("An earlier session is left as it is, and not adopted: %s", error)
             except StoreUnavailable as error:
                 raise self._unavailable(error) from error
+            except (CorruptData, SerializationError, StoreError) as error:
+                log.warning("An earlier session is left as it is, and not adopted: %s", error)
         return None
 
     def _moved(self, session: EarlierSession, opened: Callable[[str], Any]) -> _Moved:
         if self._settings.type == "cookie":
             return self._moved_to_cookie(session, opened(""))
-        cookie, event = self._cookie(session.name), None
+        cookie, stored = self._cookie(session.name), False
         moved = opened(cookie)
         if moved.is_new:
-            event = self._fill(session, moved)
+            try:
+                stored = self._fill(session, moved)
+            except Exception:  # each back end has its own, where another request was faster
+                if opened(cookie).is_new:
+                    raise
             moved = opened(cookie)  # as it is stored, perhaps by another request
         if moved.is_new:
-            raise NoRecord(Refusal.UNKNOWN)
+            raise StoreError(_NOT_KEPT) if stored else NoRecord(Refusal.UNKNOWN)
         moved._update_cookie_out()
-        return moved, event
+        return moved, self._forgotten(session) if stored else None
 
     def _moved_to_cookie(self, session: EarlierSession, moved: Any) -> _Moved:
         moved["_id"] = self._id(session.name)
         try:
-            event = self._fill(session, moved)
+            stored = self._fill(session, moved)
         except BeakerException as error:  # it is longer than what browsers keep
             raise SerializationError(str(error)) from error
-        if event is None:
+        if not stored:
             raise NoRecord(Refusal.UNKNOWN)
         moved.is_new = False
-        return moved, event
+        return moved, self._forgotten(session)
 
-    def _fill(self, session: EarlierSession, moved: Any) -> SessionAdopted | None:
-        """Store what there is of the session, and give the event if nobody else was faster."""
+    def _fill(self, session: EarlierSession, moved: Any) -> bool:
+        """Store what there is of the session; tell whether there was anything."""
         try:
             contents = session.read()
         except NoRecord:
-            return None  # there is none, or another request was faster
+            return False  # there is none, or another request was faster
         settings = self._settings
         contents.idle_limit(self._clock(), (self._earlier.timeout, settings.timeout), None)
-        moved.update(contents.values, _creation_time=contents.created)
+        moved.update(_without(beakers_own(settings.type), contents.values))
+        moved["_creation_time"] = contents.created
         moved.update({f"_{name}": contents.own[name] for name in _OWN if name in contents.own})
         refuse_unstorable(moved.serializer, moved)
         moved.save()
+        return True
+
+    def _forgotten(self, session: EarlierSession) -> SessionAdopted | None:
+        """Remove the earlier session, and give the event if nobody else was faster."""
         return self._count.counted(session.name) if session.forget() else None
 
     def _cookie(self, name: str) -> str:
@@ -130,6 +140,16 @@ class BeakerAdoption:
     def _id(self, name: str) -> str:
         return self._ids.derive(name).hex()[:_ID_LENGTH]
 
+
+def _without(names: frozenset[str], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the values without those whose names have another meaning to Beaker."""
+    taken = sorted(names & values.keys())
+    if taken:
+        log.warning("Of a session stays behind what Beaker would take for its own: %s", taken)
+    return {key: value for key, value in values.items() if key not in names}
+
+
+_NOT_KEPT = "what Beaker has stored is not there: some servers drop what is too large for them"
 
 #: What one session may set otherwise than the settings do, and Beaker has a place for.
 _OWN = ("domain", "path")

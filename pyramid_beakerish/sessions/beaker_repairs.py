@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from beaker.container import DBMNamespaceManager, OpenResourceNamespaceManager
-from beaker.session import CookieSession, InvalidSignature, Session, SessionObject, SignedCookie
+from beaker.session import CookieSession, InvalidSignature, SessionObject, SignedCookie
 
 from ..errors import CorruptData, SerializationError
 from ..settings import beaker_options
-from .beaker_safely import safely
+from .beaker_safely import CheckedSession, safely
 from .cookie import sent_values
 from .ids import new_id
 
@@ -60,19 +60,17 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
         super().__init__({}, **options)
         # Beaker hands on to the session whatever is set as an attribute.
         self.__dict__.update(_settings=settings, _header=header, _ended=[], _locks=[])
-        self.__dict__.update(_survived=SURVIVED[invalidate], _previous=previous)
+        self.__dict__.update(_survived=SURVIVED[invalidate], _previous=previous, _failed=False)
 
     def _session(self) -> Any:
         if self._sess is not None:
             return self._sess
         session, event = self._readable_session(), None
-        if session.is_new and self._previous is not None and self._header:
-            session, event = self._earlier_session() or (session, None)
-        state = vars(session)
-        # Beaker leaves these out where it does not need them at first, and misses them later.
-        state.setdefault("cookie", SimpleCookie())
-        state.setdefault("accessed_dict", session.copy())
-        state.setdefault("last_accessed", state["accessed_dict"].get("_accessed_time"))
+        try:
+            if session.is_new and self._previous is not None and self._header:
+                session, event = self._earlier_session() or (session, None)
+        finally:
+            _complete(self._sess)
         if event is not None:
             self._previous.notify(event)  # last, as a subscriber may use the session
         return session
@@ -89,9 +87,15 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
     def _earlier_session(self) -> Any:
         """Give Beaker's session for one of the earlier configuration, and the event, if any."""
         before = {name: self.__dict__[name] for name in ("_sess", "_headers")}
-        found = self._previous.find(self._header, self._opened)
-        if found is None:
-            self.__dict__.update(before)
+        found = None
+        try:
+            found = self._previous.find(self._header, self._opened)
+        except Exception:
+            self.__dict__["_failed"] = True
+            raise
+        finally:
+            if found is None:
+                self.__dict__.update(before)
         return found
 
     def _opened(self, header: str) -> Any:
@@ -115,7 +119,7 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
     @property
     def cookie_is_due(self) -> bool:
         """Whether Beaker wants to send the cookie."""
-        return bool(self._headers.get("set_cookie"))
+        return bool(self._headers.get("set_cookie")) and not self._failed
 
     def set_for_cookie(self, name: str, value: Any) -> None:
         """Set an attribute of the session that is one of its cookie as well."""
@@ -129,7 +133,7 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
         if self.is_in_cookie:
             return None
         try:
-            session = Session({}, id=session_id, **{**self._params, "use_cookies": False})
+            session = CheckedSession({}, id=session_id, **{**self._params, "use_cookies": False})
         except CorruptData:
             return None
         return None if session.is_new else session
@@ -150,6 +154,8 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
 
     def persist(self) -> None:
         """Store the session; raises `SerializationError` before anything stored is touched."""
+        if self._failed:
+            return  # nobody knows what the session holds, and the old cookie is to find it again
         refuse_unstorable(self._session().serializer, self._about_to_be_stored())
         super().persist()
         self.remove_ended()
@@ -206,6 +212,14 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
         namespace = getattr(self._session(), "namespace", None)
         if namespace is not None:
             self._ended.append(namespace)
+
+
+def _complete(session: Any) -> None:
+    """Set what Beaker leaves out where it does not need it at first, and misses later."""
+    state = vars(session)
+    state.setdefault("cookie", SimpleCookie())
+    state.setdefault("accessed_dict", session.copy())
+    state.setdefault("last_accessed", state["accessed_dict"].get("_accessed_time"))
 
 
 def _why(error: Exception) -> str:

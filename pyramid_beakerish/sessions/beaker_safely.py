@@ -18,11 +18,14 @@ from beaker.ext.memcached import MemcachedNamespaceManager, _load_client
 from beaker.ext.redisclusternm import RedisClusterNamespaceManager
 from beaker.ext.redisnm import RedisNamespaceManager
 from beaker.ext.sqla import SqlaNamespaceManager
+from beaker.session import CookieSession, Session
 from beaker.util import JsonSerializer, SyncDict
 
 from ..errors import CorruptData
 from ..serializers.foreign_pickles import ForeignPickles
-from .previous.envelope import from_json
+from ..stores.system.forks import notice_fork, renew_after_fork
+from .previous.earlier import moment
+from .previous.envelope import from_base64, from_json
 from .previous.raw_local import checked_space
 
 if TYPE_CHECKING:
@@ -34,11 +37,16 @@ if TYPE_CHECKING:
 def safely(settings: SessionSettings) -> dict[str, Any]:
     """Give the options that have Beaker's Session read without running anything.
 
-    A ``namespace_class`` or ``data_serializer`` of the application's own is left as it is.
+    A ``session_class``, ``namespace_class`` or ``data_serializer`` of the application's own is
+    left as it is.
     """
     pickles = ForeignPickles(settings.pickle_classes)
     chosen = settings.given.get("data_serializer", "pickle")
-    options: dict[str, Any] = {"data_serializer": _serializer(chosen, pickles)}
+    checked = CheckedCookieSession if settings.type == "cookie" else CheckedSession
+    options: dict[str, Any] = {
+        "session_class": settings.given.get("session_class", checked),
+        "data_serializer": _serializer(chosen, pickles),
+    }
     space = SPACES.get(str(settings.type))
     if space is not None and "namespace_class" not in settings.given:
         options["namespace_class"] = partial(space, pickles)
@@ -72,10 +80,40 @@ class SafeJson(JsonSerializer):  # type: ignore[misc]
         return from_json(data_string)
 
 
+class CheckedSession(Session):  # type: ignore[misc]
+    """Beaker's Session, which tells when what was stored is damaged: `CorruptData`."""
+
+    def __init__(self, request: Any, session_class: Any = None, **options: Any) -> None:
+        # Not the class as well: Beaker hands on to its back ends what it does not know.
+        super().__init__(request, **options)
+
+    def _decrypt_data(self, session_data: Any) -> dict[str, Any]:
+        if not isinstance(session_data, str | bytes):
+            raise CorruptData("what Beaker has stored is not a text")
+        from_base64(session_data[self.encrypt_nonce_size[1] if self.encrypt_key else 0 :])
+        return _checked(super()._decrypt_data(session_data))
+
+
+class CheckedCookieSession(CheckedSession, CookieSession):  # type: ignore[misc]
+    """The same for the session that is in the cookie."""
+
+
+def _checked(data: Any) -> dict[str, Any]:
+    """Give the data, if Beaker can work with its own part of it."""
+    if not isinstance(data, dict):
+        raise CorruptData("what Beaker has stored is not a dictionary")
+    for name in {"_accessed_time", "_creation_time"} & data.keys():
+        moment(data[name])
+    if not all(isinstance(data.get(name), str | None) for name in ("_domain", "_path")):
+        raise CorruptData("a session of Beaker's has no such domain or path")
+    return data
+
+
 class _Safe:
     """Puts the reader before the arguments of Beaker's own class."""
 
     def __init__(self, pickles: ForeignPickles, *arguments: Any, **options: Any) -> None:
+        notice_fork()  # one connection in two processes hands out sessions of others
         self.pickles = pickles
         super().__init__(*arguments, **options)
 
@@ -99,8 +137,31 @@ class SafeFile(_Safe, FileNamespaceManager):  # type: ignore[misc]
             self.hash = checked_space(self.pickles.loads(data))
 
 
+#: What the system did not say itself, and that one of the files of a dbm file is missing.
+_OF_DAMAGE = (None, 0, ENOENT)
+
+
 class SafeDbm(_Safe, DBMNamespaceManager):  # type: ignore[misc]
     """One dbm file for each session."""
+
+    def _checkfile(self) -> None:
+        """Make the file where there is none; no other request sees half of it."""
+        if self.file_exists(self.file):
+            return
+        self.access_lock.acquire_write_lock()
+        try:
+            super()._checkfile()
+        finally:
+            self.access_lock.release_write_lock()
+
+    def do_open(self, flags: str, replace: bool) -> None:
+        """Open the file; raises `CorruptData` if it is none that its module reads."""
+        try:
+            self.dbm = self.dbmmodule.open(self.file, flags)
+        except Exception as error:  # each of the modules has its own, for damaged files
+            if isinstance(error, OSError) and error.errno not in _OF_DAMAGE:
+                raise
+            raise CorruptData("a dbm file of Beaker's cannot be read") from None
 
     def __getitem__(self, key: str) -> Any:
         return self.pickles.loads(self.dbm[key])
@@ -173,6 +234,26 @@ class SafeSqla(_Safe, SqlaNamespaceManager):  # type: ignore[misc]
 
 class SafeDatabase(SafeSqla, DatabaseNamespaceManager):  # type: ignore[misc]
     """The same in a table that Beaker makes."""
+
+
+class _Connections:
+    """What Beaker keeps to all its servers for as long as the process lives."""
+
+    def __init__(self) -> None:
+        self._parents: list[Any] = []
+        renew_after_fork(self)
+
+    def forked(self) -> None:
+        """Leave the parent its connections, and begin with none."""
+        # Kept, as the garbage collector would end the parent's, too.
+        self._parents.append(SafeMemcached.safe_clients)
+        SafeMemcached.safe_clients = SyncDict()
+        for engine in list(SqlaNamespaceManager.binds.dict.values()):
+            self._parents.append(engine.pool)
+            engine.dispose(close=False)
+
+
+_connections = _Connections()
 
 
 SPACES: Mapping[str, type[_Safe]] = {

@@ -19,6 +19,7 @@ from .session import Session
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .record import Record
     from .users import UserSessions
 
 #: What a key and its value take beside themselves: their lengths.
@@ -38,6 +39,12 @@ class ClientSideManager(SessionManager):
         self.cookie.seals  # noqa: B018 - made when it is first asked for
         rules = self.settings, self.serializer, self.clock, self.notify
         return RecordStore(CookieStore(), *rules, key_of=CookieKey)
+
+    def check_size(self, key: Any, record: Record) -> None:
+        """Raise `SessionTooLarge` for a record whose cookie would be longer than browsers keep."""
+        excess = len(self.cookie.seal(key)) - self.cookie.longest_value(record.own)
+        if excess > 0:
+            raise _too_large(excess, {name: len(value) for name, value in record.values.items()})
 
 
 class ClientSideSession(Session):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..errors import StoreUnavailable
     from ..settings import SessionSettings
     from .previous import Adopted, Adoption
+    from .record import Record
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +92,9 @@ class SessionManager:
         if self.previous is None or not header:
             return None
         return self.previous.find(header)
+
+    def check_size(self, key: Any, record: Record) -> None:
+        """Take what the store has taken; see `ClientSideManager`."""
 
     def new_id(self) -> str:
         """Draw the id of a session.

@@ -236,15 +236,18 @@ class RecordStore:
         self.store.delete(new_key)
         return None
 
-    def end(self, key: str, record: Record, token: Any) -> None:
-        """End a session, wherever it has moved to; in one step, if nobody has changed it."""
+    def end(self, key: str, record: Record, token: Any) -> bool:
+        """End a session, wherever it has moved to; in one step, if nobody has changed it.
+
+        Tells whether it was there.
+        """
         for _ in range(MOST_CONFLICTS):
             if token is not None and self._leave(key, record, token):
-                return
+                return True
             try:
                 key, record, token = self.find(key)
             except NoRecord:
-                return
+                return False
         raise _never_left_alone()
 
     def find(self, key: str) -> tuple[str, Record, Any]:

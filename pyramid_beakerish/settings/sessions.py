@@ -12,7 +12,7 @@ from .cookie_rules import broken_rules
 from .option import GivenOptions
 from .options import SESSION_OPTIONS, SessionSettings
 from .previous import GROUP, as_had_before, build_previous, may_have_had_others
-from .pyramid_only import SIGNED_COOKIE
+from .pyramid_only import SIGNED_COOKIE, SIGNED_COOKIE_NAME
 from .sentences import shown
 from .session_messages import session_messages, weak_secrets
 from .store_types import beaker_has, passes_on
@@ -128,10 +128,29 @@ def _check(section: Section, session: SessionSettings, report: Report) -> None:
         report.mistakes.append(section.sentence(name, rule.format(**names)))
     if session.require_secret:
         report.mistakes.extend(weak_secrets(section, session))
+    if session.type == "cookie" and session.previous is not None:
+        _check_earlier_cookie(section, session, session.previous, report)
     if session.format == "beaker":
         _check_for_beaker(section, session, report)
     if session.format == "pyramid":
         _check_for_pyramid(section, session, report)
+
+
+def _check_earlier_cookie(
+    section: Section, session: SessionSettings, earlier: SessionSettings, report: Report
+) -> None:
+    """Have an earlier session in a cookie go on in that one, so that a logout ends both."""
+    if earlier.type not in ("cookie", SIGNED_COOKIE):
+        return
+    before = {name: getattr(earlier, name) for name in ("key", "cookie_path", "cookie_domain")}
+    if earlier.type == SIGNED_COOKIE and "key" not in earlier.given:
+        before["key"] = SIGNED_COOKIE_NAME
+    report.mistakes.extend(
+        f"{section.key(name)} must be {shown(value)}, as that of the earlier cookie was: with "
+        f"{section.key('type')} = cookie this would log in again who has logged out."
+        for name, value in before.items()
+        if getattr(session, name) != value
+    )
 
 
 def _check_for_pyramid(section: Section, session: SessionSettings, report: Report) -> None:

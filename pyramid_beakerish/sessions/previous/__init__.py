@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import SettingsError
 from ...serializers.foreign_pickles import ForeignPickles
 from ...settings.previous import GROUP
+from ...settings.pyramid_only import SIGNED_COOKIE
 from .adoption import Adopted as Adopted
 from .adoption import Adoption as Adoption
 from .beaker import BeakerCookies, BeakerSessions, NoRaw
@@ -16,7 +17,7 @@ from .own import OwnCookies, OwnSessions
 from .signed_cookie import SignedCookies
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ...settings import SessionSettings
     from ..manager import SessionManager
@@ -44,8 +45,22 @@ def open_previous(manager: SessionManager) -> Adoption:
     """Give what takes over the sessions of the earlier configuration, which there must be."""
     settings = manager.settings
     previous: Any = settings.previous
-    secrets = settings.secret or previous.secret
+    secrets = _keys_of_cookies(previous) or settings.secret or previous.secret
     return Adoption(manager, open_earlier(settings, manager.clock), secrets)
+
+
+def _keys_of_cookies(previous: SessionSettings) -> Sequence[str]:
+    """Give a secret of the earlier configuration, if its cookies hold the sessions themselves.
+
+    Such a cookie stays, and has to lead to the same id when ``session.secret`` is replaced.
+    """
+    given = previous.given
+    if previous.type not in ("cookie", SIGNED_COOKIE):
+        return ()
+    keys: Sequence[str] = (
+        given.get("validate_key") or previous.secret or given.get("encrypt_key", ())
+    )
+    return keys
 
 
 def open_earlier(settings: SessionSettings, clock: Callable[[], float]) -> Earlier:

@@ -13,7 +13,7 @@ from base64 import urlsafe_b64encode
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...errors import CorruptData, SerializationError, StoreUnavailable
+from ...errors import CorruptData, SerializationError, StoreError, StoreUnavailable
 from ..cookie import MOST_TRIED
 from ..events import Refusal
 from ..ids import successor_id
@@ -77,7 +77,9 @@ class Adoption:
                 return self._meet(session)
             except NoRecord as refused:
                 answer = NoRecord(refused.refusal, session.name)
-            except (CorruptData, SerializationError) as error:
+            except StoreUnavailable:
+                raise
+            except (CorruptData, SerializationError, StoreError) as error:
                 log.warning("An earlier session is left as it is, and not adopted: %s", error)
                 answer = NoRecord(Refusal.CORRUPT)
         if answer is not None:
@@ -115,6 +117,7 @@ class Adoption:
         values = {name: self._encoded(name, value) for name, value in contents.values.items()}
         if not records.save(key, record, NEW, own, values):  # another request was faster
             return self._loaded(session_id)
+        self._manager.check_size(key, record)
         if not self._forget(session):
             # Ended there since it was read: what was read must not outlive it.
             records.end(key, record, None)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import zlib
 from base64 import b64decode
+from contextlib import suppress
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +23,18 @@ if TYPE_CHECKING:
     from ...serializers.foreign_pickles import ForeignPickles
     from ...settings import SessionSettings
 
-#: What Beaker keeps among the application's data.
-BEAKERS_OWN = frozenset(("_accessed_time", "_creation_time", "_domain", "_path", "_id"))
+log = logging.getLogger(__name__)
+
+_EVERYWHERE = frozenset(("_accessed_time", "_creation_time", "_domain", "_path"))
 
 _PICKLE = b"\x80"  # begins every pickle of protocol 2 and above, and nothing that zlib writes
 #: No session is larger: what is compressed may claim any size.
 LARGEST = 16 * 2**20
+
+
+def beakers_own(kind: object) -> frozenset[str]:
+    """Give the keys that Beaker has among the application's data in sessions of this type."""
+    return _EVERYWHERE | {"_id"} if kind == "cookie" else _EVERYWHERE
 
 
 class Envelope:
@@ -49,24 +57,24 @@ class Envelope:
         """Give the data of a session; raises `CorruptData`, and nothing else."""
         if not isinstance(text, str):
             raise CorruptData("what Beaker has stored is not a text")
-        failure = CorruptData("what Beaker has stored cannot be decrypted")
+        failure = None
         for data in self._decrypted(text):
             try:
                 return self._loaded(data)
             except CorruptData as error:  # or it was another key's, which AES-CTR does not tell
-                failure = error
-        raise failure
+                failure = failure or error
+        raise failure or CorruptData("what Beaker has stored cannot be decrypted")
 
     def _decrypted(self, text: str) -> Iterator[bytes]:
         if not self._keys:
-            yield _decoded(text)
+            yield from_base64(text)
             return
         from beaker import crypto  # imports pycryptodome, where it is installed
 
-        module = _crypto_module(self._crypto_type)
+        modules = _crypto_modules(self._crypto_type)
         nonce_size = crypto.get_nonce_size(self._nonce_bits)[1]
-        nonce, payload = text[:nonce_size], _decoded(text[nonce_size:])
-        for encrypt_key, validate_key in self._keys:
+        nonce, payload = text[:nonce_size], from_base64(text[nonce_size:])
+        for module, (encrypt_key, validate_key) in product(modules, self._keys):
             salt = validate_key + nonce
             try:
                 key = crypto.generateCryptoKeys(encrypt_key, salt, 1, module.getKeyLength())
@@ -77,9 +85,13 @@ class Envelope:
 
     def _loaded(self, data: bytes) -> dict[str, Any]:
         loaded = self._deserialised(data)
-        if type(loaded) is not dict or not all(type(key) is str for key in loaded):
-            raise CorruptData("what Beaker has stored is not a dictionary with str for its keys")
-        return loaded
+        if type(loaded) is not dict:
+            raise CorruptData("what Beaker has stored is not a dictionary")
+        texts = {key: value for key, value in loaded.items() if type(key) is str}
+        if len(texts) < len(loaded):
+            number = len(loaded) - len(texts)
+            log.warning("A session goes on without %d of its keys, which are no text.", number)
+        return texts
 
     def _deserialised(self, data: bytes) -> Any:
         if self._codec is None:
@@ -90,20 +102,26 @@ class Envelope:
             raise CorruptData("data_serializer cannot read what Beaker has stored") from None
 
 
-def _crypto_module(crypto_type: str) -> Any:
+def _crypto_modules(crypto_type: str) -> list[Any]:
+    """Give Beaker's modules for the libraries that may have encrypted: its default has changed."""
     from beaker import crypto
 
-    try:
-        return crypto.get_crypto_module(crypto_type)
-    except ImportError:
+    names = ("default", "pycryptodome") if crypto_type == "default" else (crypto_type,)
+    found = []
+    for name in names:
+        with suppress(ImportError):
+            found.append(crypto.get_crypto_module(name))
+    if not found:
         raise CorruptData(
             f"what Beaker has encrypted needs the library crypto_type = {crypto_type}: install it"
-        ) from None
+        )
+    return found
 
 
 def contents(data: dict[str, Any], settings: SessionSettings, now: float) -> Contents:
     """Give what a session of Beaker's holds; raises `NoRecord` for what is left of an ended one."""
-    values = {key: value for key, value in data.items() if key not in BEAKERS_OWN}
+    own = beakers_own(settings.type)
+    values = {key: value for key, value in data.items() if key not in own}
     if not values and "_creation_time" not in data:
         raise NoRecord(Refusal.UNKNOWN)  # delete() leaves the domain and the path
     accessed = moment(data.get("_accessed_time", now))
@@ -114,7 +132,9 @@ def contents(data: dict[str, Any], settings: SessionSettings, now: float) -> Con
 def _own(data: dict[str, Any], settings: SessionSettings) -> dict[str, Any]:
     """Give the domain and the path that this one session has set."""
     usual = {"domain": settings.cookie_domain, "path": settings.cookie_path}
-    found = {name: data.get(f"_{name}", value) for name, value in usual.items()}
+    # For what is empty Beaker sends nothing, whatever is usual.
+    found = {"domain": data.get("_domain", usual["domain"]) or None}
+    found["path"] = data.get("_path") or usual["path"]
     own = {name: value for name, value in found.items() if value != usual[name]}
     try:
         return {name: value and getattr(cookie_rules, name)(value) for name, value in own.items()}
@@ -122,7 +142,8 @@ def _own(data: dict[str, Any], settings: SessionSettings) -> dict[str, Any]:
         raise CorruptData("a session of Beaker's has no such domain or path") from None
 
 
-def _decoded(text: str) -> bytes:
+def from_base64(text: str | bytes) -> bytes:
+    """Give the bytes that Beaker has spelled as text; raises `CorruptData`."""
     try:
         return b64decode(text)
     except ValueError:

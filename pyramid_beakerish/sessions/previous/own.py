@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...serializers import serializer_for
 from ..cookie import SessionCookie
@@ -69,15 +69,17 @@ class _OwnSession:
     def __init__(self, records: RecordStore, serializer: Serializer, trusted: Trusted) -> None:
         self._records = records
         self._serializer = serializer
-        self._key = trusted.key
+        self._place: tuple[str, Any, Any] = trusted.key, None, None
         self.name = trusted.session_id
 
     def read(self) -> Contents:
-        self._key, record, _ = self._records.find(self._key)
+        self._place = self._records.find(self._place[0])
+        record = self._place[1]
         loads = self._serializer.loads
         values = {key: loads(value) for key, value in record.values.items()}
         own = {name: value for name, value in record.own.items() if name != ADOPTED}
         return Contents(values, record.created, record.accessed, own)
 
     def forget(self) -> bool:
-        return self._records.store.delete(self._key)
+        # Not deleted: it may have come from a cookie that would bring it back.
+        return self._records.end(*self._place)
