@@ -15,7 +15,7 @@ from .errors import StoreUnavailable
 from .sessions.components import ComponentRegistry, everywhere
 from .sessions.manager import SessionManager
 from .sessions.session import Session
-from .visit import Visit
+from .visit import SESSIONS, Visit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,8 @@ class PyramidSession(Visit, Session):  # type: ignore[misc]
         """See `Session`."""
         super().lock(wait, seconds)
         request = get_current_request()
-        if request is not None:  # it may end without a response
+        if self in getattr(request, "__dict__", {}).get(SESSIONS, ()):
+            # It may end without a response. (Another request's session is not its to unlock.)
             request.add_finished_callback(lambda request: self.unlock())
 
     def _component_registry(self) -> ComponentRegistry:

@@ -42,7 +42,7 @@ def session_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Calla
             return _fail(request, error)
         for session in looked_at:
             # The toolbar reads everything, before us and after; others read for the application.
-            session.unpark(only_shown=TOOLBAR in attributes)
+            session.unpark(TOOLBAR in attributes)
         sessions, saved = attributes.get(SESSIONS, ()), 0
         try:
             for session in sessions:

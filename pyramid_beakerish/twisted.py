@@ -134,12 +134,19 @@ class TwistedSession(Session):
 
         Two threads at work on one session would lose what the other one does.
         """
-        self._await_save = Once(self.persist)
+        earlier = self._await_save
+
+        def save() -> None:
+            earlier()
+            self.persist()
+
+        self._await_save = Once(save)
         self._writable = False  # whoever writes asks `_prepare_to_write`
         return self._await_save
 
-    def _end_saving(self, result: T) -> T:
-        vars(self).pop("_await_save", None)
+    def _end_saving(self, result: T, save: Callable[[], object]) -> T:
+        if self._await_save is save:
+            del self._await_save
         return result
 
 
@@ -336,7 +343,8 @@ class SessionSite(Site):  # type: ignore[misc]
         if not (session._dirty or session._suspects or session._touch_due):
             saving: Deferred[None] = maybeDeferred(lambda: None)
         else:
-            saving = self.run(session._begin_saving()).addBoth(session._end_saving)
+            begun = session._begin_saving()
+            saving = self.run(begun).addBoth(session._end_saving, begun)
         return saving.addCallback(lambda _: self._endings.follow(session, ended, before))
 
     def stopFactory(self) -> None:  # noqa: N802 - Twisted's name

@@ -45,7 +45,7 @@ class Visit:
     persist: Callable[[], None]
     abandon: Callable[..., None]
     park: Callable[[], None]
-    unpark: Callable[..., None]
+    unpark: Callable[[bool], None]
     finish: Callable[..., str | None]
     site_data: Collection[str]
 

@@ -264,6 +264,14 @@ def passing_all_on(function):
     return wrapper
 
 
+def passing_on_in_order(function):
+    @functools.wraps(function)
+    def wrapper(*args):
+        return function(*args)
+
+    return wrapper
+
+
 def for_methods(function):
     @functools.wraps(function)
     def wrapper(self, /, *args, **kwargs):
@@ -306,7 +314,10 @@ def giving_an_argument(function):
 
 @pytest.mark.parametrize(
     "decorator",
-    [passing_all_on, for_methods, functools.lru_cache, lambda f: passing_all_on(for_methods(f))],
+    [
+        *(passing_all_on, passing_on_in_order, for_methods, functools.lru_cache),
+        lambda f: passing_all_on(for_methods(f)),
+    ],
 )
 def test_function_behind_a_decorator(decorator):
     """A decorator that passes on what it is given makes no difference to the key."""
@@ -332,6 +343,16 @@ def test_function_behind_a_decorator_that_takes_others(decorator, one, other):
     assert keys.receiver == "self"
 
 
+def test_decorator_that_hides_a_keyword():
+    """One that takes no keywords does not just pass them on to a function that needs some."""
+
+    def find(item, *, limit):
+        return item, limit
+
+    keys = CallKeys(passing_on_in_order(find))
+    assert keys.of_call((1,), {}) != keys.of_call((2,), {})
+
+
 def test_bound_method_behind_a_decorator():
     """The arguments of a method that has its object already are those of the key."""
 
@@ -345,8 +366,8 @@ def test_bound_method_behind_a_decorator():
 def test_arguments_that_fit_only_the_decorator():
     """A decorator that takes anything is believed; where that cannot be, the error helps."""
     expected = (
-        f"{__name__}.load: missing a required argument: 'item'. A decorator that changes the"
-        " arguments goes above cache_region, or key= says what tells the calls apart."
+        f"{__name__}.load: missing a required argument: 'item'. If one of its decorators changes"
+        " the arguments, it goes above cache_region, or key= says what tells the calls apart."
     )
     with pytest.raises(CacheUsageError, match=f"^{re.escape(expected)}$"):
         CallKeys(giving_an_argument(load)).of_call((1,), {})

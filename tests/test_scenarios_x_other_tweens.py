@@ -186,6 +186,19 @@ def test_x3_an_outer_tween_reads(site, use):
     assert site.journal == ["load", "swap"]
 
 
+def test_x3_an_outer_tween_reads_a_session_of_beakers():
+    """In Beaker's format a tween above ours may read the session, too."""
+    site = Site(settings={"session.type": "memory", "session.format": "beaker"})
+
+    def tween(handler, request):
+        request.session.get("old")
+        return handler(request)
+
+    site.page("page")(lambda request: str(request.session.get("old")))
+    site.outer_tween(tween)
+    assert site.stranger().get("/page").text == "None"
+
+
 @known
 def test_x4_an_uncaught_error_is_not_saved(site, known):
     """A view that fails, and for which nobody answers, saves nothing."""

@@ -96,7 +96,7 @@ def test_who_only_looks_on_has_no_cookie_signed_anew():
             if used:
                 dict(session)
             elif looks_again:
-                session.unpark(only_shown=True)
+                session.unpark(True)
             session.persist()
             assert (sent(session) is not None) is used
 

@@ -410,13 +410,27 @@ def test_requirements():
 @pytest.mark.parametrize(
     ("more", "refused"),
     [
-        ({}, "cache.a.lock_dir must be the same as session.lock_dir: both keep type = file in d. "),
+        ({}, "cache.a.lock_dir must be the same as session.lock_dir: both keep type = file in the"),
         ({"cache.a.data_dir": "./d/"}, "cache.a.lock_dir must be the same as session.lock_dir: "),
         ({"cache.lock_dir": "l/../l"}, None),
         ({"cache.a.data_dir": "other"}, None),
         ({"cache.type": "sqlite"}, None),
         ({"cache.a.enabled": "false"}, None),
         ({"session.format": "beaker"}, None),
+        (
+            {"session.type": "dbm", "cache.type": "dbm", "session.dbm_dir": "x"},
+            None,
+        ),
+        (
+            {
+                "session.type": "dbm",
+                "cache.type": "dbm",
+                "cache.data_dir": "other",
+                "session.dbm_dir": "x",
+                "cache.dbm_dir": "x",
+            },
+            "cache.a.lock_dir must be the same as session.lock_dir: both keep type = dbm in the",
+        ),
     ],
 )
 def test_one_folder_and_two_lock_dirs(more, refused):

@@ -280,6 +280,16 @@ def test_option_without_effect(settings, message):
     assert messages(written) == [f"session.{name} has no effect: {message}."]
 
 
+def test_options_of_somebody_elses_back_end():
+    """What a back end that is not known here is given may well be read by it."""
+    settings = {
+        "session.type": "ext:rediscluster",
+        "session.urls": "redis://h",
+        "session.file_dir": "x",
+    }
+    assert messages({**settings, "session.previous": "none"}) == []
+
+
 def test_beakers_options_are_obeyed_where_beaker_serves():
     """Where Beaker keeps the sessions its options have an effect, so nothing is said."""
     settings = {"session.format": "beaker", "session.auto": "true", "session.rotate_on": "x"}

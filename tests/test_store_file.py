@@ -440,6 +440,9 @@ class TestUnavailable:
             f"the file store's folder {tmp_path}/mistake/beakerish cannot be used: "
             "Not a directory (ENOTDIR)"
         )
+        (tmp_path / "beakerish").write_bytes(b"")
+        with pytest.raises(StoreUnavailable, match=f"folder {tmp_path}/beakerish cannot be used"):
+            FileStore(tmp_path, clock=clock).prepare()
 
     def test_a_drive_that_is_not_there(self):
         """Where there is no folder above that could be made, that is the system's error."""

@@ -14,6 +14,7 @@ import pytest
 from pyramid_beakerish.errors import StoreUnavailable
 from pyramid_beakerish.stores.file.store import FileStore
 from pyramid_beakerish.stores.system.locks import FileLock
+from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.stores import count_up, stamped
 from pyramid_beakerish.testing.together import (
     PATIENCE,
@@ -189,6 +190,16 @@ class TestLock:
                 store.set("k", stamped(), None)
         store.set("k", stamped(), None)
         assert store.load("k")
+
+    def test_how_long_they_wait(self, tmp_path, clock, monkeypatch):
+        """By itself a write waits for two seconds."""
+        waited = FrozenClock(0.0)
+        monkeypatch.setattr(time, "monotonic", waited)
+        monkeypatch.setattr(time, "sleep", waited.advance)
+        with FileLock(str(tmp_path / "beakerish" / f"{digit_of('k')}.lock"), patience=1):
+            with pytest.raises(StoreUnavailable, match="a lock of the store for 2 s"):
+                FileStore(tmp_path, clock=clock).set("k", stamped(), None)
+        assert waited() == pytest.approx(2, abs=0.01)
 
     @each_fork
     def test_a_child_that_inherits_it(self, fork, tmp_path):

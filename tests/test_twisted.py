@@ -580,6 +580,25 @@ def test_a_change_while_a_thread_saves(browser, site, store, late, left, at_work
     assert browser.use(dict) == str(left)
 
 
+def test_a_second_save_waits_for_the_first(site, store):
+    """A session that an application saves itself is whole when its response is: both have saved."""
+    handed, order = [], []
+    site.run = lambda save: handed.append((save, Deferred())) or handed[-1][1]
+    session = site.make_session(None)
+    session["a"] = 1
+    for _ in range(2):
+        site.save(session)
+    store.meanwhile = lambda: order.append("first")
+    (first, _), (second, saved) = handed
+    second()
+    assert order == ["first"]
+    saved.callback(None)
+    first()
+    assert session.finish({}) is not None
+    session["a"] = 2
+    assert session["a"] == 2
+
+
 def test_what_cannot_be_stored_while_a_thread_is_to_save(browser, site, logged):
     """Who writes next is told, and so is the visitor, even if the resource ignores it."""
 

@@ -8,6 +8,7 @@ import pytest
 from pyramid.config import Configurator
 from pyramid.httpexceptions import HTTPGone
 from pyramid.interfaces import IResponse
+from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.testing import DummyRequest
 from webtest import TestApp
@@ -118,6 +119,26 @@ def test_a_request_without_an_answer_leaves_no_lock(tweens):
     with pytest.raises(ZeroDivisionError):
         app.get("/?fail")
     assert app.get("/").text == "1"
+
+
+def test_a_lock_of_a_session_that_a_subrequest_shares():
+    """The end of a subrequest does not unlock the session of the request that has made it."""
+    site = Site()
+    locked = []
+
+    @site.page("inner")
+    def inner(request):
+        request.session.lock(wait=0)
+
+    @site.page("page")
+    def page(request):
+        inner = Request.blank("/inner")
+        inner.session = request.session
+        request.invoke_subrequest(inner)
+        locked.append(request.session._lease is not None)
+
+    site.visitor().get("/page")
+    assert locked == [True]
 
 
 def test_a_lock_outside_of_requests():

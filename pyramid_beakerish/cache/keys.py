@@ -108,8 +108,8 @@ class CallKeys:
             if not self._decorated:
                 raise
             raise CacheUsageError(
-                f"{self.name}: {error}. A decorator that changes the arguments goes above"
-                " cache_region, or key= says what tells the calls apart."
+                f"{self.name}: {error}. If one of its decorators changes the arguments, it goes"
+                " above cache_region, or key= says what tells the calls apart."
             ) from error
         bound.apply_defaults()
         return bound.arguments.items()
@@ -132,7 +132,8 @@ def _changes_arguments(wrapper: Any) -> bool:
     """Tell whether a decorator shows that it does not just pass on what it is given.
 
     One that takes ``*args`` and ``**kwargs``, after the first of the function's own
-    parameters perhaps, is believed to do so.
+    parameters perhaps, is believed to do so; and one that takes ``*args`` alone, of a
+    function that can be called so.
     """
     if inspect.ismethod(wrapper):  # it shows what its function wraps, which takes a self, too
         return True
@@ -140,10 +141,11 @@ def _changes_arguments(wrapper: Any) -> bool:
         own = inspect.signature(wrapper, follow_wrapped=False).parameters.values()
     except ValueError:  # such as lru_cache's, which is written in C
         return False
-    if not {each.kind for each in own}.issuperset(_VARIABLE):
+    wrapped = inspect.signature(wrapper.__wrapped__).parameters.values()
+    by_name = any(each.kind is inspect.Parameter.KEYWORD_ONLY for each in wrapped)
+    if not {each.kind for each in own}.issuperset(_VARIABLE if by_name else _VARIABLE[:1]):
         return True
     named = [_told_by(each) for each in own if each.kind not in _VARIABLE]
-    wrapped = inspect.signature(wrapper.__wrapped__).parameters.values()
     return named != [_told_by(each) for each in wrapped][: len(named)]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..cache.regions import CacheRegions
 from ..errors import BeakerishError, RegionNotConfigured
+from ..settings.store_types import FOLDERS, SQL_TYPES
 from .ini import CommandError, add_ini, load_ini
 from .progress import progress
 from .report import Fact, Table
@@ -66,19 +67,15 @@ def clear(regions: CacheRegions, options: argparse.Namespace) -> Result:
     with progress("Clearing the regions", len(chosen)) as step:
         for region in chosen:
             try:
-                (cleared if clear_one(region) else empty).append(region.name)
+                if is_empty(region):
+                    empty.append(region.name)
+                else:
+                    region.clear()
+                    cleared.append(region.name)
             except BeakerishError as error:
                 failed.append((region.name, str(error)))
             step()
     return list(_told(cleared, empty, failed)), int(bool(failed))
-
-
-def clear_one(region: Region) -> bool:
-    """Forget everything in the region; tell whether there could be anything yet."""
-    if is_empty(region):
-        return False
-    region.clear()
-    return True
 
 
 def _chosen(regions: CacheRegions, options: argparse.Namespace) -> list[Region]:
@@ -123,6 +120,8 @@ def reachable(regions: CacheRegions, name: str) -> Region:
 
 def is_empty(region: Region) -> bool:
     """Tell whether the region's store is still to be made, so that nothing is in it."""
+    if region.settings.type not in (*FOLDERS, *SQL_TYPES):
+        return False  # a server is there or not, and may not tell an administrator's facts
     return why_empty(region.settings, region.clock) is not None
 
 

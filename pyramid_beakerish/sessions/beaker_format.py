@@ -172,7 +172,7 @@ class BeakerSession(FlashAndCSRF, DictMethods):
     def park(self) -> None:
         """Beaker's session cannot tell who has looked at it."""
 
-    def unpark(self) -> None:
+    def unpark(self, only_shown: bool) -> None:
         """See `park`."""
 
     def finish(self, environ: Mapping[str, Any]) -> str | None:

@@ -81,7 +81,7 @@ class FoundMapping(EncodedMapping):
         self._writable = self._used = False
         self._pass_over()
 
-    def unpark(self, *, only_shown: bool) -> None:
+    def unpark(self, only_shown: bool) -> None:
         """Take note that nobody else has used the session since.
 
         ``only_shown``: that was a use by whoever shows it to a developer, which extends nothing.

@@ -111,7 +111,8 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
 
     def _set_scope(self, name: str, value: str | None) -> None:
         options = {**vars(self._settings), f"cookie_{name}": value}
-        for _, rule in cookie_rules.broken_rules(options):
+        rule = next((rule for _, rule in cookie_rules.broken_rules(options)), None)
+        if rule is not None:
             told = rule.format(secure="secure", cookie_path="path", cookie_domain="domain")
             raise ValueError(f"the cookie's name, {self._settings.key}, {told}")
         self._set_own({name: value})

@@ -88,7 +88,8 @@ def _reads_pickles(session: SessionSettings) -> bool:
 
 def _reads_file_dir(session: SessionSettings) -> bool:
     is_own = session.type == "file" and "data_dir" not in session.given
-    return is_own or session.previous is not None  # Beaker's earlier sessions are in there
+    # Beaker's earlier sessions are in there, or it is a back end of somebody else's.
+    return is_own or session.previous is not None or _of_ones_own(session)
 
 
 #: Options that not all sessions of ours have a use for: which have, and why the others have not.

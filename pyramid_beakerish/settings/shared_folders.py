@@ -23,17 +23,21 @@ def differing_locks(stores: Iterable[StoreSettings]) -> Iterator[str]:
     for store in stores:
         if not _keeps_files(store):
             continue
-        other = first.setdefault((store.type, os.path.abspath(str(store.data_dir))), store)
+        other = first.setdefault((store.type, _folder(store)), store)
         if _lock_folder(store) != _lock_folder(other):
             yield (
                 f"{store.key_prefix}lock_dir must be the same as {other.key_prefix}lock_dir: both "
-                f"keep type = {store.type} in {store.data_dir}. Or use another data_dir."
+                f"keep type = {store.type} in the same folder. Or use another one."
             )
 
 
 def _keeps_files(store: StoreSettings) -> bool:
     is_ours = getattr(store, "format", "beakerish") == "beakerish"
     return is_ours and store.type in BY_LOCK_FILES and store.data_dir is not None
+
+
+def _folder(store: StoreSettings) -> str:
+    return os.path.abspath(store.backend.get("dbm_dir") or str(store.data_dir))
 
 
 def _lock_folder(store: StoreSettings) -> str:

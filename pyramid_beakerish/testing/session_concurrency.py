@@ -88,7 +88,7 @@ class ConcurrencySuite(SessionSuiteBase):
         assert visitor.use(lambda s: s.pop_flash()) == ["new"]
 
     def test_flash_again_and_pop(self) -> None:
-        """A message that is flashed in the place of the same one is shown once more."""
+        """A message that is flashed in the place of the same one outlives others' taking that."""
         visitor = self.visitor()
         visitor.use(lambda session: session.flash("saved"))
         again = lambda s: (s.pop_flash(), s.flash("saved"))  # noqa: E731

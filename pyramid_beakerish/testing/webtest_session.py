@@ -25,8 +25,8 @@ def session_of(testapp: TestApp, registry: Any = None) -> Iterator[Any]:
     ``testapp`` is the `webtest.TestApp` whose cookies are the visitor's; a visitor without a
     session has one as soon as something is put into it. ``registry`` is that of the Pyramid
     application, needed only where something else is wrapped around it. The application's views are
-    not called. Raises `LookupError` for an application without sessions of this
-    package. If the block raises, nothing is stored.
+    not called. Raises `LookupError` for an application without sessions of this package. If the
+    block raises, nothing is stored.
 
     Example::
 

@@ -119,7 +119,7 @@ class FileStore(Store):
         return cls(settings.data_dir, settings.lock_dir, settings.fsync, clock)
 
     def prepare(self) -> None:
-        """Make the folders, and see that they can be used."""
+        """Make the folders, so that a mistake shows at the start."""
         for folder in (self._root, self._lock_root):
             prepare_folder(os.path.dirname(folder), "file")
 

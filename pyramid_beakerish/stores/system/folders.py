@@ -42,15 +42,12 @@ def make_private_folder(path: str, fsync: bool = False) -> None:
 
 
 def prepare_folder(path: str, store: str) -> None:
-    """Make the folder, and see that this user may store something there.
-
-    Raises `StoreUnavailable`, which names the folder.
-    """
+    """Make the folder, unless it is there; raises `StoreUnavailable`, which names it."""
     try:
         make_private_folder(path, fsync=True)  # a power cut must not take what will be in it
+        os.stat(os.path.join(path, ""))  # which fails for a file
     except OSError as error:
         raise unavailable(error, store, f" {path}") from None
-    _may_write(path)
 
 
 def facts_of_folder(path: str) -> StoreFacts:
