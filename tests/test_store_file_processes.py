@@ -196,9 +196,9 @@ class TestLock:
         waited = FrozenClock(0.0)
         monkeypatch.setattr(time, "monotonic", waited)
         monkeypatch.setattr(time, "sleep", waited.advance)
-        with FileLock(str(tmp_path / "beakerish" / f"{digit_of('k')}.lock"), patience=1):
-            with pytest.raises(StoreUnavailable, match="a lock of the store for 2 s"):
-                FileStore(tmp_path, clock=clock).set("k", stamped(), None)
+        held = FileLock(str(tmp_path / "beakerish" / f"{digit_of('k')}.lock"), patience=1)
+        with held, pytest.raises(StoreUnavailable, match="a lock of the store for 2 s"):
+            FileStore(tmp_path, clock=clock).set("k", stamped(), None)
         assert waited() == pytest.approx(2, abs=0.01)
 
     @each_fork

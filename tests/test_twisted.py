@@ -589,11 +589,11 @@ def test_a_second_save_waits_for_the_first(site, store):
     for _ in range(2):
         site.save(session)
     store.meanwhile = lambda: order.append("first")
-    (first, _), (second, saved) = handed
+    (_, first_saved), (second, second_saved) = handed
     second()
     assert order == ["first"]
-    saved.callback(None)
-    first()
+    first_saved.callback(None)
+    second_saved.callback(None)
     assert session.finish({}) is not None
     session["a"] = 2
     assert session["a"] == 2
