@@ -265,6 +265,7 @@ class EncodedMapping(DictMethods):
         spells_alike = self._serializer.spells_alike
         for key, known in self._suspects.items():
             value, encoded = values[key], known or self._encode(key)
+            # `_differs` asks for the spelling as well: a call less in most writes.
             other = base.get(key) != encoded and (spells_alike or self._differs(key, encoded))
             if other or key in gone:
                 changed[key] = encoded

@@ -15,8 +15,6 @@ from .convert import Converter, RefusedError
 from .option import Option
 
 SIGNED_COOKIE = "signed_cookie"
-#: The cookie's name where none is given.
-SIGNED_COOKIE_NAME = "session"
 #: Options that other types have too and that are obeyed where Pyramid keeps the sessions.
 SHARED = frozenset(
     (

@@ -12,7 +12,7 @@ from .cookie_rules import broken_rules
 from .option import GivenOptions
 from .options import SESSION_OPTIONS, SessionSettings
 from .previous import GROUP, as_had_before, build_previous, may_have_had_others
-from .pyramid_only import SIGNED_COOKIE, SIGNED_COOKIE_NAME
+from .pyramid_only import SIGNED_COOKIE
 from .sentences import shown
 from .session_messages import session_messages, weak_secrets
 from .store_types import beaker_has, passes_on
@@ -143,8 +143,6 @@ def _check_earlier_cookie(
     if earlier.type not in ("cookie", SIGNED_COOKIE):
         return
     before = {name: getattr(earlier, name) for name in ("key", "cookie_path", "cookie_domain")}
-    if earlier.type == SIGNED_COOKIE and "key" not in earlier.given:
-        before["key"] = SIGNED_COOKIE_NAME
     report.mistakes.extend(
         f"{section.key(name)} must be {shown(value)}, as that of the earlier cookie was: with "
         f"{section.key('type')} = cookie this would log in again who has logged out."

@@ -57,15 +57,11 @@ def facts_of_folder(path: str) -> StoreFacts:
     """
     while not os.path.lexists(path):
         path = os.path.dirname(path)
-    _may_write(path)
-    return StoreFacts(reach="host", persistent=True, free=disk_usage(path).free)
-
-
-def _may_write(path: str) -> None:
     if not os.path.exists(path):
         raise StoreUnavailable(f"{path} is a link to what is not there")
     if not os.access(path, os.W_OK):
         raise StoreUnavailable(f"this user may not write to {path}")
+    return StoreFacts(reach="host", persistent=True, free=disk_usage(path).free)
 
 
 def fsync_name(path: str) -> None:
