@@ -22,9 +22,9 @@ _running: dict[type[Server], Server] = {}
 class Policy:
     """What becomes of a test for which a server's programs are missing.
 
-    README promises ``make test`` for a machine with Python, make and a package index alone, so it is
-    skipped there, and named at the end of the run. Continuous integration, which has all servers, has
-    it fail by ``--servers-required``, so that nothing is skipped where it matters.
+    README promises ``make test`` for a machine with Python, make and a package index alone, so it
+    is skipped there, and named at the end of the run. Continuous integration, which has all
+    servers, has it fail by ``--servers-required``, so that nothing is skipped where it matters.
     """
 
     refuse: Callable[[str], object] = pytest.skip
