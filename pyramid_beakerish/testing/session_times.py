@@ -279,10 +279,13 @@ class TimesSuite(SessionSuiteBase):
         assert visitor.use(lambda s: (s.created, s.last_accessed)) == (int(born), born + 100)
 
     def test_clock_that_goes_back(self) -> None:
-        """A clock that is set back ends no session, and keeps none for longer."""
+        """A clock that is set back ends no session, keeps none for longer, and costs one touch."""
         writer, reader = (self.impatient().stranger().put(a=1) for _ in range(2))
         self.clock.advance(-HOUR)
         assert writer.put(b=2).contents() == {"a": 1, "b": 2}
         assert reader.use(dict) == {"a": 1}
+        self.store.calls.clear()
+        assert reader.use(dict) == {"a": 1}
+        assert self.store.calls == ["load"]
         self.clock.advance(TIMEOUT + INTERVAL)
         assert writer.contents() == reader.contents() == {}
