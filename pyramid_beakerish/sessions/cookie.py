@@ -60,6 +60,8 @@ class SessionCookie:
         self._assignment = settings.key + "="
         self._keys = [_signing_hash(secret, settings.key) for secret in settings.secret]
         self._verified: dict[str, Trusted] = {}
+        #: Gives what is known of a value that was verified before.
+        self._recall: Callable[[str], Trusted | None] = self._verified.get
         self._usual = {https: self._attributes({}, https) for https in (False, True)}
         self._usual_expiry = None if self.slides({}) else self._expiry({})
 
@@ -69,16 +71,24 @@ class SessionCookie:
         WebOb's parser is not asked: it takes our name out of other cookies, so that
         ``x __Host-id=evil`` would pass for ``__Host-id``, and fails on bytes that others sent.
         """
+        # Few visitors send most requests: to remember what was verified saves 1.5 us of the 7.7
+        # that a read takes, and another 0.5 where the header is as browsers spell it.
+        before, _, after = header.partition(self._assignment)
+        trusted = self._recall(after.partition(";")[0])
+        if trusted is not None and (not before or before.endswith("; ")):
+            return trusted
+        return self._find_among(header)
+
+    def _find_among(self, header: str) -> Trusted | None:
+        """Do what `find` does, however the header is spelled."""
         assignment = self._assignment
         at = header.find(assignment)
         while at >= 0:
             start = at + len(assignment)
-            if not at or header[at - 2 : at] == "; " or _begins_cookie(header, at):
+            if _begins_cookie(header, at):
                 end = header.find(";", start)
                 value = (header[start:] if end < 0 else header[start:end]).strip(' \t"')
-                # Few visitors send most requests: to remember what was verified saves 1.5 us
-                # of the 7.7 that a read takes.
-                trusted = self._verified.get(value) or self._verify(value)
+                trusted = self._trust(value)
                 if trusted:
                     return trusted
             at = header.find(assignment, start)
@@ -122,6 +132,9 @@ class SessionCookie:
         """Tell whether the browser's copy lives on only if it is sent again and again."""
         expires = self._expires(own)
         return expires is not True and not isinstance(expires, datetime)
+
+    def _trust(self, value: str) -> Trusted | None:
+        return self._recall(value) or self._verify(value)
 
     def _verify(self, value: str) -> Trusted | None:
         if not value.isascii():

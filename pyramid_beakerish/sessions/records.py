@@ -38,8 +38,6 @@ _SHORTEST_TTL = 0.001  # a lifetime that ends during the request: no store takes
 
 _NEVER = -inf
 
-_new = object.__new__
-
 
 def open_records(
     settings: SessionSettings,
@@ -99,18 +97,18 @@ class RecordStore:
             raise NoRecord(Refusal.UNKNOWN)
         now = self._clock()
         try:
-            record = _new(Record)  # Record(...) is a call more
             fields = self._unpack(entry[0][WRITE_ID_SIZE:])
-            record.created, record.accessed, record.expires, record.own, record.values = fields
-            if type(fields[-1]) is dict:
-                "".join(fields[-1])  # raises for a key that is no text, in a third of a loop
+            record = Record(*fields)
+            own, values = record.own, fields[-1]
+            if type(values) is dict:
+                "".join(values)  # raises for a key that is no text, in a third of a loop
             else:
-                record.values = Parts(fields[-1])
-            if record.own:
+                record.values = Parts(values)
+            if own:
                 check(record)
-            elif type(record.own) is not dict:
-                raise TypeError(record.own)
-            idle, lifetime, interval = self._limits(record.own) if record.own else self._usual
+            elif type(own) is not dict:
+                raise TypeError(own)
+            idle, lifetime, interval = self._limits(own) if own else self._usual
             unused, age, expires = now - record.accessed, now - record.created, record.expires
             # Not only ``expires``: limits that were made stricter hold for the sessions that exist.
             # Spelled so that a session that was damaged to last for ever (NaN) is over.
@@ -120,8 +118,8 @@ class RecordStore:
             raise NoRecord(Refusal.CORRUPT) from error
         if not alive:
             raise NoRecord(_refusal(unused, age, idle), record=record)
-        if record.own and "moved_to" in record.own:
-            raise Moved(record.own["moved_to"], record.own["seed"])
+        if own and "moved_to" in own:
+            raise Moved(own["moved_to"], own["seed"])
         return record, entry[1], not -interval < unused < interval
 
     def put(self, key: str, record: Record, token: Any, values: Values) -> bool:

@@ -53,6 +53,7 @@ class SealedCookie(SessionCookie):
     def __init__(self, settings: SessionSettings, clock: Callable[[], float]) -> None:
         super().__init__(settings, clock)
         self._opened: dict[str, Opened] = {}
+        self._recall = self._recall_opened
         self._usual_longest = self._longest_value(NOTHING)
         self._usual_room = self._usual_longest * 3 // 4 - FRAME
 
@@ -67,7 +68,7 @@ class SealedCookie(SessionCookie):
     def without(self, header: str, session_id: str) -> str | None:
         """Give a Cookie header with the other sessions of the name, a few, if there are any."""
         values = sent_values(header, self._settings.key)[: MOST_TRIED + 1]
-        sent = ((value, self._verify(value)) for value in values)
+        sent = ((value, self._trust(value)) for value in values)
         others = [value for value, found in sent if found and found.session_id != session_id]
         return "; ".join(self._assignment + value for value in others) or None
 
@@ -89,15 +90,14 @@ class SealedCookie(SessionCookie):
         self._remember(value, (str(key), key.record, True))
         return value
 
-    def _verify(self, value: str) -> Trusted | None:
+    def _recall_opened(self, value: str) -> Trusted | None:
         # To remember what was opened saves 2.4 us of the 9.6 that a read takes.
-        opened = self._opened.get(value) or self._open(value)
-        if opened is None:
-            return None
-        session_id, record, is_current = opened
-        key = CookieKey(session_id)
-        key.record = record
-        return Trusted(session_id, key, is_current)
+        opened = self._opened.get(value)
+        return None if opened is None else _trusted(*opened)
+
+    def _verify(self, value: str) -> Trusted | None:
+        opened = self._open(value)
+        return None if opened is None else _trusted(*opened)
 
     def _open(self, value: str) -> Opened | None:
         unsealed = self.seals.open(value)
@@ -119,6 +119,12 @@ class SealedCookie(SessionCookie):
 
     def _longest_value(self, own: Mapping[str, Any]) -> int:
         return LONGEST_COOKIE - len(self.header("", own, https=True))
+
+
+def _trusted(session_id: str, record: bytes, is_current: bool) -> Trusted:
+    key = CookieKey(session_id)
+    key.record = record
+    return Trusted(session_id, key, is_current)
 
 
 class CookieStore(Store):
