@@ -20,6 +20,9 @@ from pyramid_beakerish.testing import FrozenClock
 from tests import servers, waits
 from tests.rivals import Beakerish, Boobytrap, PyramidBeaker
 
+#: Each has servers of its own.
+MOST_WORKERS = 4
+
 #: Seconds that Python may take to end after the tests.
 LONGEST_END = 60
 
@@ -40,6 +43,12 @@ def pytest_addoption(parser):
         action="store_true",
         help="skip what needs a server, as on a machine that has none",
     )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """Have one worker more than processors, as each waits for servers a fifth of its time."""
+    return min((os.cpu_count() or 1) + 1, MOST_WORKERS)
 
 
 def pytest_configure(config):

@@ -97,19 +97,18 @@ class RecordStore:
             raise NoRecord(Refusal.UNKNOWN)
         now = self._clock()
         try:
-            fields = self._unpack(entry[0][WRITE_ID_SIZE:])
-            record = Record(*fields)
-            own, values = record.own, fields[-1]
+            created, accessed, expires, own, values = self._unpack(entry[0][WRITE_ID_SIZE:])
             if type(values) is dict:
                 "".join(values)  # raises for a key that is no text, in a third of a loop
             else:
-                record.values = Parts(values)
+                values = Parts(values)
+            record = Record(created, accessed, expires, own, values)
             if own:
                 check(record)
             elif type(own) is not dict:
                 raise TypeError(own)
             idle, lifetime, interval = self._limits(own) if own else self._usual
-            unused, age, expires = now - record.accessed, now - record.created, record.expires
+            unused, age = now - accessed, now - created
             # Not only ``expires``: limits that were made stricter hold for the sessions that exist.
             # Spelled so that a session that was damaged to last for ever (NaN) is over.
             alive = _NEVER < unused < idle and _NEVER < age < lifetime
