@@ -110,7 +110,7 @@ def login(request: Request) -> Response:
 def read(request: Request) -> Response:
     """Welcome who is logged in, send others to the login."""
     if "user" not in request.session:
-        request.session.flash("Please log in first.")
+        request.session.flash("Please log in first.", allow_duplicate=False)
         return HTTPSeeOther(request.route_path("login"))
     body = READ.format(logout=button(request, "logout", "Logout"))
     return page(request, f"Welcome {request.session['user']}", body, READ_LESSON)

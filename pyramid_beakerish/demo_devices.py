@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def devices(request: Request) -> Response:
     """Show where the user is logged in, to those who are logged in."""
     if request.session.handle is None:
-        request.session.flash("Please log in first.")
+        request.session.flash("Please log in first.", allow_duplicate=False)
         return HTTPSeeOther(request.route_path("login"))
     sessions = request.session.sessions_of()
     rows = Markup("").join(device_row(request, session) for session in sessions)

@@ -32,6 +32,8 @@ log = Logger()
 
 T = TypeVar("T")
 
+#: Headers that `twisted.web.server.Request.process` sets.
+OF_EVERY_RESPONSE = (b"Server", b"Date")
 APOLOGY = b"The session store is unavailable. Try again later."
 
 
@@ -259,11 +261,19 @@ class SessionRequest(Request):  # type: ignore[misc]
             self.loseConnection()
 
     def _send_apology(self) -> None:
+        self._forget_headers()
         self.setResponseCode(SERVICE_UNAVAILABLE)
         self.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
         self.setHeader(b"Content-Length", b"%d" % len(APOLOGY))
         Request.write(self, b"" if self.method == b"HEAD" else APOLOGY)
         Request.finish(self)
+
+    def _forget_headers(self) -> None:
+        """Let go of what the page has said, but for what Twisted says of every response."""
+        self.cookies.clear()
+        for name, _ in list(self.responseHeaders.getAllRawHeaders()):
+            if name not in OF_EVERY_RESPONSE:
+                self.responseHeaders.removeHeader(name)
 
     def _send_what_waits(self, _: object) -> None:
         waiting, self._waiting = self._waiting or (), None

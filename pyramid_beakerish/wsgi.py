@@ -186,8 +186,9 @@ class StateMiddleware(SessionMiddleware):
         session = super()._session(environ)
         if "HTTP_COOKIE" in environ and isinstance(session, EnvironSession):
             session._touch()
-            session.park()  # it counts as used when the application uses it
-            if session.expired is not None:
+            if session.expired is None:
+                session.park()  # it counts as used when the application uses it
+            else:
                 environ[TIMEOUT] = SessionTimeout(session.expired)
         return session
 

@@ -218,9 +218,9 @@ def test_a_cookie_that_was_not_signed_here_is_no_error(site, value):
 
 
 @kept
-@pytest.mark.parametrize("value", ["a\x00b", "a\x01", "\x7f", '"\\000"', "\xe9", ""])
+@pytest.mark.parametrize("value", ["a\x00b", "a\x01", "\x7f", '"\\000"', "\xe9", "", "a" * 300])
 def test_ids_that_no_server_draws(site, value):
-    """Without a secret, too, control characters and the like are no id."""
+    """Without a secret, too, control characters and the like are no id, nor what is too long."""
     del site.settings["session.secret"]
     visitor = site.visitor(f"{KEY}={value}")
     assert visitor.do(lambda session: (session.new, len(session.id))) == (True, 32)

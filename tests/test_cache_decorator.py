@@ -78,6 +78,17 @@ def test_key_for_is_the_key_in_the_region(regions):
     assert function("a" * 300)[0] == 2
 
 
+@pytest.mark.parametrize("anything", ["", "a", "7:x", "\n"])
+def test_a_word_before_a_key_keeps_it_from_those_of_functions(regions, anything):
+    """What a visitor chooses behind a word and a colon names no result of a function."""
+    function = counted()
+    function(anything)
+    key = function.key_for(anything)
+    assert regions["r"].get_or_create(f"search:{key}", lambda: "found") == "found"
+    assert function(anything)[0] == 1
+    assert not function.key_for(anything).partition(":")[0].isalpha()
+
+
 def test_function_stays_itself():
     """Name, docstring and the function behind it are still there."""
 

@@ -215,6 +215,23 @@ def test_no_stable_key_is_an_error(value):
         spell(value)
 
 
+def made_class():
+    """Make a class that others have the name of."""
+
+    class Made:
+        """Like any other."""
+
+    return Made
+
+
+def test_a_class_that_others_have_the_name_of_is_refused():
+    """A class has a key if its name leads to it: a function may make many of one name."""
+    assert spell(Plain) == spell(Plain) != spell(Keyed)
+    for nameless in (made_class(), type("Plain", (), {}), type("X", (), {"__module__": "none"})):
+        with pytest.raises(NoStableKeyError):
+            spell(nameless)
+
+
 def test_refused_argument_is_named_with_remedies():
     """The error names the function, the parameter, the type and what to do."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -396,6 +397,21 @@ def test_a_missing_secret_is_told_with_a_link(run, tmp_path):
     (row,) = [r for r in run.json("check", path)["advice"] if "secret" in r["advice"]]
     assert "cookies are not signed" in row["advice"]
     assert row["see"].startswith("https://cheatsheetseries.owasp.org/")
+
+
+SHOWN = re.compile(r"""session\.secret"?\s*[=:]\s*"?([^"\n]{32,})""")
+
+
+@pytest.mark.parametrize("name", ["secret", "encrypt_key", "validate_key"])
+def test_no_secret_that_is_shown_is_kept_unawares(check, name):
+    """Who copies a page or an example, with its secret, is told that everybody has that one."""
+    root = EXAMPLE.parent
+    texts = [*root.glob("docs/*.rst"), *root.glob("examples/**/*.*"), EXAMPLE, root / "README.md"]
+    shown = {found for text in texts for found in SHOWN.findall(text.read_text("utf-8", "replace"))}
+    assert len(shown) > 5
+    for secret in shown:
+        report = check(*SAFE, f"session.{name} = {secret}")
+        assert f"session.{name} is one of an example" in advice(report), secret
 
 
 def test_without_cookies_there_is_no_advice_on_them(check):

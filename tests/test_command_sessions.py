@@ -6,6 +6,7 @@ import os
 import subprocess
 
 import pytest
+from msgpack import packb
 
 from tests.command_help import COMMAND, Application, Run, clock_of_tests, in_terminal, ini, piped
 from tests.servers import running
@@ -180,6 +181,27 @@ def test_a_value_that_cannot_be_read_says_so(app, run):
     values = {row["key"]: row["value"] for row in rows}
     assert values["good"] == "1"
     assert values["bad"].startswith("cannot be read")
+
+
+def test_a_value_that_python_does_not_spell_says_so(app, run):
+    """A number of more digits than Python writes is told as such, and the others are shown."""
+    app.visitor(good=1, long=10**5000)
+    rows = run.json("sessions", "show", app.ini, fingerprint(app, run), "--reveal")["keys"]
+    values = {row["key"]: row["value"] for row in rows}
+    assert values == {"good": "1", "long": "cannot be shown: ValueError"}
+
+
+@pytest.mark.parametrize("moment", [1e300, -1e300, 2.0**62, -(2.0**62)])
+def test_a_moment_that_no_date_has_says_so(app, run, moment):
+    """A session that was damaged to have begun in no year is listed with the others."""
+    app.visitor(good=1)
+    app.visitor(bad=1)
+    key, _ = app.store.keys("session:")
+    value, token = app.store.load(key)
+    begun = packb(clock_of_tests.now)
+    app.store.swap(key, token, value.replace(begun, packb(moment), 1), None)
+    rows = run.json("sessions", "list", app.ini)["sessions"]
+    assert {row["created"] for row in rows} == {"no date", "2023-11-14 22:13:20Z"}
 
 
 def test_what_is_no_value_has_no_size(app, run):

@@ -110,6 +110,13 @@ def test_login_welcome_logout(app):
     assert "Please log in first." in app.get("/read").follow().text
 
 
+@pytest.mark.parametrize("page", ["/read", "/devices"])
+def test_who_is_sent_to_the_login_again_and_again_is_told_once(app, page):
+    """Nobody fills the store by asking for a page that he may not see."""
+    answers = [app.get(page) for _ in range(3)]
+    assert answers[-1].follow().text.count("Please log in first.") == 1
+
+
 def test_login_gives_the_session_a_new_id(app):
     """The cookie from before the login opens nothing after it."""
     app.get("/")

@@ -32,6 +32,16 @@ def test_a_cookie_that_opens_nothing_hides_no_session(site, order):
 
 
 @ours
+def test_made_up_cookies_behind_one_that_opens_nothing_hide_no_session(site):
+    """What a sub-domain makes up is not tried, so that the session behind all that is found."""
+    ended, visitor = site.visitor(user="old"), site.visitor(user="u")
+    made_up = [f"{KEY}={number}" for number in range(9)]
+    header = "; ".join([f"{KEY}={ended.cookie}", *made_up, f"{KEY}={visitor.cookie}"])
+    ended.do(lambda session: session.invalidate())
+    assert site.visitor(header).get("user") == "u"
+
+
+@ours
 def test_a_cookie_of_its_own_path_is_removed_there(site):
     """At logout the browser is told to forget the cookie where the session had put it."""
     visitor = site.visitor(user="u")

@@ -128,6 +128,19 @@ def test_a_damaged_part(store, visitor, caplog):
     assert "A part of a session cannot be decoded" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "part",
+    [packb({"word": b"hunter2"}) + b"\x01", packb({b"\xffword": b"hunter2"}, use_bin_type=False)],
+    ids=["too long", "no text"],
+)
+def test_a_damaged_part_is_not_quoted(caplog, part):
+    """The line in the log tells what is wrong with a part, and nothing of what is in it."""
+    assert dict(Parts([part])) == {}
+    assert "A part of a session cannot be decoded" in caplog.text
+    assert "hunter2" not in caplog.text
+    assert "word" not in caplog.text
+
+
 @pytest.mark.parametrize("values", [[], ["text"], [b"\x80", 1], 5, None])
 def test_what_are_no_parts(store, visitor, values):
     """The visitor of such a session begins anew."""

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from msgpack import packb
 
 from pyramid_beakerish.sessions.record import merge_queues
-from pyramid_beakerish.sessions.users import user_key
 from pyramid_beakerish.stores.base import WRITE_ID_SIZE
 from pyramid_beakerish.stores.memory import MemoryStore
 from pyramid_beakerish.testing import FrozenClock
@@ -143,7 +142,7 @@ def test_hostile_records(case):
 def test_damaged_index_of_a_user(index, caplog):
     """A user whose list of sessions is damaged can log in, and has a list from then on."""
     visited = Visited("msgpack")
-    visited.store.set(user_key(USER), bytes(WRITE_ID_SIZE) + index, None)
+    visited.store.set(visited.index_key, bytes(WRITE_ID_SIZE) + index, None)
     browser = visited.site.stranger()
     browser.use(lambda session: session.bind_user(USER, device="desk"))
     assert browser.use(lambda session: [one.about for one in session.sessions_of()]) == [

@@ -338,6 +338,13 @@ class TestDamage:
         assert list(store.keys("")) == ["k"]
         store.close()
 
+    @pytest.mark.parametrize("value", [b"", b"short"])
+    def test_a_value_without_a_write_id(self, store, value):
+        """What another program has emptied can be replaced and removed: nobody tries for ever."""
+        store.set("k", value, None)
+        assert store.swap("k", store.load("k")[1], value, None)
+        assert store.delete("k", store.load("k")[1])
+
     def test_a_table_of_that_name(self, path, clock):
         """A table that is not ours but has the name is an error, and is left alone."""
         other = sqlite3.connect(path)

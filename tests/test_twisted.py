@@ -655,6 +655,22 @@ def test_a_store_that_is_down(browser, site, store, method, logged):
     assert any(event.get("log_failure") for event in logged)
 
 
+def test_the_apology_for_a_store_has_no_header_of_the_page(browser, site, store):
+    """No cache keeps it for as long as it may keep the page, and no cookie tells of a login."""
+
+    def work(request):
+        request.setHeader(b"Cache-Control", b"public, max-age=3600")
+        request.setHeader(b"Content-Encoding", b"gzip")
+        request.addCookie(b"user", b"bob")
+        get_session(request)["a"] = 2
+
+    store.failing = ("create",)
+    site.resource.work = work
+    response = browser.get()
+    assert response.status == 503
+    assert {*response.headers} == {"Server", "Date", "Content-Type", "Content-Length"}
+
+
 @pytest.mark.parametrize("ended", [False, True])
 def test_a_store_that_fails_after_the_response_has_begun(browser, site, logged, ended):
     """A page that cannot be finished is broken off, as it is too late for a 503."""

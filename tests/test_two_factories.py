@@ -7,6 +7,10 @@ from pyramid.response import Response
 from webtest import TestApp
 
 from pyramid_beakerish import BeakerSessionFactoryConfig
+from pyramid_beakerish.sessions.manager import SessionManager
+from pyramid_beakerish.sessions.session import Session
+from pyramid_beakerish.settings import session_settings
+from pyramid_beakerish.stores.memory import MemoryStore
 from pyramid_beakerish.testing import FrozenClock
 from tests.scenarios import FragileStore
 
@@ -35,3 +39,19 @@ def test_a_session_that_was_saved_keeps_its_cookie_when_another_fails():
     assert browser.get("/", status=503).status_int == 503
     store.mend()
     assert browser.get("/").text == "3"
+
+
+def test_users_of_one_name_see_nothing_of_each_other():
+    """Of two factories with one store, a user of one lists and ends no session of the other's."""
+    store = MemoryStore(FrozenClock())
+    office, shop = (
+        SessionManager(session_settings(key=key, secret=key * 16, type=store)[0])
+        for key in ("office", "shop")
+    )
+    clerk, customer = Session(office, None), Session(shop, None)
+    for session, device in ((clerk, "desk"), (customer, "phone")):
+        session.bind_user("admin", device=device)
+        session.persist()
+    assert [one.about for one in customer.sessions_of()] == [{"device": "phone"}]
+    assert not customer.sessions_of().end_others()
+    assert [one.about for one in clerk.sessions_of("admin")] == [{"device": "desk"}]

@@ -392,6 +392,14 @@ def test_an_expired_session_is_told(visitor, clock):
     assert told[1] is None
 
 
+def test_what_tells_of_an_expired_session_varies(visitor, clock):
+    """Caches do not give one visitor what another's expired session held."""
+    visitor.use(fill)
+    clock.advance(400)
+    response = visitor.visit(lambda environ: environ["session.timeout"].default)
+    assert (response.text, response.headers["Vary"]) == ("{'a': [1]}", "Cookie")
+
+
 def test_only_the_applications_use_counts(visitor, clock, store):
     """A request that does not look at its session neither varies nor keeps it alive."""
     visitor.use(fill)

@@ -96,7 +96,8 @@ class Region:
         is called again, as a function that is not cached would be. ``None`` is kept like any
         other value, an exception never.
 
-        :param key: any text; a long one is kept by its hash.
+        :param key: any text; a long one is kept by its hash. What a visitor chooses needs a word
+            before it, as in ``f"search:{text}"``, not to be the key of a function's result.
         :param creator: called without arguments.
         """
         value: T = self._lookup.get_or_create(key, creator)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import Enum, Flag
@@ -72,11 +73,19 @@ def _object(value: object) -> str:
         return _framed("e", qualified_name(type(value))) + _framed("n", _member(value))
     if isinstance(value, PurePath):
         return _framed("p", qualified_name(type(value))) + _framed("n", str(value))
-    if isinstance(value, type):
+    if isinstance(value, type) and _is_known_by_name(value):
         return _framed("c", qualified_name(value))
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return _framed("o", qualified_name(type(value))) + spell(tuple(value))
     raise NoStableKeyError(value)
+
+
+def _is_known_by_name(kind: type) -> bool:
+    """Tell whether its name leads to the class: a function may make many of one name."""
+    found: Any = sys.modules.get(kind.__module__)
+    for name in kind.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is kind
 
 
 def _member(value: Enum) -> str:

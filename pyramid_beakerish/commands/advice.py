@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..settings.beaker_only import ALL_SESSION_OPTIONS
 from ..settings.read import SESSION_PREFIXES
 from ..settings.section import Report, cut
-from ..settings.session_messages import weak_secrets
+from ..settings.session_messages import SECRETS, weak_secrets
 from ..stores.facts import Advice, StoreFacts
 
 if TYPE_CHECKING:
@@ -25,7 +25,10 @@ PICKLE = "https://docs.python.org/3/library/pickle.html"
 FORKS = "https://docs.gunicorn.org/en/stable/design.html"
 
 #: Words of secrets that examples show, so that everybody knows them.
-EXAMPLE_WORDS = ("example", "replace", "changeme", "change-me", "put in a secret", "itsaseekreet")
+EXAMPLE_WORDS = (
+    *("example", "replace", "changeme", "change-me", "itsaseekreet"),
+    *("put in", "32 characters", "32-characters", "until now"),
+)
 
 REMEDY = "use session.type = sqlite or a server."
 APART = f"each has sessions of its own, so that users seem logged out at random: {REMEDY}"
@@ -49,8 +52,7 @@ def _on_messages(ini: Ini, read: Settings) -> Iterator[Advice]:
 
 
 def _on_session(session: SessionSettings) -> Iterator[Advice]:
-    if any(word in secret.lower() for secret in session.secret for word in EXAMPLE_WORDS):
-        yield Advice("session.secret is one of an example: make one with beakerish secret.", OWASP)
+    yield from _on_secrets(session)
     if session.constant_csrf_token:
         yield Advice("session.constant_csrf_token is for tests alone: leave it out.", OWASP)
     if session.data_serializer == "pickle":
@@ -58,6 +60,14 @@ def _on_session(session: SessionSettings) -> Iterator[Advice]:
     if session.use_cookies:
         yield from _on_cookie(session)
     yield from _on_times(session)
+
+
+def _on_secrets(session: SessionSettings) -> Iterator[Advice]:
+    for name in SECRETS:
+        lines = (line.lower() for line in session.given.get(name, ()))
+        if any(word in line for line in lines for word in EXAMPLE_WORDS):
+            told = f"session.{name} is one of an example: make one with beakerish secret."
+            yield Advice(told, OWASP)
 
 
 def _on_cookie(session: SessionSettings) -> Iterator[Advice]:

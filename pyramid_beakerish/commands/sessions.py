@@ -199,7 +199,10 @@ def moment_shown(moment: float | None) -> str:
     """Spell a moment in UTC."""
     if moment is None:
         return "never"
-    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%d %H:%M:%SZ")
+    try:
+        return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%d %H:%M:%SZ")
+    except (OverflowError, ValueError, OSError):  # by the system; a damaged record may hold it
+        return "no date"
 
 
 def _revealed(sessions: Administration, session: StoredSession, key: str) -> str:
@@ -207,3 +210,5 @@ def _revealed(sessions: Administration, session: StoredSession, key: str) -> str
         return repr(sessions.value(session, key))
     except CorruptData as error:
         return f"cannot be read: {error}"
+    except Exception as error:  # of a number of more than 4300 digits, of a class's own __repr__
+        return f"cannot be shown: {type(error).__name__}"

@@ -28,8 +28,8 @@ class CannotList(Exception):
 class StoredSession:
     """One session as it is stored; moments are seconds since the epoch, sizes are bytes.
 
-    ``fingerprint`` names the session here and in the log. ``user`` is the name of its user's index
-    entry, ``about`` what `bind_user` was told.
+    ``fingerprint`` names the session here and in the log. ``user`` names its user, ``about`` is
+    what `bind_user` was told.
     """
 
     fingerprint: str

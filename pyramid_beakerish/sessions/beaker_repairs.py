@@ -35,6 +35,8 @@ SURVIVED: dict[bool | None, tuple[type[Exception], ...]] = {
 
 #: What Python's parser of cookies, which Beaker uses, reads as one value: no control characters.
 _READABLE = re.compile(r"[!#-:<-\[\]-~]+").fullmatch
+#: The same for an id with its signature: of 72 characters, where a file's name may have 255.
+_READABLE_ID = re.compile(r"[!#-:<-\[\]-~]{1,200}").fullmatch
 
 
 class RepairedSession(SessionObject):  # type: ignore[misc]
@@ -194,7 +196,8 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
         settings, params = self._settings, self._params
         if not self._header or not settings.use_cookies:
             return ""
-        values = [value for value in sent_values(self._header, settings.key) if _READABLE(value)]
+        is_readable = _READABLE if settings.type == "cookie" else _READABLE_ID
+        values = [value for value in sent_values(self._header, settings.key) if is_readable(value)]
         secrets = [params[name] for name in ("secret", "validate_key") if params.get(name)]
         signed = [value for value in values if any(_is_signed(value, key) for key in secrets)]
         trusted = signed if settings.type == "cookie" else signed or values

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from email.utils import formatdate
 from hashlib import blake2b
 from hmac import compare_digest
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .events import Refusal
@@ -113,10 +114,10 @@ class SessionCookie:
         return f"{self._assignment}{self._value(session_id)}{attributes}{expiry}"
 
     def without(self, header: str, session_id: str) -> str | None:
-        """Give a Cookie header with the other cookies of the name, a few of them, if there are."""
-        values = sent_values(header, self._settings.key)
-        others = [value for value in values if _id_in(value) != session_id]
-        return "; ".join(self._assignment + value for value in others[:MOST_TRIED]) or None
+        """Give a Cookie header with the others of the name that can be trusted, a few, if any."""
+        sent = ((value, self._trust(value)) for value in sent_values(header, self._settings.key))
+        others = (value for value, found in sent if found and found.session_id != session_id)
+        return "; ".join(self._assignment + value for value in islice(others, MOST_TRIED)) or None
 
     def request_header(self, session_id: str) -> str:
         """Write the Cookie header that a browser sends for a session."""

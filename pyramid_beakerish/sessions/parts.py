@@ -104,6 +104,8 @@ def _unpacked(packed: bytes) -> dict[str, bytes]:
         part: dict[str, bytes] = unpackb(packed)
         "".join(part.keys())  # raises for a key that is no text
     except Exception as error:  # anything at all may be in a damaged store
-        log.warning("A part of a session cannot be decoded, and is left as it is: %r", error)
+        # Not its text, let alone its `repr`: they quote what is in the session.
+        why = type(error).__name__
+        log.warning("A part of a session cannot be decoded, and is left as it is: %s", why)
         return {}
     return part

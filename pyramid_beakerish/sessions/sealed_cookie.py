@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..stores.base import Entry, Store
-from .cookie import MOST_TRIED, SessionCookie, Trusted, sent_values
+from .cookie import SessionCookie, Trusted
 from .record import NOTHING
 from .seals import Encrypted, Seals, Signed
 
@@ -64,13 +64,6 @@ class SealedCookie(SessionCookie):
         kind = Encrypted if "encrypt_key" in given else Signed
         secrets = given.get("encrypt_key") or settings.secret or given.get("validate_key", ())
         return Seals([kind(secret, settings.key) for secret in secrets])
-
-    def without(self, header: str, session_id: str) -> str | None:
-        """Give a Cookie header with the other sessions of the name, a few, if there are any."""
-        values = sent_values(header, self._settings.key)[: MOST_TRIED + 1]
-        sent = ((value, self._trust(value)) for value in values)
-        others = [value for value, found in sent if found and found.session_id != session_id]
-        return "; ".join(self._assignment + value for value in others) or None
 
     def longest_value(self, own: Mapping[str, Any]) -> int:
         """Give how many characters the value may have; for ``own`` see `header`."""

@@ -41,8 +41,11 @@ KEYS_OF_ONE = 3
 
 
 def user_key(userid: str | int) -> str:
-    """Name the index entry of a user, in a way that tells apart 7 and "7"."""
-    name = f"{type(userid).__name__}:{userid}"
+    """Name a user in what is stored, in a way that tells apart 7 and "7"."""
+    return _hashed(f"{type(userid).__name__}:{userid}")
+
+
+def _hashed(name: str) -> str:
     return "user:" + blake2b(name.encode(), digest_size=20, person=b"user key").hexdigest()
 
 
@@ -53,14 +56,17 @@ class UserIndex:
     between: whose session it is, and whether it is there, the record tells. It is entered once more
     when the record is there, as others may have taken it for gone meanwhile. An entry has no end of
     its own, as a session may be given any lifetime; it goes with the last session that is ended.
+
+    Applications that share a store share no entries: they differ by the name of their ``cookie``.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, cookie: str) -> None:
         self._store = store
+        self._cookie = cookie
 
     def keys(self, user: str) -> Keys:
         """Give the keys of the user's sessions by their handles."""
-        entry = self._store.load(user)
+        entry = self._store.load(self._name(user))
         return {} if entry is None else _read(entry[0])
 
     def enter(self, user: str, handle: str, key: str) -> None:
@@ -84,22 +90,26 @@ class UserIndex:
         alive = {handle: [key for key in each if key in found] for handle, each in keys.items()}
         return {handle: each for handle, each in alive.items() if each}
 
+    def _name(self, user: str) -> str:
+        return _hashed(f"{self._cookie} {user}")  # no cookie's name has a blank
+
     def _change(self, user: str, change: Callable[[Keys], Keys]) -> None:
+        name = self._name(user)
         for _ in range(MOST_CONFLICTS):
-            entry = self._store.load(user)
+            entry = self._store.load(name)
             keys = {} if entry is None else _read(entry[0])
             changed = change(keys)
-            if changed == keys or self._put(user, entry, changed):
+            if changed == keys or self._put(name, entry, changed):
                 return
         raise _never_left_alone()
 
-    def _put(self, user: str, entry: Entry | None, keys: Keys) -> bool:
+    def _put(self, name: str, entry: Entry | None, keys: Keys) -> bool:
         value = new_write_id() + pack(keys)
         if entry is None:
-            return self._store.create(user, value, None)
+            return self._store.create(name, value, None)
         if not keys:
-            return self._store.delete(user, entry[1])
-        return self._store.swap(user, entry[1], value, None)
+            return self._store.delete(name, entry[1])
+        return self._store.swap(name, entry[1], value, None)
 
 
 class OneOfUser(Protocol):
@@ -144,7 +154,7 @@ class Users:
         self._records = records
         self._most = settings.max_sessions_per_user
         self._notify = notify
-        self._index = UserIndex(records.store)
+        self._index = UserIndex(records.store, settings.key)
 
     def enter(self, key: str, own: Mapping[str, Any]) -> None:
         """Enter a session that is about to be stored, or is stored now."""

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from msgpack import packb
 
 from pyramid_beakerish.sessions.ids import store_key
-from pyramid_beakerish.sessions.users import user_key
 from pyramid_beakerish.stores.base import WRITE_ID_SIZE
 from pyramid_beakerish.stores.memory import MemoryStore
 from pyramid_beakerish.testing import FrozenClock
@@ -33,7 +32,8 @@ class Visited:
         self.visitor.use(lambda session: session.bind_user(USER, device="phone"))
         self.key = store_key(self.visitor.use(lambda session: session.id))
         self.valid = self.store.load(self.key)[0]
-        self.index = self.store.load(user_key(USER))[0]
+        (self.index_key,) = self.store.keys("user:")
+        self.index = self.store.load(self.index_key)[0]
 
     def survives(self, damaged):
         """Tell whether a request that does everything is served, whatever is stored."""
@@ -43,7 +43,7 @@ class Visited:
     def survives_index(self, damaged):
         """Tell whether a user can log in, and end his sessions, whatever is in his index."""
         self.store.set(self.key, self.valid, None)
-        self.store.set(user_key(USER), damaged, None)
+        self.store.set(self.index_key, damaged, None)
         return self.is_served()
 
     def is_served(self):

@@ -57,7 +57,9 @@ SET = (
     " SET expires = excluded.expires, value = excluded.value"
 )
 CREATE = f"{SET} WHERE expires <= ?"
-UNCHANGED = f"key = ? AND expires > ? AND substr(value, 1, {WRITE_ID_SIZE}) = ?"
+# The part of an empty value, which only another program can have written, is NULL to SQLite.
+WRITE_ID = f"ifnull(substr(value, 1, {WRITE_ID_SIZE}), x'')"
+UNCHANGED = f"key = ? AND expires > ? AND {WRITE_ID} = ?"
 SWAP = f"UPDATE beakerish_store SET expires = ?, value = ? WHERE {UNCHANGED}"  # noqa: S608
 DELETE = "DELETE FROM beakerish_store WHERE key = ? AND expires > ?"
 DELETE_UNCHANGED = f"DELETE FROM beakerish_store WHERE {UNCHANGED}"  # noqa: S608
