@@ -30,12 +30,12 @@ except ImportError:  # the transaction package is not installed, so nobody can p
     TransactionalSession = Session  # type: ignore[assignment, misc]
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, MutableMapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from .sessions.no_record import NoRecord
     from .settings import SessionSettings
 
-    Environ = MutableMapping[str, Any]
+    Environ = dict[str, Any]  # as WSGI has it, and as the types of wsgiref say
     App = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 log = logging.getLogger(__name__)
@@ -246,7 +246,9 @@ class WSGISession:
             return [b"Hello"]
     """
 
-    def __init__(self, environ: Environ, key: str = "session.key", transaction: Any = None) -> None:
+    def __init__(
+        self, environ: Mapping[str, Any], key: str = "session.key", transaction: Any = None
+    ) -> None:
         session = environ[key]
         if not isinstance(session, EnvironSession):
             raise SessionStateError(
