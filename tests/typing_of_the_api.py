@@ -7,12 +7,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import assert_type
+
+from pyramid_beakerish.sessions.users import UserSession, UserSessions
 from pyramid_beakerish.wsgi import SessionMiddleware, WSGISession, current_session, session_wrapper
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from pyramid_beakerish.sessions.session import Session
+
+# request.session
+
+
+def devices(session: Session) -> UserSessions:
+    sessions = session.sessions_of("bob")
+    assert_type(sessions[0], UserSession)
+    assert_type(sessions[1:], list[UserSession])
+    return sessions
+
 
 # Without Pyramid
 
