@@ -24,19 +24,20 @@ from .settings import missing_requirements, read_session_settings
 from .snapshot import Snapshot
 from .unanswered import Unanswered
 
-try:
-    from .transaction import GivenTransaction, TransactionalSession
-except ImportError:  # the transaction package is not installed, so nobody can pass a transaction
-    TransactionalSession = Session  # type: ignore[assignment, misc]
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from .sessions.no_record import NoRecord
     from .settings import SessionSettings
+    from .transaction import GivenTransaction, TransactionalSession
 
     Environ = dict[str, Any]  # as WSGI has it, and as the types of wsgiref say
     App = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+else:  # a base class that may be either has no attributes that pyright knows
+    try:
+        from .transaction import GivenTransaction, TransactionalSession
+    except ImportError:  # the package transaction is not installed, so nobody can pass one
+        TransactionalSession = Session
 
 log = logging.getLogger(__name__)
 
