@@ -24,19 +24,20 @@ from .settings import missing_requirements, read_session_settings
 from .snapshot import Snapshot
 from .unanswered import Unanswered
 
-try:
-    from .transaction import GivenTransaction, TransactionalSession
-except ImportError:  # the transaction package is not installed, so nobody can pass a transaction
-    TransactionalSession = Session  # type: ignore[assignment, misc]
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, MutableMapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from .sessions.no_record import NoRecord
     from .settings import SessionSettings
+    from .transaction import GivenTransaction, TransactionalSession
 
-    Environ = MutableMapping[str, Any]
+    Environ = dict[str, Any]  # as WSGI has it, and as the types of wsgiref say
     App = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+else:  # a base class that may be either has no attributes that pyright knows
+    try:
+        from .transaction import GivenTransaction, TransactionalSession
+    except ImportError:  # the package transaction is not installed, so nobody can pass one
+        TransactionalSession = Session
 
 log = logging.getLogger(__name__)
 
@@ -247,7 +248,9 @@ class WSGISession:
             return [b"Hello"]
     """
 
-    def __init__(self, environ: Environ, key: str = "session.key", transaction: Any = None) -> None:
+    def __init__(
+        self, environ: Mapping[str, Any], key: str = "session.key", transaction: Any = None
+    ) -> None:
         session = environ[key]
         if not isinstance(session, EnvironSession):
             raise SessionStateError(

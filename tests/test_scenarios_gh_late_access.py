@@ -90,12 +90,32 @@ def test_g3_a_write_while_streaming_to_a_session_that_began_in_the_view(site):
 
 
 @pytest.mark.parametrize("in_view", [nothing, len])
-def test_g3_a_write_while_streaming_without_a_session(site, in_view):
+@pytest.mark.parametrize("begin", [write_late, lambda session: session.save()])
+def test_g3_a_write_while_streaming_without_a_session(site, in_view, begin):
     """A session cannot begin once its cookie can no longer be sent: that is an error."""
-    streaming_page(site, in_view, write_late)
+    streaming_page(site, in_view, begin)
     with pytest.raises(SessionStateError, match="The response has been sent"):
         site.stranger().get("/stream")
     assert site.records() == 0
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda session: session.regenerate_id(),
+        lambda session: session.update({"auth.userid": "bob"}),
+        lambda session: session.bind_user("bob"),
+        lambda session: session.set_lifetime(timeout=60),
+    ],
+    ids=["regenerate_id", "login", "bind_user", "set_lifetime"],
+)
+def test_g3_a_new_cookie_while_streaming(site, act):
+    """What needs a new cookie is an error once that cannot be sent, and the session goes on."""
+    streaming_page(site, write_early, act)
+    visitor = site.visitor()
+    with pytest.raises(SessionStateError, match="The response has been sent"):
+        visitor.get("/stream")
+    assert site.contents(visitor) == {"old": "1", "early": "1"}
 
 
 @known

@@ -43,6 +43,8 @@ class CachedFunction(Protocol[P, R]):
     A function that is cached by ``key=`` always takes all that its key takes.
     """
 
+    __name__: str
+    __qualname__: str
     __wrapped__: Callable[P, R]
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from msgpack import unpackb
 
@@ -246,7 +246,13 @@ class UserSessions(Sequence[UserSession]):
         self._unavailable = visitor._manager.unavailable
         self._sessions = users.sessions_of(user, visitor.handle)
 
-    def __getitem__(self, index: Any) -> Any:
+    @overload
+    def __getitem__(self, index: int) -> UserSession: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[UserSession]: ...
+
+    def __getitem__(self, index: int | slice) -> UserSession | list[UserSession]:
         return self._sessions[index]
 
     def __len__(self) -> int:

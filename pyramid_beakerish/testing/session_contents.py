@@ -203,6 +203,15 @@ class ContentsSuite(SessionSuiteBase):
         assert self.store.calls == ["load"]
         assert visitor.contents() == {"a": [1], "b": 2}
 
+    def test_revert_of_a_save(self) -> None:
+        """After a revert nothing is left to be stored, and no session begins."""
+        visitor, stranger = self.visitor(a=1), self.site.stranger()
+        for browser in (visitor, stranger):
+            dirty = browser.use(lambda s: (s.save(), s.update(a=2), s.revert(), s.dirty())[-1])
+            assert dirty is False
+        assert self.store.calls == ["load"]
+        assert stranger.cookies == {}
+
     def test_revert_after_clear(self) -> None:
         """What was cleared is there again after a revert."""
         visitor = self.visitor(a=1)

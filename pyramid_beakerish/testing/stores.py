@@ -89,6 +89,11 @@ class StoreSuite(ABC):
         assert self._loaded("k")[0] == value
         assert isinstance(self._loaded("k")[0], bytes)
 
+    def test_token(self) -> None:
+        """Where the write id is said to be the token, a load gives it as the token."""
+        write_id = self._set("k")[:WRITE_ID_SIZE]
+        assert not self.store.write_id_is_token or self._loaded("k")[1] == write_id
+
     def test_create_is_exclusive(self) -> None:
         """A key that is there is not created again, and keeps its value."""
         first = self._set("k")
@@ -163,21 +168,30 @@ class StoreSuite(ABC):
         assert self.store.load("k") is None
 
     def test_expiry_of_a_created_entry(self) -> None:
-        """A created entry is there until its time is over, and gone then."""
-        self.store.create("k", stamped(), self.ttl)
+        """A created entry is there until its time is over, and gone then; so is the next one."""
+        for _ in range(2):
+            self.store.create("k", stamped(), self.ttl)
+            self._assert_expires("k")
+
+    def test_a_refused_create_extends_nothing(self) -> None:
+        """A create that is refused leaves the entry its time to live."""
+        self.store.set("k", stamped(), self.ttl)
+        self.store.create("k", stamped(), None)
         self._assert_expires("k")
 
     def test_expiry_of_a_set_entry(self) -> None:
         """A set entry gets the new time to live, not that of what was there."""
-        self.store.set("k", stamped(), self.ttl / 2)
-        self.store.set("k", stamped(), self.ttl)
-        self._assert_expires("k")
+        for earlier in (None, self.ttl / 2, self.ttl * 2):
+            self.store.set("k", stamped(), earlier)
+            self.store.set("k", stamped(), self.ttl)
+            self._assert_expires("k")
 
     def test_expiry_of_a_swapped_entry(self) -> None:
         """A swapped entry gets the new time to live, not that of what was there."""
-        self.store.set("k", stamped(), None)
-        self.store.swap("k", self._loaded("k")[1], stamped(), self.ttl)
-        self._assert_expires("k")
+        for earlier in (None, self.ttl / 2, self.ttl * 2):
+            self.store.set("k", stamped(), earlier)
+            self.store.swap("k", self._loaded("k")[1], stamped(), self.ttl)
+            self._assert_expires("k")
 
     def test_a_swap_extends(self) -> None:
         """A swap in time keeps an entry for as long again."""
@@ -187,12 +201,24 @@ class StoreSuite(ABC):
         self._assert_expires("k")
 
     def test_without_expiry(self) -> None:
-        """An entry stored without a time to live stays."""
-        self.store.set("k", stamped(), self.ttl)
-        value = stamped()
-        self.store.set("k", value, None)
+        """An entry stored without a time to live stays, whatever was there before."""
+        for key in ("set", "swapped"):
+            self.store.set(key, stamped(), self.ttl)
+        values = {key: stamped() for key in ("created", "set", "swapped")}
+        self.store.create("created", values["created"], None)
+        self.store.set("set", values["set"], None)
+        self.store.swap("swapped", self._loaded("swapped")[1], values["swapped"], None)
         self.pass_time(self.ttl + self.slack)
-        assert self._loaded("k")[0] == value
+        assert {key: self._loaded(key)[0] for key in values} == values
+
+    def test_long_and_short_times(self) -> None:
+        """An entry may live for less than a second, or for a hundred years."""
+        self.store.set("k", stamped(), 0.25)
+        self.pass_time(0.25 + self.slack)
+        assert self.store.load("k") is None
+        for days in (31, 365, 36_500):  # to memcached more than 30 are a date
+            self.store.set("k", stamped(), days * 24 * 3600.0)
+            assert self.store.load("k") is not None
 
     def test_an_expired_entry_is_absent(self) -> None:
         """An expired entry is absent to every method, and a create replaces it."""
@@ -210,18 +236,20 @@ class StoreSuite(ABC):
     def test_sweep(self) -> None:
         """A sweep removes nothing that is alive, and tells how much it removed."""
         alive = self._set("alive")
+        self.store.set("alive for a time", stamped(), 2 * (self.ttl + self.slack))
         self.store.set("expired", stamped(), self.ttl)
         self.pass_time(self.ttl + self.slack)
         assert self.store.sweep() in (0, 1)
         assert self.store.sweep() == 0
         assert self._loaded("alive")[0] == alive
+        assert self.store.load("alive for a time") is not None
         assert self.store.load("expired") is None
 
     def test_load_many(self) -> None:
         """Several loads at once give the entries that are there, with tokens that swap."""
         values = {key: self._set(key) for key in ("a", "b", "c")}
         self.store.delete("b")
-        found = self.store.load_many(["a", "b", "c", "d"])
+        found = self.store.load_many(iter(["a", "b", "c", "d", "a"]))
         assert {key: value for key, (value, _) in found.items()} == {
             "a": values["a"],
             "c": values["c"],
@@ -229,13 +257,32 @@ class StoreSuite(ABC):
         assert self.store.swap("a", found["a"][1], stamped(), None) is True
         assert self.store.load_many([]) == {}
 
+    def test_many_entries(self) -> None:
+        """Any number of entries is loaded at once, and listed."""
+        values = {key: self._set(key) for key in map(str, range(200))}
+        found = self.store.load_many(values)
+        assert {key: value for key, (value, _) in found.items()} == values
+        listed = self.store.keys("")
+        assert listed is None or sorted(listed) == sorted(values)
+
     def test_keys(self) -> None:
         """The keys that begin with a prefix are listed, if the store can list keys at all."""
-        wanted = {"user:1", "user:2", "user:%", "user:"}
-        for key in (*wanted, "user", "USER:1", "other:user:1", "user_1"):
+        keys = sorted(
+            ("user:1", "user:2", "user:%", "user:", "user", "USER:1", "a:user:1", "user_1", "u*")
+        )
+        for key in keys:
             self._set(key)
-        listed = self.store.keys("user:")
-        assert listed is None or sorted(listed) == sorted(wanted)
+        for prefix in ("user:", "user_", "u%", "u*", "[u]", ""):
+            listed = self.store.keys(prefix)
+            wanted = [key for key in keys if key.startswith(prefix)]
+            assert listed is None or sorted(listed) == wanted
+
+    def test_prepare(self) -> None:
+        """A store that is prepared once more, by hand or not, keeps what is in it."""
+        value = self._set("k")
+        self.store.prepare()
+        self.store.install()
+        assert self._loaded("k")[0] == value
 
     def test_inspect(self) -> None:
         """A store tells only what administrators know to read, and is as it was afterwards."""
@@ -245,21 +292,35 @@ class StoreSuite(ABC):
         assert self.store.load(PROBE) is None
 
     def test_any_key(self) -> None:
-        """A key may be any string."""
+        """A key may be any string, and is no other one, to every method."""
         values = {key: self._set(key) for key in ANY_KEYS}
         for key, value in values.items():
             assert self._loaded(key)[0] == value
         listed = self.store.keys("")
         assert listed is None or sorted(listed) == sorted(ANY_KEYS)
+        assert self.store.load_many(ANY_KEYS).keys() == values.keys()
+        for key in ANY_KEYS:
+            assert self.store.create(key, stamped(), None) is False
+            assert self.store.swap(key, self._loaded(key)[1], stamped(), None) is True
+        for key in ANY_KEYS:
+            assert self.store.delete(key) is True
+            assert self.store.create(key, stamped(), None) is True
+            assert self.store.delete(key, self._loaded(key)[1]) is True
 
     def test_any_value(self) -> None:
         """A value may be any bytes of any length, from a bare write id to a megabyte."""
         some = bytes(range(256))
-        for size in (0, 1, 247, 248, 255, 256, 16_300, 16_384, 65_536, self.largest):
-            value = stamped((some * (size // 256 + 1))[:size])
+        sizes = (0, 1, 247, 248, 255, 256, 16_300, 16_384, 65_536, self.largest)
+        cut = [(some * (size // 256 + 1))[:size] for size in sizes]
+        for contents in (*cut, b" ", b"\r\n", b"\0"):
+            created, swapped, value = (stamped(contents) for _ in range(3))
+            assert self.store.create("k", created, None) is True
+            assert self._loaded("k")[0] == created
+            assert self.store.swap("k", self._loaded("k")[1], swapped, None) is True
+            assert self._loaded("k")[0] == swapped
             self.store.set("k", value, None)
             assert self._loaded("k")[0] == value
-        assert self.store.swap("k", self._loaded("k")[1], stamped(), None) is True
+            assert self.store.delete("k", self._loaded("k")[1]) is True
 
     def test_threads_lose_no_swap(self) -> None:
         """When 8 threads count by swapping, no count is lost."""
@@ -281,6 +342,17 @@ class StoreSuite(ABC):
             self._set("k")
             assert sum(in_threads(8, lambda _: self.store.delete("k"))) == 1
 
+    def test_one_thread_swaps_or_deletes(self) -> None:
+        """Of a swap and a delete with the same token exactly one is done."""
+        for swapping in (0, 1) * 10:
+            assert sum(self._swap_and_delete(swapping, guarded=True)) == 1
+
+    def test_threads_revive_nothing(self) -> None:
+        """A swap never brings back what another thread deletes meanwhile."""
+        for swapping in (0, 1) * 10:
+            assert self._swap_and_delete(swapping, guarded=False)[1 - swapping] is True
+            assert self.store.load("k") is None
+
     def test_fork(self) -> None:
         """A store that was used before a fork serves the parent and the child."""
         self._set("before")
@@ -294,14 +366,27 @@ class StoreSuite(ABC):
 
     def test_close(self) -> None:
         """A store may be used again after it was closed, and closed twice."""
-        self._set("k")
+        before = self._set("before")
         self.store.close()
         self.store.close()
+        assert self._loaded("before")[0] == before
         value = self._set("k")
         assert self._loaded("k")[0] == value
 
     def _create_numbered(self, key: str, number: int) -> bool:
         return self.store.create(key, stamped(b"by %d" % number), None)
+
+    def _swap_and_delete(self, swapping: int, guarded: bool) -> list[bool]:
+        """Swap an entry in the thread of that number, and delete it in the other."""
+        self._set("k")
+        token = self._loaded("k")[1]
+
+        def work(number: int) -> bool:
+            if number == swapping:
+                return self.store.swap("k", token, stamped(), None)
+            return self.store.delete("k", token if guarded else None)
+
+        return in_threads(2, work)
 
     def _use_in_child(self) -> None:
         self._loaded("before")
