@@ -10,6 +10,8 @@ import beaker.cache
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyramid.config import Configurator
+from webtest import TestApp
 
 from pyramid_beakerish.cache import configured
 from pyramid_beakerish.cache.decorator import cache_region, region_invalidate
@@ -605,3 +607,21 @@ class TestConfiguration:
             return object()
 
         assert load_entered("a") is load_entered("a")
+
+
+@pytest.mark.parametrize(
+    ("view", "options"),
+    [
+        (lambda request: request.path, {"ignore": ["request"]}),
+        (lambda request: request.path, {"key": lambda request: request.path}),
+        (lambda request, page=1: request.path, {"key": lambda request: request.path}),
+        (lambda context, request: request.path, {"ignore": ["context", "request"]}),
+        (lambda context, request: request.path, {"key": lambda context, request: request.path}),
+    ],
+)
+def test_a_view_is_cached(view, options):
+    """A cached view gets from Pyramid what it takes: the request, or the context as well."""
+    config = Configurator()
+    config.add_view(cache_region("r", **options)(view), renderer="string")
+    application = TestApp(config.make_wsgi_app())
+    assert [application.get("/").text for _ in range(2)] == ["/", "/"]
