@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyramid.config import Configurator
+from pyramid.response import Response
 from webtest import TestApp
 
 from pyramid_beakerish.cache import configured
@@ -625,3 +626,13 @@ def test_a_view_is_cached(view, options):
     config.add_view(cache_region("r", **options)(view), renderer="string")
     application = TestApp(config.make_wsgi_app())
     assert [application.get("/").text for _ in range(2)] == ["/", "/"]
+
+
+def test_a_response_is_not_shared(clock):
+    """The cookies that one visitor gets with a cached response would be sent to the next one."""
+    function = cache_region("r", ignore=["request"])(lambda request: Response("a page"))
+    with pytest.raises(SerializationError, match=r"Response: all would get the cookies that one"):
+        function(None)
+    configured.configure(make_regions(clock, r={"copy": True}))
+    function(None).set_cookie("id", "somebody's")
+    assert "Set-Cookie" not in function(None).headers
