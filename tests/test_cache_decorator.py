@@ -10,6 +10,9 @@ import beaker.cache
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyramid.config import Configurator
+from pyramid.response import Response
+from webtest import TestApp
 
 from pyramid_beakerish.cache import configured
 from pyramid_beakerish.cache.decorator import cache_region, region_invalidate
@@ -616,3 +619,31 @@ class TestConfiguration:
             return object()
 
         assert load_entered("a") is load_entered("a")
+
+
+@pytest.mark.parametrize(
+    ("view", "options"),
+    [
+        (lambda request: request.path, {"ignore": ["request"]}),
+        (lambda request: request.path, {"key": lambda request: request.path}),
+        (lambda request, page=1: request.path, {"key": lambda request: request.path}),
+        (lambda context, request: request.path, {"ignore": ["context", "request"]}),
+        (lambda context, request: request.path, {"key": lambda context, request: request.path}),
+    ],
+)
+def test_a_view_is_cached(view, options):
+    """A cached view gets from Pyramid what it takes: the request, or the context as well."""
+    config = Configurator()
+    config.add_view(cache_region("r", **options)(view), renderer="string")
+    application = TestApp(config.make_wsgi_app())
+    assert [application.get("/").text for _ in range(2)] == ["/", "/"]
+
+
+def test_a_response_is_not_shared(clock):
+    """The cookies that one visitor gets with a cached response would be sent to the next one."""
+    function = cache_region("r", ignore=["request"])(lambda request: Response("a page"))
+    with pytest.raises(SerializationError, match=r"Response: all would get the cookies that one"):
+        function(None)
+    configured.configure(make_regions(clock, r={"copy": True}))
+    function(None).set_cookie("id", "somebody's")
+    assert "Set-Cookie" not in function(None).headers

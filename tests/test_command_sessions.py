@@ -135,12 +135,18 @@ def test_a_user_is_not_taken_for_another(app, run):
 
 
 @pytest.mark.parametrize(
-    "wrong", [["--older-than", "soon"], ["--larger-than", "big"], ["--limit", "-1"]]
+    ("option", "value", "says"),
+    [
+        ("--older-than", "soon", "'soon' is not a duration: use seconds, or a number with s, m,"),
+        ("--unused-for", "0", "'0' is not above zero: leave the option out."),
+        ("--larger-than", "big", "'big' is not a size: use a number such as 500, 64k or 1m."),
+        ("--limit", "-1", "'-1' is not a whole number above zero: use a number such as 250."),
+    ],
 )
-def test_a_condition_that_makes_no_sense_is_refused(app, run, wrong):
-    """A duration or size that is none is an error of the command line."""
-    assert run("sessions", "list", app.ini, *wrong) == 2
-    assert wrong[1] in run.err
+def test_a_condition_that_makes_no_sense_is_refused(app, run, option, value, says):
+    """A duration or size that is none is an error of the command line, which says what is one."""
+    assert run("sessions", "list", app.ini, option, value) == 2
+    assert f"{option}: {says}" in run.err
 
 
 def fingerprint(app, run):

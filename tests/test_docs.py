@@ -189,6 +189,16 @@ def test_modules_that_the_page_on_architecture_names_exist():
     assert [name for name in named if not any((at / name).exists() for at in (package, ROOT))] == []
 
 
+def test_every_extra_is_on_the_page_on_installation():
+    """Whoever installs the package finds what brings each library; developers have the Makefile."""
+    config = ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    of_developers = {"test", "bench", "lint", "docs", "wheel"}
+    page = (ROOT / "docs" / "installation.rst").read_text()
+    listed = set(re.findall(r"pyramid_beakerish\[(\w+)\]", page))
+    assert listed == set(config["options.extras_require"]) - of_developers
+
+
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "SECURITY.md"])
 def test_links_of_the_readme_lead_to_files(name):
     """A relative link is that of a file in the repository, or of a section of a page."""

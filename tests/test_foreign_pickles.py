@@ -8,7 +8,8 @@ import os
 import pickle
 import uuid
 import zoneinfo
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict, UserDict, defaultdict
+from urllib.parse import urlsplit
 
 import pytest
 from markupsafe import Markup
@@ -83,6 +84,24 @@ def test_listed(protocol):
     assert ForeignPickles([name]).loads(data) == [Point(1)]
     with pytest.raises(CorruptData, match=f"add the line {name} to pickle_classes"):
         ForeignPickles().loads(data)
+
+
+@protocols
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        (range(3), "builtins:range"),
+        (urlsplit("https://example.com/a"), "urllib.parse:SplitResult"),
+        (UserDict(a=1), "collections:UserDict"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_renamed(value, name, protocol):
+    """A class that protocol 2 calls as Python 2 did is listed, and told, by its name of today."""
+    data = pickle.dumps(value, protocol)
+    with pytest.raises(CorruptData, match=f"add the line {name} to pickle_classes"):
+        ForeignPickles().loads(data)
+    assert ForeignPickles([name]).loads(data) == value
 
 
 @protocols

@@ -116,6 +116,14 @@ def test_ten_requests_at_once_end_in_one_session(old, place, tmp_path):
     assert application.do(see, old) == application.do(see, cookie) == {}
 
 
+def test_what_was_ended_is_not_said_to_be_idle(new, old):
+    """After a logout both cookies are refused as what they are: of a session that was ended."""
+    cookie = new.moved(old)
+    new.do(end, cookie)
+    assert new.do(see, old) == new.do(see, cookie) == {}
+    assert new.refused == ["unknown or ended"] * 2
+
+
 def test_a_slow_request_revives_nothing(new, old, monkeypatch):
     """Who has read the old record before it was adopted and ended finds it ended."""
     with overtaken(monkeypatch, new, old) as seen:
@@ -169,7 +177,7 @@ def test_a_killed_request_revives_nothing(new, old, leave, monkeypatch, caplog):
     assert "could not be removed where it came from" in caplog.text
     new.do(leave, cookie)
     assert new.do(see, cookie) == new.do(see, old) == {}
-    assert new.refused[-1] == "not used for too long"
+    assert new.refused[-1] == "unknown or ended"
 
 
 def test_a_short_life_here_revives_nothing(new, old, clock, monkeypatch):

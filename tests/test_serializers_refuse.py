@@ -78,6 +78,13 @@ class TestRefusal:
     UNICODE = "it holds lone surrogates, which UTF-8 does not have: encode it and store the bytes"
     ZONE = "its time zone cannot be stored: convert it to UTC or a zoneinfo zone"
 
+    def test_class_that_no_name_leads_to(self):
+        """A class inside a function cannot be listed in pickle_classes, so that is not advised."""
+        inner = type("inner", (), {"__qualname__": "view.<locals>.inner"})
+        with pytest.raises(SerializationError) as caught:
+            serializer_for("msgpack").dumps(inner())
+        assert str(caught.value).endswith("list, dict ... that it is made of")
+
     @pytest.mark.parametrize(
         ("value", "where", "remedy"),
         [

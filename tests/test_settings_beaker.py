@@ -56,7 +56,11 @@ def _no_regions(monkeypatch):
         ({"cookie_on_exception": "no", "cache_control": "no-store"}, {}),
         (
             {"type": "ext:database", "url": "u", "sa_opts": {"sa.echo": True}, "sa.x": "1"},
-            {"type": "ext:database", "url": "u", "sa_opts": {"sa.echo": True, "sa.x": "1"}},
+            {
+                "type": "ext:database",
+                "url": "u",
+                "sa_opts": {"sa.echo": True, "sa.x": "1", "sa.url": "u"},
+            },
         ),
         ({"type": "dbm", "dbm_dir": "/x"}, {"type": "dbm", "dbm_dir": "/x"}),
     ],
@@ -103,6 +107,24 @@ def test_backend_options_of_regions():
     assert beaker_region_options(regions["a"])["timeout"] == 2
     assert beaker_region_options(regions["a"])["expire"] is None
     assert beaker_region_options(regions["b"])["sa_opts"] == {"sa.echo": "true"}
+
+
+@pytest.mark.parametrize("kind", ["ext:database", "sql"])
+def test_beakers_decorators_on_a_database(kind, tmp_path):
+    """What Beaker's decorator keeps in a database is forgotten by its region_invalidate."""
+    settings = {"type": kind, "url": f"sqlite:///{tmp_path}/a.db", "sa.echo": "false"}
+    regions = strict_regions(regions="a", lock_dir=str(tmp_path), **settings)
+    beaker.cache.cache_regions["a"] = beaker_region_options(regions["a"])
+    calls = []
+
+    @beaker.cache.cache_region("a", str(tmp_path))
+    def report(name):
+        calls.append(name)
+        return len(calls)
+
+    assert [report("x"), report("x")] == [1, 1]
+    beaker.cache.region_invalidate(report, None, str(tmp_path), "x")
+    assert report("x") == 2
 
 
 def old_session(**options):

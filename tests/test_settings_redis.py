@@ -59,7 +59,9 @@ def test_right(options):
     store.close()
 
 
-NO_URL = "session.url is no URL of a Redis server: use redis://, rediss://, unix://."
+NO_URL = (
+    "session.url is no URL of a Redis server: use redis://host:6379/0, rediss:// or unix:///path."
+)
 
 
 @pytest.mark.parametrize(

@@ -239,6 +239,13 @@ def test_a_wrong_user(login):
     assert str(caught.value) == "the Redis server refuses the user or the password"
 
 
+def test_a_database_that_is_not_there(server):
+    """A number beyond the server's databases is told as such, not by a word of its answer."""
+    with pytest.raises(StoreUnavailable) as caught:
+        RedisStore(f"redis://127.0.0.1:{server.port}/999").load("k")
+    assert str(caught.value) == "the Redis server has no database of the number in the url"
+
+
 def test_no_password():
     """A server that has got a password meanwhile refuses those who do not know it."""
     with own(RedisServer) as server:

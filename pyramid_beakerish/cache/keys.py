@@ -56,7 +56,7 @@ class CallKeys:
         self._check(ignore)
         self.ignored = {*ignore, self.receiver}
         #: Whether the first argument, often a self or a request, is not in the key.
-        self.first_ignored = _first_is_one_of(self.ignored, parameters)
+        self.first_ignored = self._names_first(parameters)
         only_positional = all(each.kind in _POSITIONAL for each in parameters)
         self._positional = len(parameters) if only_positional else -1
         #: What the keys of all calls begin with.
@@ -71,6 +71,21 @@ class CallKeys:
             raise CacheUsageError(
                 f"{self.name} has no signature: cache a function of your own that calls it"
             ) from None
+
+    def _names_first(self, parameters: Sequence[inspect.Parameter]) -> bool:
+        """Tell whether calls name their first argument, where it is not in the key.
+
+        Pyramid gives a view that names one argument the request, others the context as well.
+        """
+        second_too = any(
+            self._is_outside(each) and each.default is each.empty for each in parameters[1:2]
+        )
+        return any(map(self._is_outside, parameters[:1])) and not second_too
+
+    def _is_outside(self, parameter: inspect.Parameter) -> bool:
+        """Tell whether a parameter is not in the key; with ``key=``, none is there as it is."""
+        apart = self.custom is not None or parameter.name in self.ignored
+        return apart and parameter.kind in _POSITIONAL
 
     def _check(self, ignore: Sequence[str]) -> None:
         if isinstance(ignore, str):
@@ -147,10 +162,6 @@ def _changes_arguments(wrapper: Any) -> bool:
         return True
     named = [_told_by(each) for each in own if each.kind not in _VARIABLE]
     return named != [_told_by(each) for each in wrapped][: len(named)]
-
-
-def _first_is_one_of(names: set[str | None], parameters: Sequence[inspect.Parameter]) -> bool:
-    return any(each.name in names and each.kind in _POSITIONAL for each in parameters[:1])
 
 
 _first_lines: dict[str, int] = {}

@@ -30,7 +30,7 @@ _REMEDIES = {
     True: "Return what can be copied, or set copy = false for the region.",
 }
 
-#: What memory could keep, but nobody after the first caller could use.
+#: What can be used only once.
 _USED_UP = (CoroutineType, GeneratorType, AsyncGeneratorType)
 
 
@@ -260,14 +260,22 @@ class Lookup:
             self._unavailable(error)
 
     def _encode(self, value: object) -> Any:
-        if isinstance(value, _USED_UP):
-            remedy = "Return what comes out of it, as a list say."
-            raise self._refusal(value, "it can be used only once", remedy)
+        self._check(value)
         try:
             return self._entries.encode(value)
         except SerializationError as error:
             remedy = _REMEDIES[self._region.settings.type == "memory"]
             raise self._refusal(value, error, remedy) from error
+
+    def _check(self, value: object) -> None:
+        """Refuse what memory could keep, but only its first caller should have."""
+        if isinstance(value, _USED_UP):
+            remedy = "Return what comes out of it, as a list say."
+            raise self._refusal(value, "it can be used only once", remedy)
+        settings = self._region.settings
+        if settings.type == "memory" and not settings.copy and _is_response(value):
+            remedy = "Return what it is made of, or set copy = true for the region."
+            raise self._refusal(value, "all would get the cookies that one gets with it", remedy)
 
     def _refusal(self, value: object, problem: object, remedy: str) -> SerializationError:
         return SerializationError(
@@ -282,3 +290,7 @@ class Lookup:
     def _failed(self, error: Exception) -> None:
         self._counters.error()
         self._region.failing.say(error)
+
+
+def _is_response(value: object) -> bool:
+    return isinstance(getattr(value, "headerlist", None), list)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import TYPE_CHECKING, Any
 
 from ..sessions.administration import SHORTEST_FINGERPRINT, CannotList
@@ -10,10 +11,10 @@ from .ini import CommandError
 from .progress import progress
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterable
 
     from ..sessions.administration import Administration, StoredSession
+    from ..settings.convert import Converter
 
 KILO = 1024
 SIZES = {"k": KILO, "m": KILO**2}
@@ -40,24 +41,29 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
 
 def age(text: str) -> float:
     """Read a duration, as the settings spell it, for argparse."""
-    try:
-        return float(seconds(text))
-    except RefusedError as refusal:
-        raise ValueError from refusal
+    return float(_read(seconds, text))
 
 
 def size(text: str) -> int:
     """Read a number of bytes, for argparse."""
     factor = SIZES.get(text[-1:].lower())
-    return int(text[:-1]) * factor if factor else int(text)
+    try:
+        return int(text[:-1]) * factor if factor else int(text)
+    except ValueError:
+        rest = "is not a size: use a number such as 500, 64k or 1m."
+        raise argparse.ArgumentTypeError(f"{text!r} {rest}") from None
 
 
 def number(text: str) -> int:
     """Read a number above zero, for argparse."""
+    return int(_read(whole_number, text))
+
+
+def _read(converter: Converter, text: str) -> Any:
     try:
-        return int(whole_number(text))
+        return converter(text)
     except RefusedError as refusal:
-        raise ValueError from refusal
+        raise argparse.ArgumentTypeError(f"{text!r} {refusal}") from None
 
 
 def is_filtered(options: argparse.Namespace) -> bool:

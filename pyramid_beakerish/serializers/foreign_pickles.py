@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING  # the tables of pickle itself
 from collections import OrderedDict, defaultdict
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -91,6 +92,11 @@ _DICTS = {
 _FLAT: Mapping[tuple[str, str], Any] = dict.fromkeys(_DICTS, (_function, lambda *arguments: {}))
 
 
+def _of_today(module: str, name: str) -> tuple[str, str]:
+    """Give the name of what protocol 2 calls as Python 2 did: ``__builtin__.xrange``, say."""
+    return NAME_MAPPING.get((module, name)) or (IMPORT_MAPPING.get(module, module), name)
+
+
 class _Unpickler(pickle.Unpickler):
     def __init__(self, data: bytes, classes: frozenset[tuple[str, str]], known: Any) -> None:
         super().__init__(io.BytesIO(data))
@@ -98,7 +104,8 @@ class _Unpickler(pickle.Unpickler):
         self._known = known
 
     def find_class(self, module: str, name: str) -> Any:
-        module = "builtins" if module == "__builtin__" else module  # the spelling of protocol 2
+        if (module, name) not in self._classes:
+            module, name = _of_today(module, name)
         if (module, name) in self._classes:
             return super().find_class(module, name)
         if (module, name) not in self._known:

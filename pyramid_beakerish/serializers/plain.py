@@ -121,6 +121,7 @@ def _refusal(kind: type, within: tuple[type, ...], remedy: str) -> Serialization
 
 
 _ENCODE_IT = "it holds lone surrogates, which UTF-8 does not have: encode it and store the bytes"
+_IN_PARTS = "store the str, int, list, dict ... that it is made of"
 
 
 def _remedy(kind: type) -> str:
@@ -129,8 +130,10 @@ def _remedy(kind: type) -> str:
     for base in kind.__mro__[1:]:
         if base in BY_KIND or base is str or base is list:
             return f"convert it to {type_name(base)}"
+    if "<" in kind.__qualname__:  # made in a function: no name leads to it
+        return _IN_PARTS
     return (
-        "store the str, int, list, dict ... that it is made of, or use the serializer pickle "
+        f"{_IN_PARTS}, or use the serializer pickle "
         f"with {kind.__module__}:{kind.__qualname__} in pickle_classes"
     )
 

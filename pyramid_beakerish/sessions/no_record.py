@@ -21,6 +21,10 @@ class NoRecord(Exception):
         self.record = record
 
 
+class Ended(NoRecord):
+    """The session was ended, and its key is still taken, so that no other cookie revives it."""
+
+
 class Moved(Exception):
     """The session goes on under another key, as its id was renewed a moment ago."""
 

@@ -13,7 +13,7 @@ from ..stores import open_store
 from ..stores.base import WRITE_ID_SIZE, new_write_id
 from .events import Refusal
 from .ids import SEED_BYTES, store_key, successor_id
-from .no_record import Moved, NoRecord
+from .no_record import Ended, Moved, NoRecord
 from .parts import Parts
 from .record import ADOPTED, Record, check, frame_for
 from .users import Users
@@ -116,7 +116,7 @@ class RecordStore:
         except Exception as error:  # anything at all may be in a damaged store
             raise NoRecord(Refusal.CORRUPT) from error
         if not alive:
-            raise NoRecord(_refusal(unused, age, idle), record=record)
+            raise _over(record, unused, age, idle)
         if own and "moved_to" in own:
             raise Moved(own["moved_to"], own["seed"])
         return record, entry[1], not -interval < unused < interval
@@ -304,6 +304,12 @@ class RecordStore:
             interval = min(interval, expires / 10)
         idle = inf if timeout is None else timeout + interval
         return idle, inf if lifetime is None else lifetime, interval
+
+
+def _over(record: Record, unused: float, age: float, idle: float) -> NoRecord:
+    if record.expires == 0:  # as `_leave` has stored it
+        return Ended(Refusal.UNKNOWN)
+    return NoRecord(_refusal(unused, age, idle), record=record)
 
 
 def _refusal(unused: float, age: float, idle: float) -> Refusal:

@@ -21,7 +21,7 @@ MEMCACHED_LIMIT = 30 * DAY
 
 
 #: What Beaker calls the types that have a shorter name here.
-BEAKERS_NAMES = {"redis": "ext:redis"}
+BEAKERS_NAMES = {"redis": "ext:redis", "sql": "ext:database"}
 
 
 def backend_options(values: Mapping[str, Any], table: dict[str, Option]) -> dict[str, Any]:
@@ -122,8 +122,10 @@ def _backend_for_beaker(settings: StoreSettings) -> dict[str, Any]:
     }
     if "timeout" in options:
         options["timeout"] = _whole_seconds(options["timeout"])
-    if settings.type in DATABASES:
-        # Beaker 1.14 reads engine options from this one dictionary only.
+    if settings.type in ("sql", *DATABASES):
+        # Beaker 1.14 reads engine options from this one dictionary only. It enters the url there,
+        # and would take a region whose dictionary has changed for another one.
         engine = {name: options.pop(name) for name in list(options) if name.startswith("sa.")}
-        options["sa_opts"] = {**options.get("sa_opts", {}), **engine}
+        url = {"sa.url": settings.url} if settings.url else {}
+        options["sa_opts"] = {**options.get("sa_opts", {}), **engine, **url}
     return options

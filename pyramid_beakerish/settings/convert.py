@@ -24,6 +24,7 @@ FALSE_WORDS = frozenset({"f", "false", "n", "no", "off", "0"})
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 UNITS = {"": 1.0, "s": 1.0, "m": MINUTE, "h": HOUR, "d": DAY}
 DURATION = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*([smhd]?)", re.ASCII)
+QUOTED = re.compile(r"""(["']).*\1""", re.DOTALL)
 CLASS_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*[.:][^\W\d]\w*(\.[^\W\d]\w*)*")
 #: Beyond this, Python's own dates overflow when the duration is added to them.
 LONGEST = 36_500 * DAY
@@ -169,6 +170,8 @@ def _text(value: Any) -> str:
         raise TypeError(text)
     if not text:
         raise RefusedError("is empty: give a value, or leave the line out.")
+    if QUOTED.fullmatch(text):  # as a folder it would be below that in which the process starts
+        raise RefusedError("is in quotes, which would be part of it: omit them.")
     if "\0" in text:
         raise ValueError(text)
     return text

@@ -17,7 +17,7 @@ from ...errors import CorruptData, SerializationError, StoreError, StoreUnavaila
 from ..cookie import MOST_TRIED
 from ..events import Refusal
 from ..ids import successor_id
-from ..no_record import Moved, NoRecord
+from ..no_record import Ended, Moved, NoRecord
 from ..record import ADOPTED, Record
 from ..records import NEW
 from .counted import AdoptionCount
@@ -92,8 +92,8 @@ class Adoption:
         try:
             return self._loaded(session_id)
         except NoRecord as answer:
-            if answer.refusal is not Refusal.UNKNOWN:
-                raise  # it has ended: only its key is still taken
+            if isinstance(answer, Ended) or answer.refusal is not Refusal.UNKNOWN:
+                raise  # it is over: only its key is still taken
         return self._adopt(session, session_id)
 
     def _loaded(self, session_id: str) -> Adopted:

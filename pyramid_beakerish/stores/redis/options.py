@@ -39,7 +39,6 @@ SENTINEL_TIMEOUT = 0.2
 SENTINEL_PORT, PORT = 26379, 6379
 
 OUR_SCHEMES = {"valkey": "redis", "valkeys": "rediss"}
-SCHEMES = ("redis", "rediss", "unix")
 
 
 def open_server(url: Any, options: Mapping[str, Any], key_prefix: str = "") -> Server:
@@ -91,8 +90,10 @@ def _parse(url: str | None, given: Given) -> dict[str, Any]:
         if scheme != "unix" and database and not database.isdecimal():
             raise ValueError(database)  # redis-py would take the first database
     except ValueError:
-        schemes = ", ".join(f"{name}://" for name in SCHEMES)
-        given.mistakes.append(f"{given.key_prefix}url is no URL of a Redis server: use {schemes}.")
+        given.mistakes.append(
+            f"{given.key_prefix}url is no URL of a Redis server: "
+            "use redis://host:6379/0, rediss:// or unix:///path."
+        )
         return {}
     return parsed
 
