@@ -9,7 +9,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from ..system.forks import notice_fork, renew_after_fork
-from .errors import may_be_repeated, translated
+from .errors import KEY_IS_THERE, code_of, may_be_repeated, translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -158,5 +158,7 @@ def _size(connection: Connection, table: Table) -> int:
 def _changed(connection: Connection, statement: Executable, parameters: dict[str, Any]) -> int:
     try:
         return connection.execute(statement, parameters).rowcount
-    except IntegrityError:  # the key is there already
+    except IntegrityError as error:
+        if code_of(error) != KEY_IS_THERE:
+            raise
         return 0

@@ -13,6 +13,8 @@ from pyramid_beakerish.errors import StoreError, StoreUnavailable
 ROLLED_BACK = ("40001", "40P01", 1213)
 #: Codes of a table or an index that another process has made a moment ago.
 MADE_BY_OTHERS = ("42P07", "23505", 1050, 1061)
+#: MariaDB's answer to an insertion; the others are told to update the row that is there.
+KEY_IS_THERE = 1062
 NO_TABLE = ("42P01", 1146)
 #: MariaDB's refusals, which PyMySQL takes for a failure of the server.
 NOT_ALLOWED = (1044, 1142, 1143)
