@@ -16,7 +16,15 @@ from pyramid_beakerish.testing.stores import count_up, stamped
 from pyramid_beakerish.testing.together import Background, in_threads
 from tests import servers
 from tests.servers.proxy import Proxy
-from tests.sql_help import KINDS, FastMariaDB, FastPostgreSQL, administrator, sql_store, with_port
+from tests.sql_help import (
+    KINDS,
+    FastMariaDB,
+    FastPostgreSQL,
+    administrator,
+    emptied,
+    sql_store,
+    with_port,
+)
 from tests.timing import within
 
 #: Seconds that a request waits at most for a server that does not answer.
@@ -280,23 +288,34 @@ def test_a_socket_that_psycopg_finds_closed(clock, monkeypatch):
     store.close()
 
 
+def make_app(server):
+    """Make a user of MariaDB's that obeys read_only, as root does not."""
+    if isinstance(server, FastMariaDB):
+        with administrator(server.url) as execute:
+            execute("CREATE OR REPLACE USER app@'%'")
+            execute("GRANT ALL ON test.* TO app@'%'")
+
+
 class TestReadOnly:
     @pytest.fixture
-    def reader(self, server, store, clock):
-        """A store that may only read."""
+    def user(self, server, store):
+        """A user from whom the server takes no writes."""
         store_entry(store)
+        make_app(server)
         if isinstance(server, FastPostgreSQL):
-            options = {"options": "-c default_transaction_read_only=on"}
-            reader = sql_store(server.url, clock, sa__connect_args=options)
-            yield reader
+            user, setting = "test", "ALTER ROLE test SET default_transaction_read_only = {}"
         else:
-            with administrator(server.url) as execute:
-                execute("CREATE OR REPLACE USER app@'%'")
-                execute("GRANT ALL ON test.* TO app@'%'")
-                execute("SET GLOBAL read_only = 1")
-                reader = sql_store(make_url(server.url).set(username="app"), clock)
-                yield reader
-                execute("SET GLOBAL read_only = 0")
+            user, setting = "app", "SET GLOBAL read_only = {}"
+        with administrator(server.url) as execute:
+            execute(setting.format("on"))
+            yield user
+            execute(setting.format("off"))
+
+    @pytest.fixture
+    def reader(self, server, clock, user):
+        """A store that may only read."""
+        reader = sql_store(make_url(server.url).set(username=user), clock)
+        yield reader
         reader.close()
 
     @pytest.mark.parametrize("method", ["create", "swap", "set", "delete"])
@@ -307,6 +326,20 @@ class TestReadOnly:
         with pytest.raises(StoreUnavailable, match=r"25006|1290"):
             do(reader, method)
         do(reader, "load_many")
+
+    def test_failover(self, server, user, clock):
+        """The first write is taken once the name leads to a server that takes writes."""
+        other = servers.running(type(server))
+        emptied(type(server), clock).close()
+        make_app(other)
+        with Proxy(server.port) as proxy:
+            store = sql_store(with_port(server.url, proxy.port).set(username=user), clock)
+            with pytest.raises(StoreUnavailable):
+                store.set("k", stamped(), None)
+            store.load("k")
+            proxy.target = other.port
+            assert store.create("k", stamped(), None) is True
+            store.close()
 
 
 class TestConflicts:

@@ -15,6 +15,8 @@ ROLLED_BACK = ("40001", "40P01", 1213)
 MADE_BY_OTHERS = ("42P07", "23505", 1050, 1061)
 #: MariaDB's answer to an insertion; the others are told to update the row that is there.
 KEY_IS_THERE = 1062
+#: Codes of a server that takes no writes, such as one that another has taken over from.
+TAKES_NO_WRITES = ("25006", 1290)
 NO_TABLE = ("42P01", 1146)
 #: MariaDB's refusals, which PyMySQL takes for a failure of the server.
 NOT_ALLOWED = (1044, 1142, 1143)
