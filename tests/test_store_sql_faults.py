@@ -341,6 +341,43 @@ class TestReadOnly:
             assert store.create("k", stamped(), None) is True
             store.close()
 
+    def test_large(self, reader):
+        """It is the server that refuses a large value then, and not the value's size."""
+        with pytest.raises(StoreUnavailable, match=r"25006|1290"):
+            reader.set("k", stamped(bytes(600_000)), None)
+
+
+class TestLarge:
+    @pytest.fixture
+    def narrow(self, clock):
+        """A store on a MariaDB that takes no statement of more than 1 MB."""
+        server = servers.running(FastMariaDB)
+        emptied(FastMariaDB, clock).close()
+        with administrator(server.url) as execute:
+            ((usual,),) = execute("SELECT @@max_allowed_packet")
+            execute("SET GLOBAL max_allowed_packet = 1048576")
+            store = sql_store(server.url, clock)
+            yield store
+            store.close()
+            execute(f"SET GLOBAL max_allowed_packet = {usual}")
+
+    # It answers what is a little too large, and breaks the connection under what is more.
+    @pytest.mark.parametrize("size", [600_000, 5_000_000])
+    def test_too_large(self, narrow, size):
+        """A value that is too large is an error that tells why, and leaves what was there."""
+        store_entry(narrow)
+        _, token = narrow.old
+        large = stamped(bytes(size))
+        for write in (
+            lambda: narrow.swap("k", token, large, None),
+            lambda: narrow.create("new", large, None),
+            lambda: narrow.set("k", large, None),
+        ):
+            with pytest.raises(StoreError, match="max_allowed_packet is 1048576") as caught:
+                write()
+            assert not isinstance(caught.value, StoreUnavailable)
+        assert narrow.load_many(["k", "new"]) == {"k": narrow.old}
+
 
 class TestConflicts:
     def test_serializable(self, server, store, clock):
