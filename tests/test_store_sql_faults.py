@@ -268,6 +268,65 @@ class TestConnections:
         return told
 
 
+class TestEngineOfTheApplication:
+    """On an engine that is set to nothing: its connections must be set to AUTOCOMMIT, and back."""
+
+    @pytest.fixture
+    def shared(self, server, store, clock):
+        store_entry(store)
+        engine = create_engine(server.url)
+        shared = sql_store(engine, clock)
+        shared.old = store.old
+        do(shared, "load")
+        yield shared
+        engine.dispose()
+
+    @each_method
+    def test_killed_connection(self, server, shared, method):
+        """A connection that the server has ended is replaced without a word."""
+        kill_connections(server)
+        do(shared, method)
+
+    def test_down(self, server, shared):
+        """A server that is down is that, and no error of the driver's."""
+        server.stop()
+        try:
+            with within(LONGEST_WAIT), pytest.raises(StoreUnavailable):
+                shared.load("k")
+        finally:
+            server.start()
+        do(shared, "load")
+
+    def test_reset_at_the_end(self, clock):
+        """What was written is told, and the pool keeps its size, if the connection breaks then."""
+        server = servers.running(FastMariaDB)
+        emptied(FastMariaDB, clock).close()
+        with Proxy(server.port) as proxy:
+            url = with_port(server.url, proxy.port)
+            engine = create_engine(url, pool_size=1, max_overflow=0, pool_timeout=0)
+            store = sql_store(engine, clock)
+            store.load("k")
+            proxy.cut_before_request(b"SET SESSION TRANSACTION")
+            assert store.create("k", stamped(), None) is True
+            assert store.load("k")
+            engine.dispose()
+
+    def test_a_level_of_its_own(self, clock):
+        """What breaks where the engine sets its own level is no error of the driver's either."""
+        server = servers.running(FastMariaDB)
+        emptied(FastMariaDB, clock).close()
+        with Proxy(server.port) as proxy:
+            options = {"isolation_level": "SERIALIZABLE"}
+            engine = create_engine(with_port(server.url, proxy.port), execution_options=options)
+            store = sql_store(engine, clock)
+            store.load("k")
+            proxy.cut_before_request()
+            with pytest.raises(StoreUnavailable, match="2013"):
+                store.load("k")
+            assert store.load("k") is None
+            engine.dispose()
+
+
 def test_a_socket_that_psycopg_finds_closed(clock, monkeypatch):
     """It leaves such a connection open, in the middle of a conversation: it is replaced."""
     store = sql_store(servers.running(FastPostgreSQL).url, clock)

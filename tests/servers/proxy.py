@@ -88,10 +88,12 @@ class Proxy:
 
         self.on_request = wait
 
-    def cut_before_request(self) -> None:
-        """Reset the connection on which the next request comes; the server never sees it."""
+    def cut_before_request(self, word: bytes = b"") -> None:
+        """Reset the connection on which the next such request comes; the server never sees it."""
 
         def cut(data: bytes) -> bytes:
+            if word not in data:
+                return data
             self.on_request = unchanged
             raise Reset
 

@@ -40,6 +40,11 @@ def may_be_repeated(error: exc.DBAPIError) -> bool:
     return made_by_others or code_of(error) in (*ROLLED_BACK, *MADE_BY_OTHERS)
 
 
+def as_no_connection(error: Exception) -> exc.DBAPIError:
+    """Give SQLAlchemy's error for one that it passes on as the driver raised it."""
+    return exc.OperationalError(None, None, error, connection_invalidated=True)
+
+
 def translated(error: exc.SQLAlchemyError, table: str) -> StoreError:
     """Give the error for callers, which tells nothing of what was sent to the database."""
     if isinstance(error, exc.DBAPIError):
