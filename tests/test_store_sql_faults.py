@@ -277,7 +277,8 @@ class TestEngineOfTheApplication:
         engine = create_engine(server.url)
         shared = sql_store(engine, clock)
         shared.old = store.old
-        do(shared, "load")
+        with engine.connect(), engine.connect():  # so that the pool has several
+            do(shared, "load")
         yield shared
         engine.dispose()
 

@@ -151,6 +151,7 @@ def _autocommit(connection: Connection) -> Iterator[None]:
         dialect.set_isolation_level(driven, "AUTOCOMMIT")
     except dialect.loaded_dbapi.Error as error:
         connection.invalidate(error)
+        connection.engine.dispose()  # those that are idle are as old as it
         raise as_no_connection(error) from None
     try:
         yield
