@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 from contextlib import contextmanager, suppress
 
@@ -487,6 +488,25 @@ class TestConflicts:
             finally:
                 execute(remedy)
         do(store, "swap")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "said"),
+    [
+        (sqlite3.InterfaceError("network error"), StoreUnavailable, "cannot be used"),
+        (sqlite3.ProgrammingError({"S": "ERROR", "C": "42P01"}), StoreError, "is not there"),
+    ],
+)
+def test_pg8000(clock, error, kind, said):
+    """Errors are understood as pg8000 raises them, with the code in a dictionary."""
+
+    def fail():
+        raise error
+
+    store = sql_store(create_engine("sqlite://", creator=fail), clock)
+    with pytest.raises(StoreError, match=said) as caught:
+        store.load("k")
+    assert type(caught.value) is kind
 
 
 def test_full(tmp_path, clock):

@@ -22,15 +22,17 @@ NO_TABLE = ("42P01", 1146)
 NOT_ALLOWED = (1044, 1142, 1143)
 
 #: What drivers raise where the server is down, slow, full or read-only.
-UNAVAILABLE = (exc.OperationalError, exc.InternalError)
+UNAVAILABLE = (exc.OperationalError, exc.InternalError, exc.InterfaceError)
 
 
 def code_of(error: exc.DBAPIError) -> Any:
     """Give the database's own code of an error, ``None`` where it has none."""
     original: Any = error.orig
-    number = next(iter(original.args), None)
-    if isinstance(number, int):
-        return number
+    first = next(iter(original.args), None)
+    if isinstance(first, int):
+        return first
+    if isinstance(first, dict):  # pg8000
+        return first.get("C")
     return getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
 
 
