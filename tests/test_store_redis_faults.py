@@ -259,6 +259,11 @@ class TestFull:
             with pytest.raises(StoreUnavailable, match="does not permit the user what a store"):
                 work()
 
+    def test_a_database_that_is_not_there(self, server):
+        """A number of a database that the server does not have is told as that."""
+        with pytest.raises(StoreUnavailable, match="has no database of that number"):
+            RedisStore(f"redis://{HOST}:{server.port}/99").load("k")
+
     def test_too_many_clients(self, server, store):
         """A server that accepts no more clients is unavailable to a new one."""
         with server.client() as client:

@@ -38,6 +38,7 @@ REASONS: tuple[tuple[type[Exception], str], ...] = (
 #: The same for answers for which redis-py has no class, by their first word.
 WORDS = {
     "BUSY": "is busy with somebody's script",
+    "DB": "has no database of that number",
     "MISCONF": "cannot write to its disk",
     "NOREPLICAS": "takes no writes: it has too few replicas",
 }
