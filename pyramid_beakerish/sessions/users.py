@@ -72,7 +72,8 @@ class UserIndex:
             others = [other for other in keys.get(handle, ()) if other != key]
             return {**keys, handle: [*others, key]}
 
-        self._change(user, entered)
+        # Written in any case, or who has taken it for gone could take it out all the same.
+        self._change(user, entered, even_if_same=True)
 
     def leave(self, user: str, handles: Iterable[str]) -> None:
         """Take sessions out."""
@@ -84,12 +85,15 @@ class UserIndex:
         alive = {handle: [key for key in each if key in found] for handle, each in keys.items()}
         return {handle: each for handle, each in alive.items() if each}
 
-    def _change(self, user: str, change: Callable[[Keys], Keys]) -> None:
+    def _change(
+        self, user: str, change: Callable[[Keys], Keys], *, even_if_same: bool = False
+    ) -> None:
         for _ in range(MOST_CONFLICTS):
             entry = self._store.load(user)
             keys = {} if entry is None else _read(entry[0])
             changed = change(keys)
-            if changed == keys or self._put(user, entry, changed):
+            is_needless = changed == keys and not even_if_same
+            if is_needless or self._put(user, entry, changed):
                 return
         raise _never_left_alone()
 
