@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from pyramid_beakerish.errors import StoreUnavailable
@@ -9,6 +11,7 @@ from pyramid_beakerish.sessions.ids import store_key
 from pyramid_beakerish.stores.memory import MemoryStore
 from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.site import Site, WatchedStore
+from pyramid_beakerish.testing.together import PATIENCE, Background
 from tests.fuzz.records import spelled
 
 
@@ -94,6 +97,28 @@ def test_two_logins_at_once_where_one_is_allowed(clock):
     earlier = log_in(site)
     assert earlier.use(lambda session: session.new)
     assert not later[0].use(lambda session: session.new)
+
+
+def test_a_login_that_another_takes_for_gone(clock):
+    """A session stays listed that was stored just after another login had looked for it."""
+    store = WatchedStore(MemoryStore(clock))
+    site, entered, looked_for = Site(store, clock), threading.Event(), threading.Event()
+
+    def wait():
+        entered.set()
+        assert looked_for.wait(PATIENCE)
+
+    store.before("create", "session:", wait)
+    login = Background(log_in, site)
+    assert entered.wait(PATIENCE)
+
+    def have_it_stored():
+        looked_for.set()
+        login.result()
+
+    store.before("swap", "user:", have_it_stored)
+    other = log_in(site)
+    assert listed(other) == 2
 
 
 def test_the_list_of_nobody(site, store):

@@ -253,6 +253,17 @@ def test_a_delete_that_is_answered_by_nonsense(proxy, store):
         store.delete("k")
 
 
+def test_an_entry_that_is_neither_there_nor_created(proxy, store):
+    """A router whose server is down says so of both, and is not asked for ever."""
+    asked = []
+    proxy.on_request = lambda data: asked.append(data) or data
+    proxy.on_answer = lambda data: (
+        b"END\r\n" if asked[-1].startswith(b"gets") else b"NOT_STORED\r\n"
+    )
+    with within(2), pytest.raises(StoreUnavailable, match="neither has an entry nor stores one"):
+        store.create("new", stamped(), 10)
+
+
 def test_a_set_that_is_not_stored(proxy, store):
     """A set is never lost in silence, as behind proxies of memcached that say NOT_STORED."""
     proxy.on_answer = lambda data: b"NOT_STORED\r\n"

@@ -245,6 +245,20 @@ class TestFull:
             with pytest.raises(StoreUnavailable, match="has too few replicas"):
                 store.set("k", stamped(), None)
 
+    def test_a_user_who_may_not_do_all_that_a_script_does(self, server, store):
+        """Rights that are missing within a script are missing rights, too."""
+        token = store.load("k")[1]
+        with server.client() as client:
+            rights = "~beakerish:* +get +set +eval +evalsha"
+            client.execute_command("ACL", "SETUSER", "poor", "on", ">secret", *rights.split())
+        poor = RedisStore(f"redis://poor:secret@{HOST}:{server.port}")
+        for work in (
+            lambda: poor.swap("k", token, stamped(), None),
+            lambda: poor.delete("k", token),
+        ):
+            with pytest.raises(StoreUnavailable, match="does not permit the user what a store"):
+                work()
+
     def test_too_many_clients(self, server, store):
         """A server that accepts no more clients is unavailable to a new one."""
         with server.client() as client:
@@ -253,6 +267,39 @@ class TestFull:
             with unavailable():
                 RedisStore(server.url).load("k")
             assert store.load("k")
+
+
+#: What Redis 6 answers where the command that fails is in a script.
+OF_REDIS_6 = b"-ERR Error running script (call to f_c89b): @user_script:2: @user_script: 2: %b\r\n"
+
+
+class TestRedis6:
+    @pytest.mark.parametrize(
+        ("said", "reason"),
+        [
+            (b"-OOM command not allowed when used memory > 'maxmemory'.", "is full"),
+            (b"-READONLY You can't write against a read only replica.", "it is a replica"),
+            (b"-MISCONF Redis is configured to save RDB snapshots", "cannot write to its disk"),
+            (b"The user executing the script can't run this command", "does not permit"),
+        ],
+    )
+    def test_what_a_script_is_refused(self, proxy, behind, said, reason):
+        """Why a script was refused is understood, though it is in the middle of the answer."""
+        token = behind.load("k")[1]
+        proxy.on_answer = lambda data: OF_REDIS_6 % said
+        with pytest.raises(StoreUnavailable, match=reason):
+            behind.swap("k", token, stamped(), None)
+
+    def test_a_replica(self, proxy, behind):
+        """The connections to what turns out to be a replica are not used again."""
+        token = behind.load("k")[1]
+        proxy.on_answer = lambda data: OF_REDIS_6 % b"-READONLY You can't write"
+        with pytest.raises(StoreUnavailable):
+            behind.swap("k", token, stamped(), None)
+        proxy.on_answer = unchanged
+        accepted = proxy.accepted
+        assert behind.load("k")
+        assert proxy.accepted == accepted + 1
 
 
 class TestBroken:

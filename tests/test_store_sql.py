@@ -269,6 +269,21 @@ class TestTable:
         store.close()
 
     @pytest.mark.parametrize("kind", KINDS)
+    def test_a_table_that_wants_more(self, kind, clock):
+        """What a column of somebody else's refuses is an error, not a key that is there already."""
+        url = servers.running(kind).url
+        with administrator(url) as execute:
+            execute("DROP TABLE IF EXISTS other_entries")
+            store = sql_store(url, clock, table_name="other")
+            store.prepare()
+            execute("ALTER TABLE other_entries ADD COLUMN tenant VARCHAR(9) NOT NULL")
+            for write in (store.create, store.set):
+                with pytest.raises(StoreError, match="the database"):
+                    write("k", stamped(), None)
+            store.close()
+            execute("DROP TABLE other_entries")
+
+    @pytest.mark.parametrize("kind", KINDS)
     def test_permissions(self, kind, clock):
         """To read and write rows is all that a user needs once the table is there."""
         url = servers.running(kind).url

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 from contextlib import contextmanager, suppress
 
@@ -16,7 +17,15 @@ from pyramid_beakerish.testing.stores import count_up, stamped
 from pyramid_beakerish.testing.together import Background, in_threads
 from tests import servers
 from tests.servers.proxy import Proxy
-from tests.sql_help import KINDS, FastMariaDB, FastPostgreSQL, administrator, sql_store, with_port
+from tests.sql_help import (
+    KINDS,
+    FastMariaDB,
+    FastPostgreSQL,
+    administrator,
+    emptied,
+    sql_store,
+    with_port,
+)
 from tests.timing import within
 
 #: Seconds that a request waits at most for a server that does not answer.
@@ -260,6 +269,66 @@ class TestConnections:
         return told
 
 
+class TestEngineOfTheApplication:
+    """On an engine that is set to nothing: its connections must be set to AUTOCOMMIT, and back."""
+
+    @pytest.fixture
+    def shared(self, server, store, clock):
+        store_entry(store)
+        engine = create_engine(server.url)
+        shared = sql_store(engine, clock)
+        shared.old = store.old
+        with engine.connect(), engine.connect():  # so that the pool has several
+            do(shared, "load")
+        yield shared
+        engine.dispose()
+
+    @each_method
+    def test_killed_connection(self, server, shared, method):
+        """A connection that the server has ended is replaced without a word."""
+        kill_connections(server)
+        do(shared, method)
+
+    def test_down(self, server, shared):
+        """A server that is down is that, and no error of the driver's."""
+        server.stop()
+        try:
+            with within(LONGEST_WAIT), pytest.raises(StoreUnavailable):
+                shared.load("k")
+        finally:
+            server.start()
+        do(shared, "load")
+
+    def test_reset_at_the_end(self, clock):
+        """What was written is told, and the pool keeps its size, if the connection breaks then."""
+        server = servers.running(FastMariaDB)
+        emptied(FastMariaDB, clock).close()
+        with Proxy(server.port) as proxy:
+            url = with_port(server.url, proxy.port)
+            engine = create_engine(url, pool_size=1, max_overflow=0, pool_timeout=0)
+            store = sql_store(engine, clock)
+            store.load("k")
+            proxy.cut_before_request(b"SET SESSION TRANSACTION")
+            assert store.create("k", stamped(), None) is True
+            assert store.load("k")
+            engine.dispose()
+
+    def test_a_level_of_its_own(self, clock):
+        """What breaks where the engine sets its own level is no error of the driver's either."""
+        server = servers.running(FastMariaDB)
+        emptied(FastMariaDB, clock).close()
+        with Proxy(server.port) as proxy:
+            options = {"isolation_level": "SERIALIZABLE"}
+            engine = create_engine(with_port(server.url, proxy.port), execution_options=options)
+            store = sql_store(engine, clock)
+            store.load("k")
+            proxy.cut_before_request()
+            with pytest.raises(StoreUnavailable, match="2013"):
+                store.load("k")
+            assert store.load("k") is None
+            engine.dispose()
+
+
 def test_a_socket_that_psycopg_finds_closed(clock, monkeypatch):
     """It leaves such a connection open, in the middle of a conversation: it is replaced."""
     store = sql_store(servers.running(FastPostgreSQL).url, clock)
@@ -280,23 +349,34 @@ def test_a_socket_that_psycopg_finds_closed(clock, monkeypatch):
     store.close()
 
 
+def make_app(server):
+    """Make a user of MariaDB's that obeys read_only, as root does not."""
+    if isinstance(server, FastMariaDB):
+        with administrator(server.url) as execute:
+            execute("CREATE OR REPLACE USER app@'%'")
+            execute("GRANT ALL ON test.* TO app@'%'")
+
+
 class TestReadOnly:
     @pytest.fixture
-    def reader(self, server, store, clock):
-        """A store that may only read."""
+    def user(self, server, store):
+        """A user from whom the server takes no writes."""
         store_entry(store)
+        make_app(server)
         if isinstance(server, FastPostgreSQL):
-            options = {"options": "-c default_transaction_read_only=on"}
-            reader = sql_store(server.url, clock, sa__connect_args=options)
-            yield reader
+            user, setting = "test", "ALTER ROLE test SET default_transaction_read_only = {}"
         else:
-            with administrator(server.url) as execute:
-                execute("CREATE OR REPLACE USER app@'%'")
-                execute("GRANT ALL ON test.* TO app@'%'")
-                execute("SET GLOBAL read_only = 1")
-                reader = sql_store(make_url(server.url).set(username="app"), clock)
-                yield reader
-                execute("SET GLOBAL read_only = 0")
+            user, setting = "app", "SET GLOBAL read_only = {}"
+        with administrator(server.url) as execute:
+            execute(setting.format("on"))
+            yield user
+            execute(setting.format("off"))
+
+    @pytest.fixture
+    def reader(self, server, clock, user):
+        """A store that may only read."""
+        reader = sql_store(make_url(server.url).set(username=user), clock)
+        yield reader
         reader.close()
 
     @pytest.mark.parametrize("method", ["create", "swap", "set", "delete"])
@@ -307,6 +387,57 @@ class TestReadOnly:
         with pytest.raises(StoreUnavailable, match=r"25006|1290"):
             do(reader, method)
         do(reader, "load_many")
+
+    def test_failover(self, server, user, clock):
+        """The first write is taken once the name leads to a server that takes writes."""
+        other = servers.running(type(server))
+        emptied(type(server), clock).close()
+        make_app(other)
+        with Proxy(server.port) as proxy:
+            store = sql_store(with_port(server.url, proxy.port).set(username=user), clock)
+            with pytest.raises(StoreUnavailable):
+                store.set("k", stamped(), None)
+            store.load("k")
+            proxy.target = other.port
+            assert store.create("k", stamped(), None) is True
+            store.close()
+
+    def test_large(self, reader):
+        """It is the server that refuses a large value then, and not the value's size."""
+        with pytest.raises(StoreUnavailable, match=r"25006|1290"):
+            reader.set("k", stamped(bytes(600_000)), None)
+
+
+class TestLarge:
+    @pytest.fixture
+    def narrow(self, clock):
+        """A store on a MariaDB that takes no statement of more than 1 MB."""
+        server = servers.running(FastMariaDB)
+        emptied(FastMariaDB, clock).close()
+        with administrator(server.url) as execute:
+            ((usual,),) = execute("SELECT @@max_allowed_packet")
+            execute("SET GLOBAL max_allowed_packet = 1048576")
+            store = sql_store(server.url, clock)
+            yield store
+            store.close()
+            execute(f"SET GLOBAL max_allowed_packet = {usual}")
+
+    # It answers what is a little too large, and breaks the connection under what is more.
+    @pytest.mark.parametrize("size", [600_000, 5_000_000])
+    def test_too_large(self, narrow, size):
+        """A value that is too large is an error that tells why, and leaves what was there."""
+        store_entry(narrow)
+        _, token = narrow.old
+        large = stamped(bytes(size))
+        for write in (
+            lambda: narrow.swap("k", token, large, None),
+            lambda: narrow.create("new", large, None),
+            lambda: narrow.set("k", large, None),
+        ):
+            with pytest.raises(StoreError, match="max_allowed_packet is 1048576") as caught:
+                write()
+            assert not isinstance(caught.value, StoreUnavailable)
+        assert narrow.load_many(["k", "new"]) == {"k": narrow.old}
 
 
 class TestConflicts:
@@ -357,6 +488,25 @@ class TestConflicts:
             finally:
                 execute(remedy)
         do(store, "swap")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "said"),
+    [
+        (sqlite3.InterfaceError("network error"), StoreUnavailable, "cannot be used"),
+        (sqlite3.ProgrammingError({"S": "ERROR", "C": "42P01"}), StoreError, "is not there"),
+    ],
+)
+def test_pg8000(clock, error, kind, said):
+    """Errors are understood as pg8000 raises them, with the code in a dictionary."""
+
+    def fail():
+        raise error
+
+    store = sql_store(create_engine("sqlite://", creator=fail), clock)
+    with pytest.raises(StoreError, match=said) as caught:
+        store.load("k")
+    assert type(caught.value) is kind
 
 
 def test_full(tmp_path, clock):

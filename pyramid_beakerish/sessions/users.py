@@ -78,7 +78,8 @@ class UserIndex:
             others = [other for other in keys.get(handle, ()) if other != key]
             return {**keys, handle: [*others, key]}
 
-        self._change(user, entered)
+        # Written in any case, or who has taken it for gone could take it out all the same.
+        self._change(user, entered, even_if_same=True)
 
     def leave(self, user: str, handles: Iterable[str]) -> None:
         """Take sessions out."""
@@ -93,13 +94,16 @@ class UserIndex:
     def _name(self, user: str) -> str:
         return _hashed(f"{self._cookie} {user}")  # no cookie's name has a blank
 
-    def _change(self, user: str, change: Callable[[Keys], Keys]) -> None:
+    def _change(
+        self, user: str, change: Callable[[Keys], Keys], *, even_if_same: bool = False
+    ) -> None:
         name = self._name(user)
         for _ in range(MOST_CONFLICTS):
             entry = self._store.load(name)
             keys = {} if entry is None else _read(entry[0])
             changed = change(keys)
-            if changed == keys or self._put(name, entry, changed):
+            is_needless = changed == keys and not even_if_same
+            if is_needless or self._put(name, entry, changed):
                 return
         raise _never_left_alone()
 

@@ -42,7 +42,7 @@ class Proxy:
 
     ``on_request`` and ``on_answer`` are called with each piece, at most ``piece`` bytes long, and
     give what is passed on instead; they may raise `Cut`. ``accepted`` is the number of
-    connections that clients have made.
+    connections that clients have made; the next one leads to what is ``target`` then.
     """
 
     def __init__(self, target: int) -> None:
@@ -50,7 +50,7 @@ class Proxy:
         self.on_answer: Callable[[bytes], bytes] = unchanged
         self.piece = 65_536
         self.accepted = 0
-        self._target = target
+        self.target = target
         self._listener = socket.create_server((HOST, 0))
         self.port: int = self._listener.getsockname()[1]
         self._sockets: list[socket.socket] = []
@@ -88,10 +88,12 @@ class Proxy:
 
         self.on_request = wait
 
-    def cut_before_request(self) -> None:
-        """Reset the connection on which the next request comes; the server never sees it."""
+    def cut_before_request(self, word: bytes = b"") -> None:
+        """Reset the connection on which the next such request comes; the server never sees it."""
 
         def cut(data: bytes) -> bytes:
+            if word not in data:
+                return data
             self.on_request = unchanged
             raise Reset
 
@@ -115,7 +117,7 @@ class Proxy:
                 self._threads.append(Background(self._serve, client))
 
     def _serve(self, client: socket.socket) -> None:
-        target = (HOST, self._target)
+        target = (HOST, self.target)
         # Errors: the server is not there, or one of the two has gone.
         with client, suppress(OSError), socket.create_connection(target, PATIENCE) as server:
             self._sockets += [client, server]

@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import ReadOnlyError, ResponseError
 
 from .deadline import within
-from .errors import FAILURES, AnswerLost
+from .errors import FAILURES, AnswerLost, known
 from .server import Server
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class Connections(Server):
             connection.send_packed_command((command,), check_health=False)
             answer = connection.read_response()
         except ResponseError as error:
-            if isinstance(error, ReadOnlyError):  # a failover: the name leads elsewhere now
+            if isinstance(known(error), ReadOnlyError):  # a failover: the name leads elsewhere now
                 self._idle.clear()
             else:
                 self._idle.append(connection)

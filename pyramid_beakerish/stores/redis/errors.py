@@ -43,9 +43,29 @@ WORDS = {
     "NOREPLICAS": "takes no writes: it has too few replicas",
 }
 
+#: What is said of a command that a script may not do, from there on: redis-py knows these errors
+#: only where they begin the answer. Redis 6 has more before them, and rights are told otherwise.
+IN_SCRIPTS: tuple[tuple[str, type[exceptions.ResponseError]], ...] = (
+    ("-OOM ", exceptions.OutOfMemoryError),
+    ("-READONLY ", exceptions.ReadOnlyError),
+    ("-MISCONF ", exceptions.ResponseError),
+    ("The user executing the script can't run", exceptions.NoPermissionError),
+    ("ACL failure in script", exceptions.NoPermissionError),  # Valkey
+)
+
+
+def known(error: Exception) -> Exception:
+    """Give the error of a command in a script as that of the command by itself."""
+    said = str(error)
+    as_known = (
+        kind(said[said.index(begin) :].lstrip("-")) for begin, kind in IN_SCRIPTS if begin in said
+    )
+    return next(as_known, error)
+
 
 def translated(error: Exception) -> StoreError:
     """Give the error that the contract has for a client's."""
+    error = known(error)
     for kind, reason in REASONS:
         if isinstance(error, kind):
             return StoreUnavailable(f"the Redis server {reason}{_said_by_the_system(error)}")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from ..system.forks import notice_fork, renew_after_fork
-from .errors import may_be_repeated, translated
+from .errors import KEY_IS_THERE, as_no_connection, code_of, may_be_repeated, translated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from sqlalchemy import Connection, Dialect, Engine, Executable, Table
 
@@ -63,11 +64,9 @@ class Database:
     # out to be stale is replaced, and the statement repeated once.
 
     def __init__(self, engine: Engine, table: Table) -> None:
-        # Whatever the engine is set to, no statement is part of an application's transaction;
-        # and each tells how many rows it has changed, insertions too.
-        self._engine = engine.execution_options(
-            isolation_level="AUTOCOMMIT", preserve_rowcount=True
-        )
+        # Each statement tells how many rows it has changed, insertions too.
+        self._engine = engine.execution_options(preserve_rowcount=True)
+        self._driver_error = engine.dialect.loaded_dbapi.Error
         self._table = table
         self._parents: list[Any] = []
         renew_after_fork(self)
@@ -124,7 +123,7 @@ class Database:
         while True:
             attempts += 1
             try:
-                with self._engine.connect() as connection:
+                with self._engine.connect() as connection, _autocommit(connection):
                     return work(connection), lost
             except DBAPIError as error:
                 late = time.monotonic() - begun > PATIENCE
@@ -135,6 +134,38 @@ class Database:
                 lost = lost or stale
             except SQLAlchemyError as error:
                 raise translated(error, self._table.fullname) from None
+            except self._driver_error as error:  # where the engine sets a level of its own
+                raise translated(as_no_connection(error), self._table.fullname) from None
+
+
+@contextmanager
+def _autocommit(connection: Connection) -> Iterator[None]:
+    """Have no statement be part of a transaction, whatever the engine is set to.
+
+    Not by the option isolation_level: what goes wrong there, SQLAlchemy passes on as the driver
+    raised it, and its pool keeps the broken connection, or loses the place of it.
+    """
+    dialect: Any = connection.dialect
+    driven = connection.connection.dbapi_connection
+    try:
+        dialect.set_isolation_level(driven, "AUTOCOMMIT")
+    except dialect.loaded_dbapi.Error as error:
+        connection.invalidate(error)
+        connection.engine.dispose()  # those that are idle are as old as it
+        raise as_no_connection(error) from None
+    try:
+        yield
+    finally:
+        if not connection.invalidated:
+            _set_back(connection, driven)
+
+
+def _set_back(connection: Connection, driven: Any) -> None:
+    dialect: Any = connection.dialect
+    try:
+        dialect.reset_isolation_level(driven)
+    except dialect.loaded_dbapi.Error as error:  # what was to be done is done
+        connection.invalidate(error)
 
 
 def _version(dialect: Dialect) -> str:
@@ -158,5 +189,7 @@ def _size(connection: Connection, table: Table) -> int:
 def _changed(connection: Connection, statement: Executable, parameters: dict[str, Any]) -> int:
     try:
         return connection.execute(statement, parameters).rowcount
-    except IntegrityError:  # the key is there already
+    except IntegrityError as error:
+        if code_of(error) != KEY_IS_THERE:
+            raise
         return 0

@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, engine_from_config, event, make_url
-from sqlalchemy.exc import NoSuchModuleError
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 
 from pyramid_beakerish.errors import SettingsError
 from pyramid_beakerish.settings.databases import database_of, engine_options, with_driver
+
+from .errors import TAKES_NO_WRITES, code_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlalchemy import URL
+    from sqlalchemy.engine import ExceptionContext
 
     from pyramid_beakerish.settings import StoreSettings
 
@@ -63,6 +66,7 @@ def open_engine(settings: StoreSettings) -> tuple[Engine, bool]:
     except (TypeError, ValueError) as error:
         reason = f"the engine options under {settings.key_prefix}sa.* cannot be obeyed: {error}"
         raise SettingsError([reason]) from None
+    event.listen(engine, "handle_error", _leave_reader)
     if engine.driver == "psycopg":
         event.listen(engine, "do_connect", _connect_bounded)
     return engine, True
@@ -81,6 +85,13 @@ def _defaults(given: Mapping[str, Any]) -> dict[str, Any]:
 def _bounds(url: URL) -> dict[str, Any]:
     bounds = BOUNDS.get(url.get_driver_name(), {})
     return {name: value for name, value in bounds.items() if name not in url.query}
+
+
+def _leave_reader(context: ExceptionContext) -> None:
+    """Have all connections made anew where one takes no writes: its name may lead elsewhere now."""
+    error = context.sqlalchemy_exception
+    if isinstance(error, DBAPIError) and code_of(error) in TAKES_NO_WRITES:
+        context.is_disconnect = True
 
 
 def _connect_bounded(

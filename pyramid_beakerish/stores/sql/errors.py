@@ -13,20 +13,26 @@ from pyramid_beakerish.errors import StoreError, StoreUnavailable
 ROLLED_BACK = ("40001", "40P01", 1213)
 #: Codes of a table or an index that another process has made a moment ago.
 MADE_BY_OTHERS = ("42P07", "23505", 1050, 1061)
+#: MariaDB's answer to an insertion; the others are told to update the row that is there.
+KEY_IS_THERE = 1062
+#: Codes of a server that takes no writes, such as one that another has taken over from.
+TAKES_NO_WRITES = ("25006", 1290)
 NO_TABLE = ("42P01", 1146)
 #: MariaDB's refusals, which PyMySQL takes for a failure of the server.
 NOT_ALLOWED = (1044, 1142, 1143)
 
 #: What drivers raise where the server is down, slow, full or read-only.
-UNAVAILABLE = (exc.OperationalError, exc.InternalError)
+UNAVAILABLE = (exc.OperationalError, exc.InternalError, exc.InterfaceError)
 
 
 def code_of(error: exc.DBAPIError) -> Any:
     """Give the database's own code of an error, ``None`` where it has none."""
     original: Any = error.orig
-    number = next(iter(original.args), None)
-    if isinstance(number, int):
-        return number
+    first = next(iter(original.args), None)
+    if isinstance(first, int):
+        return first
+    if isinstance(first, dict):  # pg8000
+        return first.get("C")
     return getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
 
 
@@ -34,6 +40,11 @@ def may_be_repeated(error: exc.DBAPIError) -> bool:
     """Tell whether a statement has done nothing because of another one at the same time."""
     made_by_others = str(error.orig).endswith("already exists")  # SQLite has no code for that
     return made_by_others or code_of(error) in (*ROLLED_BACK, *MADE_BY_OTHERS)
+
+
+def as_no_connection(error: Exception) -> exc.DBAPIError:
+    """Give SQLAlchemy's error for one that it passes on as the driver raised it."""
+    return exc.OperationalError(None, None, error, connection_invalidated=True)
 
 
 def translated(error: exc.SQLAlchemyError, table: str) -> StoreError:

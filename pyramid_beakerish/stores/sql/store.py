@@ -9,7 +9,7 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any, Literal
 
-from pyramid_beakerish.errors import SettingsError, StoreUnavailable
+from pyramid_beakerish.errors import SettingsError, StoreError, StoreUnavailable
 from pyramid_beakerish.settings.databases import database_mistakes
 
 from ..base import (
@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from .database import Written
 
 log = logging.getLogger(__name__)
+
+#: Bytes of a value that MariaDB and MySQL may refuse: half of the smallest limit that is a default.
+LARGE = 2**19
 
 #: One of so many writes removes some expired entries: five times as many as there are writes.
 WRITES_PER_SWEEP = 20
@@ -219,21 +222,38 @@ class SqlStore(Store):
         """Execute the statements with the row that is to be stored."""
         packed, rest = pack_key(key)
         now = self._clock()
-        written = self._database.write(
-            statements,
-            this=packed,
-            rest=rest,
-            new_write_id=value[:WRITE_ID_SIZE],
-            new_expires=FOREVER if ttl is None else now + ttl,
-            new_value=value,
-            now=now,
-            **parameters,
-        )
+        try:
+            written = self._database.write(
+                statements,
+                this=packed,
+                rest=rest,
+                new_write_id=value[:WRITE_ID_SIZE],
+                new_expires=FOREVER if ttl is None else now + ttl,
+                new_value=value,
+                now=now,
+                **parameters,
+            )
+        except StoreUnavailable:
+            self._refuse_if_too_large(len(value))
+            raise
         stored = self._settled(written, packed, value[:WRITE_ID_SIZE])
         if next(self._writes) % WRITES_PER_SWEEP == 0:
             with sweeping_in_passing():
                 self._sweep_batch(now)
         return stored
+
+    def _refuse_if_too_large(self, size: int) -> None:
+        """Raise `StoreError` if MariaDB has broken the connection because of the value's size.
+
+        Who waits for the server would wait in vain.
+        """
+        if self._statements.limit is None or size < LARGE:
+            return
+        ((limit,),) = self._database.read(self._statements.limit)
+        if 2 * size > limit:  # PyMySQL spells some bytes by two
+            raise StoreError(
+                f"the database refuses a value of {size} bytes: its max_allowed_packet is {limit}"
+            )
 
     def _settled(self, written: Written, packed: bytes, write_id: bytes) -> bool:
         """Tell whether a write was done, also where its first answer was lost."""

@@ -16,6 +16,7 @@ from sqlalchemy import (
     delete,
     insert,
     select,
+    text,
     update,
 )
 from sqlalchemy.dialects import mysql, postgresql, sqlite
@@ -114,6 +115,9 @@ class Statements:
         oldest = select(columns.key).where(expired).order_by(columns.expires)
         self.expired = oldest.limit(SWEPT_AT_ONCE)
         self.remove_expired = delete(table).where(these, expired)
+
+        #: What tells how many bytes a statement may have, where that is limited.
+        self.limit = text("SELECT @@max_allowed_packet") if dialect in MYSQL else None
 
         row = {"key": bindparam("this"), "rest": bindparam("rest"), **new}
         if dialect in MYSQL:
