@@ -255,7 +255,8 @@ class StoredMapping(FoundMapping):
 
     def _stored(self, record: Record, changed: dict[str, bytes]) -> None:
         # What others have changed nobody here has read: it must not look like a change of ours.
-        self._base = self._apply(changed, self._base or NOTHING)
+        base: Any = self._base
+        self._base = self._apply(changed, base)
         self._modifiers = self._own = NOTHING
         self._gone = NO_KEYS
         self._record, self._token, self._stored_id = record, None, self._id

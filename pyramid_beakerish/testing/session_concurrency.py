@@ -141,6 +141,19 @@ class ConcurrencySuite(SessionSuiteBase):
         assert visitor.contents()["log"] == [0, 1, 1]
         assert default == [0]
 
+    def test_modify_alone(self) -> None:
+        """Where nobody else changes the session a modification is made once."""
+        calls: list[int] = []
+
+        def add(n: int) -> int:
+            calls.append(n)
+            return n + 1
+
+        for visitor in (self.visitor(n=1), self.site.stranger()):
+            visitor.use(lambda session: session.save())
+            visitor.use(lambda session: session.modify("n", add, 0))
+        assert calls == [1, 0]
+
     def test_modify_twice(self) -> None:
         """Two modifications of one request are both done again, in their order."""
         visitor = self.visitor(n=1)
