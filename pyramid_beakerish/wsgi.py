@@ -17,6 +17,7 @@ from .errors import BeakerishError, SessionStateError, SettingsError
 from .headers import add_vary, keep_to_visitor
 from .lingering import LingeringStore
 from .sessions.beaker_format import BeakerSession
+from .sessions.beaker_previous import open_adoption
 from .sessions.client_side import ClientSideManager, ClientSideSession
 from .sessions.manager import SessionManager
 from .sessions.session import Session
@@ -111,9 +112,7 @@ class SessionMiddleware:
         problems = [*missing_requirements(self._settings), *_not_for_wsgi(self._settings)]
         if problems:
             raise SettingsError(problems)
-        if self._settings.format == "beakerish":
-            self._manager = self._make_manager(clock)
-            self._manager.open()
+        self._open(clock)
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         session = self._session(environ)
@@ -144,6 +143,15 @@ class SessionMiddleware:
             session.abandon()
             raise
 
+    def _open(self, clock: Callable[[], float]) -> None:
+        if self._settings.format == "beakerish":
+            self._manager = self._make_manager(clock)
+            self._manager.open()
+            return
+        self._previous = open_adoption(self._settings, clock)
+        if self._previous is not None:
+            self._previous.open()
+
     def _make_manager(self, clock: Callable[[], float]) -> SessionManager:
         kind = ClientSideManager if self._settings.type == "cookie" else SessionManager
         return kind(self._settings, clock)
@@ -152,7 +160,7 @@ class SessionMiddleware:
         header = environ.get("HTTP_COOKIE") if self._settings.use_cookies else None
         if self._settings.format == "beaker":
             https = environ.get("wsgi.url_scheme") == "https"
-            return BeakerSession(self._settings, header, https=https)
+            return BeakerSession(self._settings, header, self._previous, https=https)
         if isinstance(self._manager, ClientSideManager):
             return ClientSideSession(self._manager, header)
         return EnvironSession(self._manager, header)

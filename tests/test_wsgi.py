@@ -211,6 +211,33 @@ def test_sessions_in_cookies(format_name):
         visitor.visit(lambda environ: WSGISession(environ, "beaker.session"))
 
 
+def test_sessions_of_the_other_format_go_on(tmp_path):
+    """What Beaker has stored goes on in our format, and on the way back in Beaker's."""
+    options = {"type": "file", "data_dir": str(tmp_path), "secret": SECRET}
+    before, ours, back = (
+        Visitor(SessionMiddleware, format=format_name, **options)
+        for format_name in ("beaker", "beakerish", "beaker")
+    )
+    before.use(fill)
+    for earlier, later in ((before, ours), (ours, back)):
+        later.keep(earlier)
+        assert later.contents() == "{'a': [1]}"
+        assert later.browser.cookies != earlier.browser.cookies
+        assert later.contents() == "{'a': [1]}"
+
+
+def test_an_earlier_store_that_cannot_be_had(tmp_path):
+    """On the way back to Beaker's format, too, it is an error at start."""
+
+    class Misplaced(MemoryStore):
+        def prepare(self):
+            raise SettingsError(["There is no such place."])
+
+    options = {"type": "file", "data_dir": str(tmp_path), "previous.type": Misplaced()}
+    with pytest.raises(SettingsError, match="no such place"):
+        SessionMiddleware(Application(), format="beaker", **options)
+
+
 def test_an_unused_session_in_a_cookie_is_left_alone(clock):
     """A response without the session neither varies nor extends it."""
     visitor = Visitor(SessionMiddleware, type="cookie", secret=SECRET, timeout=100, clock=clock)
