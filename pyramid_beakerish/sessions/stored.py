@@ -56,6 +56,9 @@ class StoredMapping(FoundMapping):
             self._drop(changed)
         except StoreUnavailable as error:
             self._fail(error)
+        except Exception:
+            self._retain(changed)
+            raise
         return None
 
     # For those who bring a session into a request and take it out again
@@ -261,6 +264,11 @@ class StoredMapping(FoundMapping):
         self._gone = NO_KEYS
         self._record, self._token, self._stored_id = record, None, self._id
         self._cleared = self._dirty = self._forced = self._unusual = False
+
+    def _retain(self, changed: Mapping[str, bytes]) -> None:
+        """Have the next save store what this one could not, as a value was refused."""
+        self._suspects = {**dict.fromkeys(changed), **self._suspects}
+        self._token = None  # the record in hand has what was refused
 
     def _drop(self, changed: Mapping[str, bytes]) -> None:
         """Let go of the changes to a session that has ended elsewhere: it stays ended."""
