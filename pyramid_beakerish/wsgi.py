@@ -277,9 +277,17 @@ class WSGISession:
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
         _current.reset(self._token)
         if kind is None:
-            self._session.persist()
+            self._save()
         else:
             self._before.restore(self._session)
+
+    def _save(self) -> None:
+        try:
+            self._session.persist()
+        except BaseException:
+            self._before.restore(self._session)
+            self._session._token = None  # the record in hand has what was refused
+            raise
 
 
 def current_session() -> EnvironSession | None:

@@ -13,7 +13,13 @@ from paste.deploy import loadapp
 from transaction import TransactionManager
 from webtest import TestApp
 
-from pyramid_beakerish import SessionStateError, SettingsError, StoreUnavailable
+from pyramid_beakerish import (
+    SerializationError,
+    SessionStateError,
+    SettingsError,
+    StoreError,
+    StoreUnavailable,
+)
 from pyramid_beakerish.lingering import LingeringStore
 from pyramid_beakerish.stores.memory import MemoryStore
 from pyramid_beakerish.testing import StoreSuite
@@ -26,6 +32,7 @@ from pyramid_beakerish.wsgi import (
     file_session_wrapper,
     session_wrapper,
 )
+from tests.scenarios import FragileStore
 
 ROOT = Path(__file__).parent.parent
 KEY = "session.key"
@@ -527,6 +534,28 @@ def test_a_block_that_raises_is_not_saved(visitor):
         except Refused:
             pass
         return dict(environ[KEY])
+
+    visitor.use(fill)
+    assert visitor.visit(work).text == "{'a': [1], 'before': 1}"
+    assert visitor.contents() == "{'a': [1], 'before': 1}"
+
+
+@pytest.mark.parametrize(("value", "error"), [(object(), SerializationError), (1, StoreError)])
+def test_a_block_that_cannot_be_saved(clock, value, error):
+    """A block whose values are refused is undone, and the application can answer for that."""
+    store = FragileStore(clock, [])
+    visitor = Visitor(session_wrapper, type=store, clock=clock, session_key=KEY)
+
+    def work(environ):
+        environ[KEY]["before"] = 1
+        store.fail("swap", error=lambda: StoreError("object too large"))
+        try:
+            with WSGISession(environ, KEY) as session:
+                session["a"].append(2)
+                session["b"] = value
+        except error:
+            store.mend()
+            return dict(environ[KEY])
 
     visitor.use(fill)
     assert visitor.visit(work).text == "{'a': [1], 'before': 1}"
