@@ -157,7 +157,10 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
         self._dirty = self._unusual = bool(self._ended or self._own or moved)
 
     def get_by_id(self, session_id: str) -> Session | None:
-        """Give the session that has the id, or ``None``; its own `persist` stores it."""
+        """Give the session that has the id, or ``None``.
+
+        Its own `persist` stores it, and its own `unlock` ends a lock of it: no request does.
+        """
         if not (isinstance(session_id, str) and session_id.isascii()):
             return None
         try:
