@@ -192,7 +192,8 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
         """Keep out everybody else who locks this session, until `unlock` or the request's end.
 
         Not needed to keep changes: see `modify`. What was stored meanwhile is read again,
-        unless this request has changed something already.
+        unless this request has changed something already. A session that has ended meanwhile is
+        empty then, and nothing of it is stored.
 
         ``wait``: how long to wait for the lock, in seconds; then `LockTimeout` is raised.
         ``seconds``: after so long it ends by itself.
@@ -210,6 +211,8 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
         if self._record is not None and not self._dirty and not self._changed():
             self._load_again()
             self._touch()
+            if self._record is None:
+                self._detached = True  # whoever has ended it, or moved it, has told the browser
 
     # Our own
 

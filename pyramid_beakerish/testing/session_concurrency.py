@@ -346,6 +346,17 @@ class ConcurrencySuite(SessionSuiteBase):
         assert changed == (1, 2)
         assert visitor.contents() == {"n": 3, "a": 1}
 
+    def test_lock_of_an_ended_session(self) -> None:
+        """Who locks a session that has ended or moved meanwhile begins none in its place."""
+        ends: tuple[Work, ...] = (
+            lambda session: session.invalidate(),
+            lambda session: session.regenerate_id(),
+        )
+        for end in ends:
+            visitor = self.visitor(n=1)
+            seen = self.overlap(visitor, lambda s: (s.lock(), s.update(a=1), dict(s))[2], end)
+            assert (seen, visitor.set_cookies) == ({"a": 1}, [])
+
     def test_get_by_id(self) -> None:
         """Another session is had by its id, changed, and stored by its own persist()."""
         one, other = self.visitor(a=1), self.visitor(b=1)
