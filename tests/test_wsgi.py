@@ -231,6 +231,9 @@ def test_sessions_of_the_other_format_go_on(tmp_path):
         assert later.contents() == "{'a': [1]}"
         assert later.browser.cookies != earlier.browser.cookies
         assert later.contents() == "{'a': [1]}"
+    alone = Visitor(SessionMiddleware, format="beaker", previous="none", **options)
+    alone.keep(ours)
+    assert alone.contents() == "{}"
 
 
 def test_an_earlier_store_that_cannot_be_had(tmp_path):
