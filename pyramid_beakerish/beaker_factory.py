@@ -10,8 +10,7 @@ from zope.interface import implementer
 
 from .factory import SessionFactory, SessionUnavailable, cookie_header_of_double, notify
 from .sessions.beaker_format import BeakerSession
-from .sessions.beaker_previous import BeakerAdoption
-from .sessions.previous import open_earlier
+from .sessions.beaker_previous import open_adoption
 from .visit import Visit
 
 if TYPE_CHECKING:
@@ -33,10 +32,7 @@ class BeakerSessionFactory(SessionFactory):
 
     def __init__(self, settings: SessionSettings, clock: Callable[[], float] = time.time) -> None:
         self._configure(settings)
-        self._previous = None
-        if settings.previous is not None:
-            earlier = open_earlier(settings, clock)
-            self._previous = BeakerAdoption(settings, earlier, clock, SessionUnavailable, notify)
+        self._previous = open_adoption(settings, clock, notify, SessionUnavailable)
 
     def open(self) -> None:
         """Open what sessions are taken over from; the rest Beaker does with each session."""

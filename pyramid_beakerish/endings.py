@@ -57,19 +57,24 @@ class Endings:
             self._end(key)
         callbacks, session.on_save = session.on_save, ()
         _call(callbacks)
-        if before in self._awaited and session._record is not None and session._key != before:
-            self._awaited[session._key] = moved = self._awaited.pop(before)
-            self._arm(session._key, moved, 0)
-        if session.on_expire and session._record is not None:
-            ending = self._awaited.setdefault(session._key, Ending())
-            ending.callbacks += session.on_expire
-            session.on_expire = ()
-            self._arm(session._key, ending, self._left(session._record.expires))
+        if session._record is not None:
+            self._wait_for(session, before, session._record.expires)
 
     def forget(self) -> None:
         """Call nobody any more."""
         while self._awaited:
             _disarm(self._awaited.popitem()[1])
+
+    def _wait_for(self, session: TwistedSession, before: str, expires: float | None) -> None:
+        """Have all who wait for the session called at the end that it has now."""
+        moved = self._awaited.pop(before, Ending())
+        _disarm(moved)
+        ending = self._awaited.pop(session._key, Ending())
+        ending.callbacks += moved.callbacks + session.on_expire
+        session.on_expire = ()
+        if ending.callbacks:
+            self._awaited[session._key] = ending
+            self._arm(session._key, ending, self._left(expires))
 
     def _left(self, expires: float | None) -> float | None:
         return None if expires is None else max(expires - self._manager.clock(), 0)

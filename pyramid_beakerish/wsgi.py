@@ -17,6 +17,7 @@ from .errors import BeakerishError, SessionStateError, SettingsError
 from .headers import add_vary, keep_to_visitor
 from .lingering import LingeringStore
 from .sessions.beaker_format import BeakerSession
+from .sessions.beaker_previous import open_adoption
 from .sessions.client_side import ClientSideManager, ClientSideSession
 from .sessions.manager import SessionManager
 from .sessions.session import Session
@@ -112,9 +113,7 @@ class SessionMiddleware:
         problems = [*missing_requirements(self._settings), *_not_for_wsgi(self._settings)]
         if problems:
             raise SettingsError(problems)
-        if self._settings.format == "beakerish":
-            self._manager = self._make_manager(clock)
-            self._manager.open()
+        self._open(clock)
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         session = self._session(environ)
@@ -145,6 +144,15 @@ class SessionMiddleware:
             session.abandon()
             raise
 
+    def _open(self, clock: Callable[[], float]) -> None:
+        if self._settings.format == "beakerish":
+            self._manager = self._make_manager(clock)
+            self._manager.open()
+            return
+        self._previous = open_adoption(self._settings, clock)
+        if self._previous is not None:
+            self._previous.open()
+
     def _make_manager(self, clock: Callable[[], float]) -> SessionManager:
         kind = ClientSideManager if self._settings.type == "cookie" else SessionManager
         return kind(self._settings, clock)
@@ -153,7 +161,7 @@ class SessionMiddleware:
         header = environ.get("HTTP_COOKIE") if self._settings.use_cookies else None
         if self._settings.format == "beaker":
             https = environ.get("wsgi.url_scheme") == "https"
-            return BeakerSession(self._settings, header, https=https)
+            return BeakerSession(self._settings, header, self._previous, https=https)
         if isinstance(self._manager, ClientSideManager):
             return ClientSideSession(self._manager, header)
         return EnvironSession(self._manager, header)
@@ -273,9 +281,17 @@ class WSGISession:
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
         _current.reset(self._token)
         if kind is None:
-            self._session.persist()
+            self._save()
         else:
             self._before.restore(self._session)
+
+    def _save(self) -> None:
+        try:
+            self._session.persist()
+        except BaseException:
+            self._before.restore(self._session)
+            self._session._token = None  # the record in hand has what was refused
+            raise
 
 
 def current_session() -> EnvironSession | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pyramid_beakerish import LockTimeout, SerializationError, StoreUnavailable
+from pyramid_beakerish import LockTimeout, SerializationError, StoreError, StoreUnavailable
 from pyramid_beakerish.sessions.events import SessionCreated
 from pyramid_beakerish.sessions.manager import SessionManager
 from pyramid_beakerish.sessions.session import Session
@@ -303,3 +303,29 @@ def test_no_repr_shows_what_is_stored(place):
     trusted = place.manager.cookie.find(cookie)
     assert trusted.session_id not in repr(trusted)
     assert "content" not in repr(place.manager.records.load(trusted.key)[0])
+
+
+def _set(session):
+    session["n"] = 2
+
+
+def _count(session):
+    session.modify("n", lambda n: n + 1, 1)
+
+
+@pytest.mark.parametrize("method", ["swap", "create"])
+@pytest.mark.parametrize("change", [_set, _count])
+def test_what_was_done_beside_a_refused_value(place, method, change):
+    """A store that refuses a value as too large takes the rest, once, when that value is gone."""
+    cookie = place.begin(a=1, n=1) if method == "swap" else None
+    session = place.open(cookie)
+    session["a"] = 2
+    change(session)
+    session["big"] = "as large as one likes"
+    place.store.fail(method, error=lambda: StoreError("object too large"))
+    with pytest.raises(StoreError):
+        session.persist()
+    place.store.mend()
+    del session["big"]
+    session.persist()
+    assert place.contents(sent(session) or cookie) == {"a": 2, "n": 2}

@@ -187,9 +187,10 @@ def test_what_only_beaker_can_read():
         ({"type": "cookie", "format": "beaker", "validate_key": "a", "key": "x"}, {"key": "x"}),
     ],
 )
-def test_from_one_cookie_to_another(options, needed):
-    """A session in a cookie takes over what is in a cookie only if it takes that one's place."""
-    own = {"type": "cookie", "secret": SECRET}
+@pytest.mark.parametrize("own", [{"type": "cookie"}, {"type": "file", "format": "beaker"}])
+def test_from_one_cookie_to_another(options, needed, own):
+    """Where no mark of a logout stays, what is in a cookie goes on only in that one's place."""
+    own = {**own, "secret": SECRET, "data_dir": "x"}
     before = {f"previous.{key}": said for key, said in options.items()}
     with pytest.raises(SettingsError) as caught:
         session_settings(**own, **before)

@@ -172,6 +172,14 @@ def browser(site):
     return Browser(site)
 
 
+@pytest.fixture
+def elsewhere(browser, store, clock):
+    """The same visitor, served by another process."""
+    other = Browser(SessionSite(Work(), type=store, reactor=clock, timeout=100, touch_interval=10))
+    other.cookies = browser.cookies
+    return other
+
+
 def test_the_counter_of_the_page(store, clock):
     """Twisted's resource counts the visits of each browser, and goes on after a restart."""
     browser = Browser(SessionSite(CounterResource(), type=store, reactor=clock))
@@ -325,7 +333,7 @@ def test_notified_in_the_request_that_ends_the_session(browser):
     assert calls == ["old", "new"]
 
 
-def test_notified_of_an_expire_by_itself(browser, clock, store):
+def test_notified_of_an_expire_by_itself(browser, elsewhere, clock, store):
     """The function is called when nobody comes, not before, and the record is gone."""
     calls = []
 
@@ -334,8 +342,9 @@ def test_notified_of_an_expire_by_itself(browser, clock, store):
         session.notifyOnExpire(lambda: calls.append(list(store.keys(""))))
 
     browser.use(wait)
-    clock.advance(60)
-    browser.use(dict)
+    for visitor in (browser, elsewhere):
+        clock.advance(60)
+        visitor.use(dict)
     clock.advance(60)
     assert calls == []
     clock.advance(60)
@@ -386,7 +395,7 @@ def test_a_session_that_never_ends_by_itself(store, clock):
     assert calls == [1]
 
 
-def test_a_session_that_turns_endless_while_somebody_waits(browser, clock):
+def test_a_session_that_turns_endless_while_somebody_waits(browser, elsewhere, clock):
     """Where the timer finds a session without an end, it is not set again."""
     calls = []
 
@@ -398,9 +407,27 @@ def test_a_session_that_turns_endless_while_somebody_waits(browser, clock):
         session.sessionTimeout = None
 
     browser.use(wait)
-    browser.use(keep)
+    elsewhere.use(keep)
     clock.advance(120)
     assert (calls, clock.getDelayedCalls()) == ([], [])
+
+
+@pytest.mark.parametrize("timeout", [None, 500])
+def test_a_session_that_ends_sooner_than_it_was_to(browser, clock, timeout):
+    """Who waits is called when its time is over, although a later end, or none, was set before."""
+    calls = []
+
+    def wait(session):
+        session.sessionTimeout = timeout
+        session.notifyOnExpire(lambda: calls.append(1))
+
+    browser.use(lambda session: session.update(a=1))
+    browser.use(wait)
+    browser.use(lambda session: setattr(session, "sessionTimeout", 20))
+    clock.advance(19)
+    assert calls == []
+    clock.advance(10)
+    assert (calls, clock.getDelayedCalls()) == ([1], [])
 
 
 def test_nobody_is_notified_of_what_was_not_stored(browser, clock):
@@ -423,7 +450,9 @@ def test_the_end_of_the_site(browser, site, clock):
 
 
 @pytest.mark.parametrize("failing", [(), ("load",)])
-def test_the_site_stops_while_a_session_is_looked_at(browser, site, clock, store, failing):
+def test_the_site_stops_while_a_session_is_looked_at(
+    browser, elsewhere, site, clock, store, failing
+):
     """Whatever the look brings, nobody is called and no timer is set again."""
 
     def wait(session):
@@ -431,7 +460,7 @@ def test_the_site_stops_while_a_session_is_looked_at(browser, site, clock, store
         session.notifyOnExpire(lambda: 1 / 0)
 
     browser.use(wait)
-    browser.use(lambda session: setattr(session, "sessionTimeout", 500))
+    elsewhere.use(lambda session: setattr(session, "sessionTimeout", 500))
     store.meanwhile, store.failing = site.stopFactory, failing
     clock.advance(120)
     assert clock.getDelayedCalls() == []

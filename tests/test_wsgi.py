@@ -13,7 +13,13 @@ from paste.deploy import loadapp
 from transaction import TransactionManager
 from webtest import TestApp
 
-from pyramid_beakerish import SessionStateError, SettingsError, StoreUnavailable
+from pyramid_beakerish import (
+    SerializationError,
+    SessionStateError,
+    SettingsError,
+    StoreError,
+    StoreUnavailable,
+)
 from pyramid_beakerish.lingering import LingeringStore
 from pyramid_beakerish.stores.memory import MemoryStore
 from pyramid_beakerish.testing import StoreSuite
@@ -26,6 +32,7 @@ from pyramid_beakerish.wsgi import (
     file_session_wrapper,
     session_wrapper,
 )
+from tests.scenarios import FragileStore
 
 ROOT = Path(__file__).parent.parent
 KEY = "session.key"
@@ -209,6 +216,36 @@ def test_sessions_in_cookies(format_name):
     assert visitor.contents() == "{'a': [1]}"
     with pytest.raises(SessionStateError, match="block by block"):
         visitor.visit(lambda environ: WSGISession(environ, "beaker.session"))
+
+
+def test_sessions_of_the_other_format_go_on(tmp_path):
+    """What Beaker has stored goes on in our format, and on the way back in Beaker's."""
+    options = {"type": "file", "data_dir": str(tmp_path), "secret": SECRET}
+    before, ours, back = (
+        Visitor(SessionMiddleware, format=format_name, **options)
+        for format_name in ("beaker", "beakerish", "beaker")
+    )
+    before.use(fill)
+    for earlier, later in ((before, ours), (ours, back)):
+        later.keep(earlier)
+        assert later.contents() == "{'a': [1]}"
+        assert later.browser.cookies != earlier.browser.cookies
+        assert later.contents() == "{'a': [1]}"
+    alone = Visitor(SessionMiddleware, format="beaker", previous="none", **options)
+    alone.keep(ours)
+    assert alone.contents() == "{}"
+
+
+def test_an_earlier_store_that_cannot_be_had(tmp_path):
+    """On the way back to Beaker's format, too, it is an error at start."""
+
+    class Misplaced(MemoryStore):
+        def prepare(self):
+            raise SettingsError(["There is no such place."])
+
+    options = {"type": "file", "data_dir": str(tmp_path), "previous.type": Misplaced()}
+    with pytest.raises(SettingsError, match="no such place"):
+        SessionMiddleware(Application(), format="beaker", **options)
 
 
 def test_an_unused_session_in_a_cookie_is_left_alone(clock):
@@ -508,6 +545,28 @@ def test_a_block_that_raises_is_not_saved(visitor):
         except Refused:
             pass
         return dict(environ[KEY])
+
+    visitor.use(fill)
+    assert visitor.visit(work).text == "{'a': [1], 'before': 1}"
+    assert visitor.contents() == "{'a': [1], 'before': 1}"
+
+
+@pytest.mark.parametrize(("value", "error"), [(object(), SerializationError), (1, StoreError)])
+def test_a_block_that_cannot_be_saved(clock, value, error):
+    """A block whose values are refused is undone, and the application can answer for that."""
+    store = FragileStore(clock, [])
+    visitor = Visitor(session_wrapper, type=store, clock=clock, session_key=KEY)
+
+    def work(environ):
+        environ[KEY]["before"] = 1
+        store.fail("swap", error=lambda: StoreError("object too large"))
+        try:
+            with WSGISession(environ, KEY) as session:
+                session["a"].append(2)
+                session["b"] = value
+        except error:
+            store.mend()
+            return dict(environ[KEY])
 
     visitor.use(fill)
     assert visitor.visit(work).text == "{'a': [1], 'before': 1}"

@@ -21,6 +21,7 @@ from .cookie import MOST_TRIED
 from .events import Refusal
 from .ids import Fingerprints
 from .no_record import NoRecord
+from .previous import open_earlier
 from .previous.counted import AdoptionCount
 from .previous.derived import DerivedIds
 from .previous.envelope import beakers_own
@@ -43,8 +44,8 @@ _ID_LENGTH = 32
 class BeakerAdoption:
     """Finds sessions of an earlier configuration and has Beaker store them.
 
-    ``clock`` gives seconds since the epoch, ``unavailable`` makes the error that sessions raise
-    of a store's, ``notify`` is to be called with the event of each that was adopted.
+    ``clock`` gives seconds since the epoch, ``notify`` is to be called with the event of each that
+    was adopted, ``unavailable`` makes the error that sessions raise of a store's.
     """
 
     def __init__(
@@ -52,8 +53,8 @@ class BeakerAdoption:
         settings: SessionSettings,
         earlier: Earlier,
         clock: Callable[[], float],
-        unavailable: Callable[[StoreUnavailable], StoreUnavailable],
         notify: Callable[[object], None],
+        unavailable: Callable[[StoreUnavailable], StoreUnavailable],
     ) -> None:
         self.notify = notify
         self._unavailable = unavailable
@@ -139,6 +140,18 @@ class BeakerAdoption:
 
     def _id(self, name: str) -> str:
         return self._ids.derive(name).hex()[:_ID_LENGTH]
+
+
+def open_adoption(
+    settings: SessionSettings,
+    clock: Callable[[], float],
+    notify: Callable[[object], None] = lambda event: None,
+    unavailable: Callable[[StoreUnavailable], StoreUnavailable] = lambda error: error,
+) -> BeakerAdoption | None:
+    """Give what takes over the sessions of the earlier configuration, if there was one."""
+    if settings.previous is None:
+        return None
+    return BeakerAdoption(settings, open_earlier(settings, clock), clock, notify, unavailable)
 
 
 def _without(names: frozenset[str], values: Mapping[str, Any]) -> dict[str, Any]:

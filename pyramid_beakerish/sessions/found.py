@@ -130,7 +130,7 @@ class FoundMapping(EncodedMapping):
         self._id = self._stored_id = session_id
         self._key, self._record, self._base = key, record, record.values
         self._writable = self._failure is None and not self._writes_through
-        self._touch_due = due
+        self._touch_due = due or self._touch_due  # loaded again, it may have been due before
         if not is_current:
             self._cookie, self._touch_due = (session_id, record.own), True
         if manager.renew_id_every is not None:
@@ -173,6 +173,8 @@ class FoundMapping(EncodedMapping):
     def _find_nothing(self, answer: NoRecord | None = None) -> None:
         """Go on with a session of the earlier configuration, or begin one."""
         manager, adopted = self._manager, None
+        # What was due of a session that was there, and is not when it is loaded again.
+        self._touch_due, self._cookie = False, None
         try:
             adopted = manager.adopt(self._whole_header or self._header)
         except NoRecord as earlier:

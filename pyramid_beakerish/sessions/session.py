@@ -157,7 +157,10 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
         self._dirty = self._unusual = bool(self._ended or self._own or moved)
 
     def get_by_id(self, session_id: str) -> Session | None:
-        """Give the session that has the id, or ``None``; its own `persist` stores it."""
+        """Give the session that has the id, or ``None``.
+
+        Its own `persist` stores it, and its own `unlock` ends a lock of it: no request does.
+        """
         if not (isinstance(session_id, str) and session_id.isascii()):
             return None
         try:
@@ -189,7 +192,8 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
         """Keep out everybody else who locks this session, until `unlock` or the request's end.
 
         Not needed to keep changes: see `modify`. What was stored meanwhile is read again,
-        unless this request has changed something already.
+        unless this request has changed something already. A session that has ended meanwhile is
+        empty then, and nothing of it is stored.
 
         ``wait``: how long to wait for the lock, in seconds; then `LockTimeout` is raised.
         ``seconds``: after so long it ends by itself.
@@ -207,6 +211,8 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
         if self._record is not None and not self._dirty and not self._changed():
             self._load_again()
             self._touch()
+            if self._record is None:
+                self._detached = True  # whoever has ended it, or moved it, has told the browser
 
     # Our own
 

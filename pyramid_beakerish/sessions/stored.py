@@ -56,6 +56,9 @@ class StoredMapping(FoundMapping):
             self._drop(changed)
         except StoreUnavailable as error:
             self._fail(error)
+        except Exception:
+            self._retain(changed)
+            raise
         return None
 
     # For those who bring a session into a request and take it out again
@@ -255,11 +258,17 @@ class StoredMapping(FoundMapping):
 
     def _stored(self, record: Record, changed: dict[str, bytes]) -> None:
         # What others have changed nobody here has read: it must not look like a change of ours.
-        self._base = self._apply(changed, self._base or NOTHING)
+        base: Any = self._base
+        self._base = self._apply(changed, base)
         self._modifiers = self._own = NOTHING
         self._gone = NO_KEYS
         self._record, self._token, self._stored_id = record, None, self._id
         self._cleared = self._dirty = self._forced = self._unusual = False
+
+    def _retain(self, changed: Mapping[str, bytes]) -> None:
+        """Have the next save store what this one could not, as a value was refused."""
+        self._suspects = {**dict.fromkeys(changed), **self._suspects}
+        self._token = None  # the record in hand has what was refused
 
     def _drop(self, changed: Mapping[str, bytes]) -> None:
         """Let go of the changes to a session that has ended elsewhere: it stays ended."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Classes of one's own, which may have options of their own.
 ASK_FOR_BEAKER = ("session_class", "namespace_class")
+#: With these nothing is kept of a session that has ended, so that an earlier cookie brings it back.
+FORGETFUL = {"type": "cookie", "format": "beaker"}
 NOT_FOR_PYRAMID = "cannot go with signed cookies, which Pyramid keeps: leave it out."
 #: pyramid_beaker takes these two out of the options that it shows.
 NOT_LISTED_AS_GIVEN = ("cookie_on_exception", "constant_csrf_token")
@@ -128,7 +130,7 @@ def _check(section: Section, session: SessionSettings, report: Report) -> None:
         report.mistakes.append(section.sentence(name, rule.format(**names)))
     if session.require_secret:
         report.mistakes.extend(weak_secrets(section, session))
-    if session.type == "cookie" and session.previous is not None:
+    if session.previous is not None:
         _check_earlier_cookie(section, session, session.previous, report)
     if session.format == "beaker":
         _check_for_beaker(section, session, report)
@@ -140,12 +142,15 @@ def _check_earlier_cookie(
     section: Section, session: SessionSettings, earlier: SessionSettings, report: Report
 ) -> None:
     """Have an earlier session in a cookie go on in that one, so that a logout ends both."""
-    if earlier.type not in ("cookie", SIGNED_COOKIE):
+    options = (name for name, value in FORGETFUL.items() if getattr(session, name) == value)
+    forgetful = next(options, None)
+    if forgetful is None or earlier.type not in ("cookie", SIGNED_COOKIE):
         return
     before = {name: getattr(earlier, name) for name in ("key", "cookie_path", "cookie_domain")}
     report.mistakes.extend(
         f"{section.key(name)} must be {shown(value)}, as that of the earlier cookie was: with "
-        f"{section.key('type')} = cookie this would log in again who has logged out."
+        f"{section.key(forgetful)} = {FORGETFUL[forgetful]} this would log in again who has logged "
+        "out."
         for name, value in before.items()
         if getattr(session, name) != value
     )

@@ -141,6 +141,19 @@ class ConcurrencySuite(SessionSuiteBase):
         assert visitor.contents()["log"] == [0, 1, 1]
         assert default == [0]
 
+    def test_modify_alone(self) -> None:
+        """Where nobody else changes the session a modification is made once."""
+        calls: list[int] = []
+
+        def add(n: int) -> int:
+            calls.append(n)
+            return n + 1
+
+        for visitor in (self.visitor(n=1), self.site.stranger()):
+            visitor.use(lambda session: session.save())
+            visitor.use(lambda session: session.modify("n", add, 0))
+        assert calls == [1, 0]
+
     def test_modify_twice(self) -> None:
         """Two modifications of one request are both done again, in their order."""
         visitor = self.visitor(n=1)
@@ -332,6 +345,17 @@ class ConcurrencySuite(SessionSuiteBase):
         )
         assert changed == (1, 2)
         assert visitor.contents() == {"n": 3, "a": 1}
+
+    def test_lock_of_an_ended_session(self) -> None:
+        """Who locks a session that has ended or moved meanwhile begins none in its place."""
+        ends: tuple[Work, ...] = (
+            lambda session: session.invalidate(),
+            lambda session: session.regenerate_id(),
+        )
+        for end in ends:
+            visitor = self.visitor(n=1)
+            seen = self.overlap(visitor, lambda s: (s.lock(), s.update(a=1), dict(s))[2], end)
+            assert (seen, visitor.set_cookies) == ({"a": 1}, [])
 
     def test_get_by_id(self) -> None:
         """Another session is had by its id, changed, and stored by its own persist()."""

@@ -168,6 +168,23 @@ class RenewalSuite(SessionSuiteBase):
             self._overlap(reader, lambda session: None, login)
             assert reader.set_cookies == []
 
+    def test_lock_beside_a_login(self) -> None:
+        """Nor does a reader that locks the session, be it before the login or after it."""
+        for is_first in (True, False):
+            visitor = self.due()
+            reader = visitor.twin()
+            visitor.use(dict)
+            login = partial(visitor.use, lambda session: session.regenerate_id())
+
+            def work(session: Any, is_first: bool = is_first, login: Any = login) -> None:
+                if is_first:
+                    session.lock()
+                login()
+                session.lock()
+
+            self._overlap(reader, work, lambda: None)
+            assert reader.set_cookies == []
+
     def test_reader_beside_a_writer(self) -> None:
         """A reader with the old id tells the new one, whatever else is done to the session."""
         for options in ({}, {"save_accessed_time": "false"}):
