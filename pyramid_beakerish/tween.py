@@ -33,28 +33,42 @@ def session_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Calla
 
     def session_tween(request: Any) -> Any:
         attributes = request.__dict__
-        looked_at = attributes.get(SESSIONS, ())
-        for session in looked_at:
-            session.park()
+        answer = _parking(handler) if SESSIONS in attributes else handler
         try:
-            response = handler(request)
+            response = answer(request)
         except BaseException as error:
             return _fail(request, error)
-        for session in looked_at:
-            # The toolbar reads everything, before us and after; others read for the application.
-            session.unpark(TOOLBAR in attributes)
-        sessions, saved = attributes.get(SESSIONS, ()), 0
-        try:
-            for session in sessions:
-                if session._dirty or session._suspects or session._touch_due:
-                    session._save(request)
-                saved += 1
-        except BaseException as error:
-            return _fail_to_save(request, sessions[saved:], error)
+        sessions, saved = attributes.get(SESSIONS), 0
+        if sessions:
+            try:
+                for session in sessions:
+                    if session._dirty or session._suspects or session._touch_due:
+                        session._save(request)
+                    saved += 1
+            except BaseException as error:
+                return _fail_to_save(request, sessions[saved:], error)
         attributes[SAVED] = True
         return response
 
     return session_tween
+
+
+def _parking(handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Give a handler before which the uses of tweens above do not count, unless it comes to them.
+
+    The toolbar reads everything, before us and after; others read for the application.
+    """
+
+    def parked(request: Any) -> Any:
+        attributes = request.__dict__
+        for session in attributes[SESSIONS]:
+            session.park()
+        response = handler(request)
+        for session in attributes[SESSIONS]:
+            session.unpark(TOOLBAR in attributes)
+        return response
+
+    return parked
 
 
 def _fail(request: Any, error: BaseException) -> Any:
