@@ -196,7 +196,9 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
         settings, params = self._settings, self._params
         if not self._header or not settings.use_cookies:
             return ""
-        is_readable = _READABLE if settings.type == "cookie" else _READABLE_ID
+        # A class of the application's own may keep more than an id there.
+        has_id = settings.type != "cookie" and "session_class" not in settings.given
+        is_readable = _READABLE_ID if has_id else _READABLE
         values = [value for value in sent_values(self._header, settings.key) if is_readable(value)]
         secrets = [params[name] for name in ("secret", "validate_key") if params.get(name)]
         signed = [value for value in values if any(_is_signed(value, key) for key in secrets)]
