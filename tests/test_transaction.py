@@ -420,6 +420,48 @@ def test_a_list_read_between_two_transactions(site):
     assert site.contents(visitor) == {"old": "1", "cart": [1, 2]}
 
 
+@pytest.mark.parametrize("last", ["abort", "commit"])
+def test_a_list_that_an_aborted_transaction_has_read(site, last):
+    """Each transaction undoes what was done to the list in it, the second abort as well."""
+
+    def work(session, request):
+        for name in ("first", "second"):
+            session["cart"].append(name)
+            restart(request)
+        request.tm.abort()
+        session["cart"].append("between")
+        request.tm.begin()
+        session["cart"].append("last")
+        if last == "abort":
+            restart(request)
+
+    site.page("fill")(lambda request: str(request.session.update(cart=["tea"])))
+    page(site, work)
+    visitor = site.stranger()
+    visitor.get("/fill")
+    visitor.get("/page")
+    assert site.contents(visitor) == {"cart": ["tea"] if last == "abort" else ["tea", "last"]}
+
+
+def test_what_was_removed_and_set_again_before_a_savepoint(site):
+    """A rollback brings it back, though the store holds the same."""
+
+    def work(session, request):
+        del session["cart"]
+        session["cart"] = ["tea"]
+        savepoint = request.tm.savepoint()
+        session["cart"].append("lost")
+        savepoint.rollback()
+        assert session["cart"] == ["tea"]
+
+    site.page("fill")(lambda request: str(request.session.update(cart=["tea"])))
+    page(site, work)
+    visitor = site.stranger()
+    visitor.get("/fill")
+    visitor.get("/page")
+    assert site.contents(visitor) == {"cart": ["tea"]}
+
+
 def test_an_implicit_manager():
     """With the manager of the thread an abort is followed by a transaction that is committed."""
     site = make_site(**{"tm.manager_hook": None})
