@@ -159,6 +159,8 @@ class SessionRequest(Request):  # type: ignore[misc]
     """
 
     _opened: TwistedSession
+    #: The status and the headers at the first write.
+    _begun: tuple[Any, Any, Any]
     _failure: Failure | None = None
     _gone = _saving = _apologised = False
 
@@ -221,12 +223,16 @@ class SessionRequest(Request):  # type: ignore[misc]
         self._waiting.append(call)
         if not self._saving:
             self._saving = True
+            self._begun = self.code, self.code_message, self.responseHeaders.copy()
             self._opened._writes_through = True  # the next change is stored at once
             saving = self.site.save(self._opened)
             saving.addCallbacks(self._send_headers, self._fail_to_save)
             saving.addBoth(self._send_what_waits)
 
     def _send_headers(self, _: object) -> None:
+        # As Twisted sends them at the first write: the length that it sets of what the resource
+        # returns after that is not that of the whole.
+        self.code, self.code_message, self.responseHeaders = self._begun
         session = self._opened
         scheme = "https" if self.isSecure() else "http"
         cookie = session.finish({"wsgi.url_scheme": scheme})

@@ -609,6 +609,46 @@ def test_a_change_while_a_thread_saves(browser, site, store, late, left, at_work
     assert browser.use(dict) == str(left)
 
 
+def fail(request):
+    raise LookupError
+
+
+END = {
+    "returns nothing": (lambda request: b"", b"one "),
+    "returns the rest": (lambda request: b"two", b"one two"),
+    "says more in headers": (
+        lambda request: request.setResponseCode(404) or request.setHeader(b"x-late", b"1") or b"",
+        b"one ",
+    ),
+    "fails": (fail, b"one <html>"),
+}
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["saved", "saving"])
+@pytest.mark.parametrize(("end", "body"), END.values(), ids=END)
+def test_the_first_byte_ends_the_headers(browser, site, logged, waits, end, body):
+    """What the resource does after its first ``write`` changes no header, as in Twisted itself."""
+
+    class Rendered(Work):
+        def render_GET(self, request):
+            get_session(request)["a"] = 1
+            request.write(b"one ")
+            return end(request)
+
+    site.displayTracebacks = False
+    site.resource = Rendered()
+    if waits:
+        transport, save, saving = open_and_keep_the_save(browser)
+        save()
+        saving.callback(None)
+    else:
+        transport = browser.open()
+    response = browser.read(transport)
+    assert response.status == 200
+    assert response.body.startswith(body)
+    assert {"Content-Length", "X-Late"}.isdisjoint(response.headers)
+
+
 def test_a_second_save_waits_for_the_first(site, store):
     """A session that an application saves itself is whole when its response is: both have saved."""
     handed, order = [], []
