@@ -25,6 +25,7 @@ from pyramid_beakerish import (
     StoreUnavailable,
     session_factory_from_settings,
 )
+from pyramid_beakerish.sessions.session import Session
 from pyramid_beakerish.settings import read_settings
 from pyramid_beakerish.transaction import SessionConflict, SessionDataManager
 from tests.scenarios import DataManager, Site, fail_with, set_cookies
@@ -803,6 +804,25 @@ def test_a_store_that_fails_the_vote(site):
     assert "commit" not in site.journal
     assert "abort" in site.journal
     assert site.contents(visitor) == {"old": "1"}
+
+
+@pytest.mark.parametrize(
+    ("browser", "change"),
+    [(Site.stranger, lambda session: session.update(new=1)), (Site.visitor, Session.invalidate)],
+    ids=["begun", "ended"],
+)
+def test_a_store_that_fails_the_vote_where_no_session_is(site, browser, change):
+    """Nobody commits either, if a session could not be begun, or the one that was not be ended."""
+
+    def work(session, request):
+        change(session)
+        request.tm.get().join(DataManager(site.journal))
+        site.store.fail("load", "create", "delete")
+
+    page(site, work)
+    browser(site).get("/page", status=503)
+    assert "commit" not in site.journal
+    assert "abort" in site.journal
 
 
 def test_what_an_exception_view_sees_of_a_store_that_failed_the_vote(site):
