@@ -189,6 +189,8 @@ class SessionRequest(Request):  # type: ignore[misc]
 
     def write(self, data: bytes) -> None:
         """Send data, once the session is saved."""
+        if self._waiting is not None and self.producer and not self.streamingProducer:
+            self._have_producer_wait()
         self._when_saved(lambda: Request.write(self, data))
 
     def finish(self) -> None:
@@ -228,6 +230,12 @@ class SessionRequest(Request):  # type: ignore[misc]
             saving = self.site.save(self._opened)
             saving.addCallbacks(self._send_headers, self._fail_to_save)
             saving.addBoth(self._send_what_waits)
+
+    def _have_producer_wait(self) -> None:
+        """Ask whoever gives data for no more before this is sent: it might be a large file."""
+        producer = self.producer
+        self.unregisterProducer()
+        self._when_saved(lambda: self.registerProducer(producer, False))
 
     def _send_headers(self, _: object) -> None:
         # As Twisted sends them at the first write: the length that it sets of what the resource

@@ -10,7 +10,7 @@ from io import BytesIO
 
 import pytest
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock, Cooperator
 from twisted.internet.testing import StringTransport
 from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
@@ -564,11 +564,12 @@ LATE = {
 }
 
 
-def open_and_keep_the_save(browser):
+def open_and_keep_the_save(browser, until=lambda: None):
     """Send a request; give its transport, the save that is for a thread, and the Deferred of it."""
     handed = []
     browser.site.run = lambda save: handed.append((save, Deferred())) or handed[0][1]
     transport = browser.open()
+    until()
     del browser.site.run
     ((save, saving),) = handed
     return transport, save, saving
@@ -647,6 +648,44 @@ def test_the_first_byte_ends_the_headers(browser, site, logged, waits, end, body
     assert response.status == 200
     assert response.body.startswith(body)
     assert {"Content-Length", "X-Late"}.isdisjoint(response.headers)
+
+
+class Pieces:
+    """Gives a hundred pieces, each when it is asked, as Twisted's files do."""
+
+    def __init__(self, request):
+        self.request = request
+        self.left = 100
+
+    def resumeProducing(self):
+        if self.left:
+            self.left -= 1
+            self.request.write(b"piece ")
+        else:
+            self.request.unregisterProducer()
+            self.request.finish()
+
+
+def test_a_producer_waits_for_the_save(browser, site, clock, monkeypatch):
+    """A file is not read into memory meanwhile: what is sent by pieces is asked for no more."""
+    cooperator = Cooperator(scheduler=lambda work: clock.callLater(0, work))
+    monkeypatch.setattr("twisted.internet._producer_helpers.cooperate", cooperator.cooperate)
+    made = []
+
+    def work(request):
+        get_session(request)["a"] = 1
+        made.append(Pieces(request))
+        request.registerProducer(made[0], False)
+        return NOT_DONE_YET
+
+    site.resource.work = work
+    transport, save, saving = open_and_keep_the_save(browser, until=lambda: clock.pump([0] * 5))
+    assert made[0].left == 99
+    save()
+    saving.callback(None)
+    clock.pump([0] * 5)
+    assert browser.read(transport).body == b"piece " * 100
+    assert browser.use(dict) == "{'a': 1}"
 
 
 def test_a_second_save_waits_for_the_first(site, store):
