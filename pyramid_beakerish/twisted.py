@@ -162,6 +162,8 @@ class SessionRequest(Request):  # type: ignore[misc]
     #: The status and the headers at the first write.
     _begun: tuple[Any, Any, Any]
     _failure: Failure | None = None
+    #: What gives data when it is asked, and waits for the session to be saved.
+    _producer: Any = None
     _gone = _saving = _apologised = False
 
     def process(self) -> None:
@@ -231,11 +233,21 @@ class SessionRequest(Request):  # type: ignore[misc]
             saving.addCallbacks(self._send_headers, self._fail_to_save)
             saving.addBoth(self._send_what_waits)
 
+    def unregisterProducer(self) -> None:  # noqa: N802 - Twisted's name
+        """Ask no more, also if the producer waits."""
+        self._producer = None
+        super().unregisterProducer()
+
     def _have_producer_wait(self) -> None:
         """Ask whoever gives data for no more before this is sent: it might be a large file."""
         producer = self.producer
         self.unregisterProducer()
-        self._when_saved(lambda: self.registerProducer(producer, False))
+        self._producer = producer
+        self._when_saved(self._ask_producer)
+
+    def _ask_producer(self) -> None:
+        if self._producer is not None:
+            self.registerProducer(self._producer, False)
 
     def _send_headers(self, _: object) -> None:
         # As Twisted sends them at the first write: the length that it sets of what the resource

@@ -651,22 +651,22 @@ def test_the_first_byte_ends_the_headers(browser, site, logged, waits, end, body
 
 
 class Pieces:
-    """Gives a hundred pieces, each when it is asked, as Twisted's files do."""
+    """Gives pieces, each when it is asked, as Twisted's files do."""
 
-    def __init__(self, request):
+    def __init__(self, request, left):
         self.request = request
-        self.left = 100
+        self.left = left
 
     def resumeProducing(self):
-        if self.left:
-            self.left -= 1
-            self.request.write(b"piece ")
-        else:
+        self.left -= 1
+        self.request.write(b"piece ")
+        if not self.left:
             self.request.unregisterProducer()
             self.request.finish()
 
 
-def test_a_producer_waits_for_the_save(browser, site, clock, monkeypatch):
+@pytest.mark.parametrize("pieces", [1, 100])
+def test_a_producer_waits_for_the_save(browser, site, clock, monkeypatch, logged, pieces):
     """A file is not read into memory meanwhile: what is sent by pieces is asked for no more."""
     cooperator = Cooperator(scheduler=lambda work: clock.callLater(0, work))
     monkeypatch.setattr("twisted.internet._producer_helpers.cooperate", cooperator.cooperate)
@@ -674,18 +674,19 @@ def test_a_producer_waits_for_the_save(browser, site, clock, monkeypatch):
 
     def work(request):
         get_session(request)["a"] = 1
-        made.append(Pieces(request))
+        made.append(Pieces(request, pieces))
         request.registerProducer(made[0], False)
         return NOT_DONE_YET
 
     site.resource.work = work
     transport, save, saving = open_and_keep_the_save(browser, until=lambda: clock.pump([0] * 5))
-    assert made[0].left == 99
+    assert made[0].left == pieces - 1
     save()
     saving.callback(None)
     clock.pump([0] * 5)
-    assert browser.read(transport).body == b"piece " * 100
+    assert browser.read(transport).body == b"piece " * pieces
     assert browser.use(dict) == "{'a': 1}"
+    assert not any(event.get("log_failure") for event in logged)
 
 
 def test_a_second_save_waits_for_the_first(site, store):
