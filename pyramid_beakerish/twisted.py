@@ -187,6 +187,7 @@ class SessionRequest(Request):  # type: ignore[misc]
     def connectionLost(self, reason: Any) -> None:  # noqa: N802 - Twisted's name
         """Take note that nobody waits for the response any more."""
         self._gone = True
+        self._stop_producer()
         super().connectionLost(reason)
 
     def write(self, data: bytes) -> None:
@@ -246,8 +247,15 @@ class SessionRequest(Request):  # type: ignore[misc]
         self._when_saved(self._ask_producer)
 
     def _ask_producer(self) -> None:
-        if self._producer is not None:
-            self.registerProducer(self._producer, False)
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            self.registerProducer(producer, False)
+
+    def _stop_producer(self) -> None:
+        """Tell a producer that waits, and may have a file to close, that no more is wanted."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.stopProducing()
 
     def _send_headers(self, _: object) -> None:
         # As Twisted sends them at the first write: the length that it sets of what the resource
@@ -276,6 +284,7 @@ class SessionRequest(Request):  # type: ignore[misc]
     def _apologise(self) -> None:
         """Answer that the session cannot be had, in the place of whatever else was to be said."""
         self._apologised = True
+        self._stop_producer()
         self._waiting = [self._send_apology]
         if not self._saving:
             self._send_what_waits(None)

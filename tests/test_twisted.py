@@ -656,6 +656,10 @@ class Pieces:
     def __init__(self, request, left):
         self.request = request
         self.left = left
+        self.stopped = 0
+
+    def stopProducing(self):
+        self.stopped += 1
 
     def resumeProducing(self):
         self.left -= 1
@@ -665,28 +669,53 @@ class Pieces:
             self.request.finish()
 
 
-@pytest.mark.parametrize("pieces", [1, 100])
-def test_a_producer_waits_for_the_save(browser, site, clock, monkeypatch, logged, pieces):
-    """A file is not read into memory meanwhile: what is sent by pieces is asked for no more."""
+@pytest.fixture
+def keep_a_producer_waiting(browser, site, clock, monkeypatch):
+    """Opens a page that is sent by pieces; gives what sends them, the transport, and the save."""
     cooperator = Cooperator(scheduler=lambda work: clock.callLater(0, work))
     monkeypatch.setattr("twisted.internet._producer_helpers.cooperate", cooperator.cooperate)
     made = []
 
     def work(request):
         get_session(request)["a"] = 1
-        made.append(Pieces(request, pieces))
-        request.registerProducer(made[0], False)
+        request.registerProducer(made[0](request), False)
         return NOT_DONE_YET
 
-    site.resource.work = work
-    transport, save, saving = open_and_keep_the_save(browser, until=lambda: clock.pump([0] * 5))
-    assert made[0].left == pieces - 1
+    def keep(pieces):
+        made[:] = [lambda request: made.append(Pieces(request, pieces)) or made[1]]
+        site.resource.work = work
+        kept = open_and_keep_the_save(browser, until=lambda: clock.pump([0] * 5))
+        return made[1], *kept
+
+    return keep
+
+
+@pytest.mark.parametrize("pieces", [1, 100])
+def test_a_producer_waits_for_the_save(browser, clock, logged, keep_a_producer_waiting, pieces):
+    """A file is not read into memory meanwhile: what is sent by pieces is asked for no more."""
+    producer, transport, save, saving = keep_a_producer_waiting(pieces)
+    assert producer.left == pieces - 1
     save()
     saving.callback(None)
     clock.pump([0] * 5)
     assert browser.read(transport).body == b"piece " * pieces
     assert browser.use(dict) == "{'a': 1}"
+    assert producer.stopped == 0
     assert not any(event.get("log_failure") for event in logged)
+
+
+@pytest.mark.parametrize("saved", [True, False], ids=["the visitor leaves", "the save fails"])
+def test_a_producer_that_has_waited_in_vain(browser, clock, keep_a_producer_waiting, saved):
+    """It is told that no more is wanted, so that it can close its file."""
+    producer, transport, _, saving = keep_a_producer_waiting(100)
+    if saved:
+        browser.protocol.connectionLost(Failure(ConnectionError()))
+        saving.callback(None)
+    else:
+        saving.errback(Failure(StoreUnavailable("down")))
+    clock.pump([0] * 5)
+    assert (producer.left, producer.stopped) == (99, 1)
+    assert b"piece" not in transport.value()
 
 
 def test_a_second_save_waits_for_the_first(site, store):
