@@ -27,7 +27,13 @@ class Snapshot:
 
     def __init__(self, session: StoredMapping) -> None:
         self._state = {name: each for name, each in vars(session).items() if name not in KEPT}
-        self._values = {key: session._encode(key) for key in session._suspects}
+        encoded = {key: session._encode(key) for key in session._suspects}
+        # What is as stored is read anew: whoever asks for it then may be in another transaction.
+        self._values = {
+            key: value
+            for key, value in encoded.items()
+            if key in session._gone or session._differs(key, value)
+        }
 
     def restore(self, session: StoredMapping) -> None:
         """Bring the session back; as often as one likes. One whose store failed stays empty."""

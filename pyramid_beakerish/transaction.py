@@ -7,6 +7,7 @@ extra ``pyramid_beakerish[transaction]``.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import Any, Protocol
 
 from transaction.interfaces import (
@@ -154,9 +155,19 @@ class TransactionalSession(Session):
     def _vote(self) -> None:
         """Raise whatever could keep the changes from being stored."""
         encoded = {key: self._encode(key) for key in self._suspects}
-        changed = self._unusual or any(self._differs(key, encoded[key]) for key in encoded)
-        if not changed or self._record is None or self._detached:
-            return None
+        if self._detached:
+            return
+        try:
+            if self._record is not None:
+                if self._unusual or any(self._differs(key, encoded[key]) for key in encoded):
+                    self._compare()
+            elif encoded or self._forced or self._ended:
+                self._reach_store()
+        except StoreUnavailable as error:
+            self._fail(error)
+
+    def _compare(self) -> None:
+        """Refuse to change what others have changed meanwhile."""
         try:
             record, token, _ = self._manager.records.load(self._key)
         except NoRecord:
@@ -164,14 +175,18 @@ class TransactionalSession(Session):
             raise SessionConflict("The session has ended in another request.") from None
         except Moved as moved:
             self._follow(moved)
-            return self._vote()
-        except StoreUnavailable as error:
-            return self._fail(error)
+            return self._compare()
         if record.values != self._base:
             self._stale = True
             raise SessionConflict("Another request has changed the session.")
         self._record, self._token = record, token
         return None
+
+    def _reach_store(self) -> None:
+        """Ask for what is not there yet: no other is to commit if the store is down."""
+        records = self._manager.records
+        with suppress(NoRecord):
+            records.load(records.key_of(self.id))
 
     def _undo(self, before: Snapshot) -> None:
         """Go back to what was before the transaction, or to what others have made of it."""

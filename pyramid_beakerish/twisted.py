@@ -159,7 +159,11 @@ class SessionRequest(Request):  # type: ignore[misc]
     """
 
     _opened: TwistedSession
+    #: The status and the headers at the first write.
+    _begun: tuple[Any, Any, Any]
     _failure: Failure | None = None
+    #: What gives data when it is asked, and waits for the session to be saved.
+    _producer: Any = None
     _gone = _saving = _apologised = False
 
     def process(self) -> None:
@@ -183,10 +187,13 @@ class SessionRequest(Request):  # type: ignore[misc]
     def connectionLost(self, reason: Any) -> None:  # noqa: N802 - Twisted's name
         """Take note that nobody waits for the response any more."""
         self._gone = True
+        self._stop_producer()
         super().connectionLost(reason)
 
     def write(self, data: bytes) -> None:
         """Send data, once the session is saved."""
+        if self._waiting is not None and self.producer and not self.streamingProducer:
+            self._have_producer_wait()
         self._when_saved(lambda: Request.write(self, data))
 
     def finish(self) -> None:
@@ -221,12 +228,39 @@ class SessionRequest(Request):  # type: ignore[misc]
         self._waiting.append(call)
         if not self._saving:
             self._saving = True
+            self._begun = self.code, self.code_message, self.responseHeaders.copy()
             self._opened._writes_through = True  # the next change is stored at once
             saving = self.site.save(self._opened)
             saving.addCallbacks(self._send_headers, self._fail_to_save)
             saving.addBoth(self._send_what_waits)
 
+    def unregisterProducer(self) -> None:  # noqa: N802 - Twisted's name
+        """Ask no more, also if the producer waits."""
+        self._producer = None
+        super().unregisterProducer()
+
+    def _have_producer_wait(self) -> None:
+        """Ask whoever gives data for no more before this is sent: it might be a large file."""
+        producer = self.producer
+        self.unregisterProducer()
+        self._producer = producer
+        self._when_saved(self._ask_producer)
+
+    def _ask_producer(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            self.registerProducer(producer, False)
+
+    def _stop_producer(self) -> None:
+        """Tell a producer that waits, and may have a file to close, that no more is wanted."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.stopProducing()
+
     def _send_headers(self, _: object) -> None:
+        # As Twisted sends them at the first write: the length that it sets of what the resource
+        # returns after that is not that of the whole.
+        self.code, self.code_message, self.responseHeaders = self._begun
         session = self._opened
         scheme = "https" if self.isSecure() else "http"
         cookie = session.finish({"wsgi.url_scheme": scheme})
@@ -250,6 +284,7 @@ class SessionRequest(Request):  # type: ignore[misc]
     def _apologise(self) -> None:
         """Answer that the session cannot be had, in the place of whatever else was to be said."""
         self._apologised = True
+        self._stop_producer()
         self._waiting = [self._send_apology]
         if not self._saving:
             self._send_what_waits(None)

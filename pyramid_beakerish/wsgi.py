@@ -180,9 +180,9 @@ class SessionMiddleware:
 class StateMiddleware(SessionMiddleware):
     """Gives each request its session, and tells of the one that has expired.
 
-    Then ``environ["session.timeout"]`` is a `SessionTimeout`, once, if the visitor comes back
-    before twice the timeout is over: so long a record is kept. The session is loaded before the
-    application is called.
+    Then ``environ["session.timeout"]`` is a `SessionTimeout`, if the visitor comes back before
+    twice the timeout is over, for so long a record is kept; and at each request until something
+    is stored in the new session. The session is loaded before the application is called.
     """
 
     def _make_manager(self, clock: Callable[[], float]) -> SessionManager:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from collections import deque
 
 import attrs
 import pytest
@@ -103,6 +104,21 @@ class Odd:
 
     def __getstate__(self):
         return "odd"
+
+
+class Odder(Odd):
+    def __getstate__(self):
+        return "odd", 1
+
+
+class Made:
+    """Is made of arguments, as pickle would have it."""
+
+    def __init__(self, session):
+        pass
+
+    def __reduce__(self):
+        return Made, ("argument",)
 
 
 @pytest.fixture
@@ -282,8 +298,13 @@ class Basket(dict):
     pass
 
 
+class Recent(deque):
+    pass
+
+
 @pytest.mark.parametrize(
-    "wrong", [(lambda session: None, ICounter), (Counter,), (Basket, ICounter)]
+    "wrong",
+    [(lambda session: None, ICounter), (Counter,), (Basket, ICounter), (Recent, ICounter)],
 )
 def test_what_cannot_be_registered(wrong):
     """A component is made by a class with attributes, and registered for an interface."""
@@ -360,8 +381,9 @@ def test_a_class_that_says_what_is_stored(site):
     assert [visitor.use(work) for _ in range(2)] == [1, 2]
     assert visitor.contents() == {f"_c_{__name__}.Careful": {"v": 2}}
     visitor.use(lambda session: session.component(Stateless))
-    with pytest.raises(SerializationError, match="Odd is no dictionary"):
-        visitor.use(lambda session: session.component(Odd))
+    for kind in (Odd, Odder, Made):
+        with pytest.raises(SerializationError, match=f"{kind.__name__} is no dictionary"):
+            visitor.use(lambda session, kind=kind: session.component(kind))
 
 
 def test_a_component_that_cannot_be_stored(site):

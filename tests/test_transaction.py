@@ -25,6 +25,7 @@ from pyramid_beakerish import (
     StoreUnavailable,
     session_factory_from_settings,
 )
+from pyramid_beakerish.sessions.session import Session
 from pyramid_beakerish.settings import read_settings
 from pyramid_beakerish.transaction import SessionConflict, SessionDataManager
 from tests.scenarios import DataManager, Site, fail_with, set_cookies
@@ -420,6 +421,48 @@ def test_a_list_read_between_two_transactions(site):
     assert site.contents(visitor) == {"old": "1", "cart": [1, 2]}
 
 
+@pytest.mark.parametrize("last", ["abort", "commit"])
+def test_a_list_that_an_aborted_transaction_has_read(site, last):
+    """Each transaction undoes what was done to the list in it, the second abort as well."""
+
+    def work(session, request):
+        for name in ("first", "second"):
+            session["cart"].append(name)
+            restart(request)
+        request.tm.abort()
+        session["cart"].append("between")
+        request.tm.begin()
+        session["cart"].append("last")
+        if last == "abort":
+            restart(request)
+
+    site.page("fill")(lambda request: str(request.session.update(cart=["tea"])))
+    page(site, work)
+    visitor = site.stranger()
+    visitor.get("/fill")
+    visitor.get("/page")
+    assert site.contents(visitor) == {"cart": ["tea"] if last == "abort" else ["tea", "last"]}
+
+
+def test_what_was_removed_and_set_again_before_a_savepoint(site):
+    """A rollback brings it back, though the store holds the same."""
+
+    def work(session, request):
+        del session["cart"]
+        session["cart"] = ["tea"]
+        savepoint = request.tm.savepoint()
+        session["cart"].append("lost")
+        savepoint.rollback()
+        assert session["cart"] == ["tea"]
+
+    site.page("fill")(lambda request: str(request.session.update(cart=["tea"])))
+    page(site, work)
+    visitor = site.stranger()
+    visitor.get("/fill")
+    visitor.get("/page")
+    assert site.contents(visitor) == {"cart": ["tea"]}
+
+
 def test_an_implicit_manager():
     """With the manager of the thread an abort is followed by a transaction that is committed."""
     site = make_site(**{"tm.manager_hook": None})
@@ -761,6 +804,25 @@ def test_a_store_that_fails_the_vote(site):
     assert "commit" not in site.journal
     assert "abort" in site.journal
     assert site.contents(visitor) == {"old": "1"}
+
+
+@pytest.mark.parametrize(
+    ("browser", "change"),
+    [(Site.stranger, lambda session: session.update(new=1)), (Site.visitor, Session.invalidate)],
+    ids=["begun", "ended"],
+)
+def test_a_store_that_fails_the_vote_where_no_session_is(site, browser, change):
+    """Nobody commits either, if a session could not be begun, or the one that was not be ended."""
+
+    def work(session, request):
+        change(session)
+        request.tm.get().join(DataManager(site.journal))
+        site.store.fail("load", "create", "delete")
+
+    page(site, work)
+    browser(site).get("/page", status=503)
+    assert "commit" not in site.journal
+    assert "abort" in site.journal
 
 
 def test_what_an_exception_view_sees_of_a_store_that_failed_the_vote(site):

@@ -44,6 +44,14 @@ class TestTransactionalSessions(ContentsSuite, InterfaceSuite, IdentitySuite, Ti
         assert visitor.use(work) == {"a": 1}
         assert visitor.contents() == {"a": 2}
 
+    def test_first_write(self):
+        """A new session costs a read more as well: the vote looks whether the store is there."""
+        stranger = self.site.stranger().put(a=1)
+        assert self.store.calls == ["load", "create"]
+        assert len(stranger.set_cookies) == 1
+        assert stranger.contents() == {"a": 1}
+        self.assert_records(1)
+
     def test_write_costs_one_swap(self):
         """A change costs a read more than without transactions: the vote looks for conflicts."""
         visitor = self.visitor(a=1, b=2)

@@ -10,7 +10,7 @@ from io import BytesIO
 
 import pytest
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock, Cooperator
 from twisted.internet.testing import StringTransport
 from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
@@ -564,11 +564,12 @@ LATE = {
 }
 
 
-def open_and_keep_the_save(browser):
+def open_and_keep_the_save(browser, until=lambda: None):
     """Send a request; give its transport, the save that is for a thread, and the Deferred of it."""
     handed = []
     browser.site.run = lambda save: handed.append((save, Deferred())) or handed[0][1]
     transport = browser.open()
+    until()
     del browser.site.run
     ((save, saving),) = handed
     return transport, save, saving
@@ -607,6 +608,114 @@ def test_a_change_while_a_thread_saves(browser, site, store, late, left, at_work
     requests[0].finish()
     assert browser.read(transport).body == b"one two"
     assert browser.use(dict) == str(left)
+
+
+def fail(request):
+    raise LookupError
+
+
+END = {
+    "returns nothing": (lambda request: b"", b"one "),
+    "returns the rest": (lambda request: b"two", b"one two"),
+    "says more in headers": (
+        lambda request: request.setResponseCode(404) or request.setHeader(b"x-late", b"1") or b"",
+        b"one ",
+    ),
+    "fails": (fail, b"one <html>"),
+}
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["saved", "saving"])
+@pytest.mark.parametrize(("end", "body"), END.values(), ids=END)
+def test_the_first_byte_ends_the_headers(browser, site, logged, waits, end, body):
+    """What the resource does after its first ``write`` changes no header, as in Twisted itself."""
+
+    class Rendered(Work):
+        def render_GET(self, request):
+            get_session(request)["a"] = 1
+            request.write(b"one ")
+            return end(request)
+
+    site.displayTracebacks = False
+    site.resource = Rendered()
+    if waits:
+        transport, save, saving = open_and_keep_the_save(browser)
+        save()
+        saving.callback(None)
+    else:
+        transport = browser.open()
+    response = browser.read(transport)
+    assert response.status == 200
+    assert response.body.startswith(body)
+    assert {"Content-Length", "X-Late"}.isdisjoint(response.headers)
+
+
+class Pieces:
+    """Gives pieces, each when it is asked, as Twisted's files do."""
+
+    def __init__(self, request, left):
+        self.request = request
+        self.left = left
+        self.stopped = 0
+
+    def stopProducing(self):
+        self.stopped += 1
+
+    def resumeProducing(self):
+        self.left -= 1
+        self.request.write(b"piece ")
+        if not self.left:
+            self.request.unregisterProducer()
+            self.request.finish()
+
+
+@pytest.fixture
+def keep_a_producer_waiting(browser, site, clock, monkeypatch):
+    """Opens a page that is sent by pieces; gives what sends them, the transport, and the save."""
+    cooperator = Cooperator(scheduler=lambda work: clock.callLater(0, work))
+    monkeypatch.setattr("twisted.internet._producer_helpers.cooperate", cooperator.cooperate)
+    made = []
+
+    def work(request):
+        get_session(request)["a"] = 1
+        request.registerProducer(made[0](request), False)
+        return NOT_DONE_YET
+
+    def keep(pieces):
+        made[:] = [lambda request: made.append(Pieces(request, pieces)) or made[1]]
+        site.resource.work = work
+        kept = open_and_keep_the_save(browser, until=lambda: clock.pump([0] * 5))
+        return made[1], *kept
+
+    return keep
+
+
+@pytest.mark.parametrize("pieces", [1, 100])
+def test_a_producer_waits_for_the_save(browser, clock, logged, keep_a_producer_waiting, pieces):
+    """A file is not read into memory meanwhile: what is sent by pieces is asked for no more."""
+    producer, transport, save, saving = keep_a_producer_waiting(pieces)
+    assert producer.left == pieces - 1
+    save()
+    saving.callback(None)
+    clock.pump([0] * 200)  # one piece each, if the machine is slow
+    assert browser.read(transport).body == b"piece " * pieces
+    assert browser.use(dict) == "{'a': 1}"
+    assert producer.stopped == 0
+    assert not any(event.get("log_failure") for event in logged)
+
+
+@pytest.mark.parametrize("saved", [True, False], ids=["the visitor leaves", "the save fails"])
+def test_a_producer_that_has_waited_in_vain(browser, clock, keep_a_producer_waiting, saved):
+    """It is told that no more is wanted, so that it can close its file."""
+    producer, transport, _, saving = keep_a_producer_waiting(100)
+    if saved:
+        browser.protocol.connectionLost(Failure(ConnectionError()))
+        saving.callback(None)
+    else:
+        saving.errback(Failure(StoreUnavailable("down")))
+    clock.pump([0] * 200)  # one piece each, if the machine is slow
+    assert (producer.left, producer.stopped) == (99, 1)
+    assert b"piece" not in transport.value()
 
 
 def test_a_second_save_waits_for_the_first(site, store):

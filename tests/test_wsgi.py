@@ -410,7 +410,7 @@ def test_files_outlive_the_process(tmp_path):
 
 
 def test_an_expired_session_is_told(visitor, clock):
-    """The application finds the data of the expired session, once, and a new, empty session."""
+    """The application finds the data of the expired session until it has begun a new one."""
     visitor.use(fill)
     clock.advance(400)
     told = []
@@ -419,14 +419,15 @@ def test_an_expired_session_is_told(visitor, clock):
         told.append(environ.get("session.timeout"))
         return dict(environ[KEY]), environ[KEY].new
 
-    assert visitor.visit(work).text == "({}, True)"
-    (timeout,) = told
-    assert isinstance(timeout, SessionTimeout)
-    assert timeout.args == ("Timeout",)
-    assert timeout.default == {"a": [1]}
+    for _ in range(2):
+        assert visitor.visit(work).text == "({}, True)"
+        timeout = told.pop()
+        assert isinstance(timeout, SessionTimeout)
+        assert timeout.args == ("Timeout",)
+        assert timeout.default == {"a": [1]}
     visitor.use(lambda session: session.update(b=1))
     visitor.visit(work)
-    assert told[1] is None
+    assert told[-1] is None
 
 
 def test_what_tells_of_an_expired_session_varies(visitor, clock):

@@ -7,6 +7,7 @@ whoever asks, so that no stored name is ever imported.
 from __future__ import annotations
 
 import dataclasses
+from collections import deque
 from collections.abc import MutableMapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -58,7 +59,7 @@ class ComponentRegistry:
 
 
 #: What these hold is in no attribute.
-_BUILT_IN = (dict, list, set, frozenset, tuple, str, bytes, bytearray, int, float)
+_BUILT_IN = (dict, list, set, frozenset, deque, tuple, str, bytes, bytearray, int, float)
 
 #: The registrations of `register_component`, which hold where there is no configuration.
 everywhere = ComponentRegistry()
@@ -159,12 +160,12 @@ class ComponentView:
         names = _field_names(type(component))
         if names is not None:
             return {name: getattr(component, name) for name in names}
-        state = component.__reduce_ex__(2)[2]
-        if isinstance(state, tuple):  # of a class with __slots__
-            return {name: value for part in state for name, value in (part or {}).items()}
-        if not isinstance(state, dict | None):
+        reduced = component.__reduce_ex__(2)
+        state = reduced[2] if len(reduced) > 2 else reduced
+        parts = state if isinstance(state, tuple) else (state,)  # several of one with __slots__
+        if not all(isinstance(part, dict | None) for part in parts):
             raise SerializationError(f"the state of {type(component).__name__} is no dictionary")
-        return state or {}
+        return {name: value for part in parts for name, value in (part or {}).items()}
 
 
 def _refuse_built_in(factory: type) -> None:
