@@ -647,3 +647,15 @@ def test_a_response_is_not_shared(clock):
     configured.configure(make_regions(clock, r={"copy": True}))
     function(None).set_cookie("id", "somebody's")
     assert "Set-Cookie" not in function(None).headers
+
+
+class Attributes(dict):
+    """A dictionary whose items are attributes: what is missing is a `KeyError`."""
+
+    __getattr__ = dict.__getitem__
+
+
+def test_no_attribute_of_a_result_is_looked_for():
+    """An object that has answers of its own for unknown attributes is kept like any other."""
+    function = cache_region("r")(lambda name: Attributes(name=name))
+    assert function("a") is function("a")

@@ -293,4 +293,4 @@ class Lookup:
 
 
 def _is_response(value: object) -> bool:
-    return isinstance(getattr(value, "headerlist", None), list)
+    return hasattr(type(value), "headerlist")  # of the object any attribute may be an error
