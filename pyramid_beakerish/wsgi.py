@@ -290,7 +290,6 @@ class WSGISession:
             self._session.persist()
         except BaseException:
             self._before.restore(self._session)
-            self._session._token = None  # the record in hand has what was refused
             raise
 
 
