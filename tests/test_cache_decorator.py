@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import functools
+import pickle
 import re
 
 import beaker.cache
@@ -639,12 +640,16 @@ def test_a_view_is_cached(view, options):
     assert [application.get("/").text for _ in range(2)] == ["/", "/"]
 
 
-def test_a_response_is_not_shared(clock):
+@pytest.mark.parametrize("options", [{}, {"type": "file", "local": 5.0}])
+def test_a_response_is_not_shared(clock, tmp_path, options):
     """The cookies that one visitor gets with a cached response would be sent to the next one."""
+    options = {"data_dir": str(tmp_path), "serializer": pickle, **options}
+    configured.configure(make_regions(clock, r=options))
     function = cache_region("r", ignore=["request"])(lambda request: Response("a page"))
     with pytest.raises(SerializationError, match=r"Response: all would get the cookies that one"):
         function(None)
-    configured.configure(make_regions(clock, r={"copy": True}))
+    configured.configure(make_regions(clock, r={**options, "copy": True}))
+    function(None)
     function(None).set_cookie("id", "somebody's")
     assert "Set-Cookie" not in function(None).headers
 
