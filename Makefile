@@ -7,7 +7,7 @@
 # Another Python: make test PYTHON=python3.13 VENV=.venv313
 # Tests of a server that is not installed are skipped, and listed at the end:
 # make test PYTEST_ARGS=--servers-required lets them fail, and measures the coverage, which has to
-# be full. Without the servers it cannot be, and to measure it takes a third of the time.
+# be full. Without the servers it cannot be, and a run that does not measure it is a third shorter.
 
 PYTHON ?= python3
 VENV ?= .venv

@@ -29,13 +29,14 @@ def keep_to_visitor(headers: Headers, directive: str) -> None:
 def add_vary(headers: Headers, name: str) -> None:
     """Add a header's name to Vary, unless the response varies by it, or by everything, already.
 
-    One pass over the list: ``response.vary`` takes ten times as long and drops a second line.
+    One pass over the list, as most have no Vary: ``response.vary`` takes ten times as long and
+    drops a second line.
     """
     for header, _ in headers:
         if header in _SPELLINGS_OF_VARY:
-            return _extend_vary(headers, name)
+            _extend_vary(headers, name)
+            return
     headers.append(("Vary", name))
-    return None
 
 
 def _extend_vary(headers: Headers, name: str) -> None:

@@ -290,7 +290,7 @@ class WSGISession:
             self._session.persist()
         except BaseException:
             self._before.restore(self._session)
-            self._session._token = None  # the record in hand has what was refused
+            self._session._token = None  # the record in hand has limits that were not stored
             raise
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import functools
+import pickle
 import re
 
 import beaker.cache
@@ -639,11 +640,27 @@ def test_a_view_is_cached(view, options):
     assert [application.get("/").text for _ in range(2)] == ["/", "/"]
 
 
-def test_a_response_is_not_shared(clock):
+@pytest.mark.parametrize("options", [{}, {"type": "file", "local": 5.0}])
+def test_a_response_is_not_shared(clock, tmp_path, options):
     """The cookies that one visitor gets with a cached response would be sent to the next one."""
+    options = {"data_dir": str(tmp_path), "serializer": pickle, **options}
+    configured.configure(make_regions(clock, r=options))
     function = cache_region("r", ignore=["request"])(lambda request: Response("a page"))
     with pytest.raises(SerializationError, match=r"Response: all would get the cookies that one"):
         function(None)
-    configured.configure(make_regions(clock, r={"copy": True}))
+    configured.configure(make_regions(clock, r={**options, "copy": True}))
+    function(None)
     function(None).set_cookie("id", "somebody's")
     assert "Set-Cookie" not in function(None).headers
+
+
+class Attributes(dict):
+    """A dictionary whose items are attributes: what is missing is a `KeyError`."""
+
+    __getattr__ = dict.__getitem__
+
+
+def test_no_attribute_of_a_result_is_looked_for():
+    """An object that has answers of its own for unknown attributes is kept like any other."""
+    function = cache_region("r")(lambda name: Attributes(name=name))
+    assert function("a") is function("a")

@@ -290,6 +290,13 @@ def test_options_of_somebody_elses_back_end():
     assert messages({**settings, "session.previous": "none"}) == []
 
 
+def test_a_password_in_quotes():
+    """Quotes may be part of a password, as of a secret, and are kept."""
+    options = {"type": "ext:rediscluster", "urls": "redis://h", "password": "'p'"}
+    settings = {f"session.{name}": value for name, value in options.items()}
+    assert read_session_settings(settings)[0].backend["password"] == "'p'"
+
+
 def test_beakers_options_are_obeyed_where_beaker_serves():
     """Where Beaker keeps the sessions its options have an effect, so nothing is said."""
     settings = {"session.format": "beaker", "session.auto": "true", "session.rotate_on": "x"}

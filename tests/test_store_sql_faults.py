@@ -490,15 +490,23 @@ class TestConflicts:
         do(store, "swap")
 
 
+def numbered(number):
+    """Make an error as MariaDB's own driver raises it."""
+    error = sqlite3.ProgrammingError("what is wrong")
+    error.errno, error.sqlstate = number, "42S02"
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "kind", "said"),
     [
         (sqlite3.InterfaceError("network error"), StoreUnavailable, "cannot be used"),
         (sqlite3.ProgrammingError({"S": "ERROR", "C": "42P01"}), StoreError, "is not there"),
+        (numbered(1146), StoreError, "is not there"),
     ],
 )
-def test_pg8000(clock, error, kind, said):
-    """Errors are understood as pg8000 raises them, with the code in a dictionary."""
+def test_other_drivers(clock, error, kind, said):
+    """The code is found in the dictionary of pg8000, and in the attribute of MariaDB's driver."""
 
     def fail():
         raise error

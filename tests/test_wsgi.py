@@ -565,12 +565,14 @@ def test_a_block_that_cannot_be_saved(clock, value, error):
             with WSGISession(environ, KEY) as session:
                 session["a"].append(2)
                 session["b"] = value
+                session.set_lifetime(timeout=5)
         except error:
             store.mend()
             return dict(environ[KEY])
 
     visitor.use(fill)
     assert visitor.visit(work).text == "{'a': [1], 'before': 1}"
+    clock.advance(10)
     assert visitor.contents() == "{'a': [1], 'before': 1}"
 
 

@@ -272,8 +272,7 @@ class Lookup:
         if isinstance(value, _USED_UP):
             remedy = "Return what comes out of it, as a list say."
             raise self._refusal(value, "it can be used only once", remedy)
-        settings = self._region.settings
-        if settings.type == "memory" and not settings.copy and _is_response(value):
+        if self._region.settings.shares_objects and _is_response(value):
             remedy = "Return what it is made of, or set copy = true for the region."
             raise self._refusal(value, "all would get the cookies that one gets with it", remedy)
 
@@ -293,4 +292,4 @@ class Lookup:
 
 
 def _is_response(value: object) -> bool:
-    return isinstance(getattr(value, "headerlist", None), list)
+    return hasattr(type(value), "headerlist")  # of the object any attribute may be an error

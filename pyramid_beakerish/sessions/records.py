@@ -137,13 +137,15 @@ class RecordStore:
         record.expires = None if ttl == inf else now + ttl
         if record.own:
             ttl = max(ttl, record.own.get(ADOPTED, 0) - now)
-        record.values = values
         value = new_write_id() + self._pack(
             [record.created, record.accessed, record.expires, record.own, values]
         )
         if token is NEW:
-            return self.store.create(key, value, None if ttl == inf else ttl)
-        return self.store.swap(key, token, value, None if ttl == inf else ttl)
+            stored = self.store.create(key, value, None if ttl == inf else ttl)
+        else:
+            stored = self.store.swap(key, token, value, None if ttl == inf else ttl)
+        record.values = values  # not if the store refuses them
+        return stored
 
     def save(
         self, key: str, record: Record, token: Any, own: Mapping[str, Any], values: Values

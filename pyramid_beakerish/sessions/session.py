@@ -209,10 +209,16 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
             return
         self._lease = lease
         if self._record is not None and not self._dirty and not self._changed():
-            self._load_again()
-            self._touch()
-            if self._record is None:
-                self._detached = True  # whoever has ended it, or moved it, has told the browser
+            self._see_meanwhile()
+
+    def _see_meanwhile(self) -> None:
+        """Load the session again; one that has ended stays the one that it was, and is empty."""
+        before = self._id, self._stored_id, self._key, self._record
+        self._load_again()
+        self._touch()
+        if self._record is None and not self._detached:
+            # Whoever has ended it, or moved it, has told the browser: no other begins here.
+            self._id, self._stored_id, self._key, self._record = before
 
     # Our own
 

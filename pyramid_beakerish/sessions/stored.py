@@ -46,8 +46,10 @@ class StoredMapping(FoundMapping):
                 return self._store(changed)
             # What most requests do that write: set values, in a session that exists.
             record: Any = self._record
-            values, self._token = record.values | changed, None
-            if not self._manager.records.put(self._key, record, token, values):
+            values = record.values | changed
+            stored = self._manager.records.put(self._key, record, token, values)
+            self._token = None
+            if not stored:
                 return self._store(changed)  # somebody else has stored something meanwhile
             self._base, self._dirty = values, False
             if self._touch_due:
@@ -56,8 +58,8 @@ class StoredMapping(FoundMapping):
             self._drop(changed)
         except StoreUnavailable as error:
             self._fail(error)
-        except Exception:
-            self._retain(changed)
+        except Exception:  # a value was refused: the next save stores what this one could not
+            self._suspects = {**dict.fromkeys(changed), **self._suspects}
             raise
         return None
 
@@ -264,11 +266,6 @@ class StoredMapping(FoundMapping):
         self._gone = NO_KEYS
         self._record, self._token, self._stored_id = record, None, self._id
         self._cleared = self._dirty = self._forced = self._unusual = False
-
-    def _retain(self, changed: Mapping[str, bytes]) -> None:
-        """Have the next save store what this one could not, as a value was refused."""
-        self._suspects = {**dict.fromkeys(changed), **self._suspects}
-        self._token = None  # the record in hand has what was refused
 
     def _drop(self, changed: Mapping[str, bytes]) -> None:
         """Let go of the changes to a session that has ended elsewhere: it stays ended."""

@@ -168,7 +168,7 @@ BACKEND: dict[str, Option] = {
         types=("ext:rediscluster",),
     ),
     "password": Option(
-        convert=convert.text,
+        convert=convert.password,
         default=None,
         help="The password of a Redis cluster.",
         types=("ext:rediscluster",),

@@ -164,16 +164,21 @@ def _nonce_bits(value: Any) -> int:
     return bits
 
 
-def _text(value: Any) -> str:
+def _any_text(value: Any) -> str:
     text = os.fspath(value)
     if not isinstance(text, str):
         raise TypeError(text)
     if not text:
         raise RefusedError("is empty: give a value, or leave the line out.")
-    if QUOTED.fullmatch(text):  # as a folder it would be below that in which the process starts
-        raise RefusedError("is in quotes, which would be part of it: omit them.")
     if "\0" in text:
         raise ValueError(text)
+    return text
+
+
+def _text(value: Any) -> str:
+    text = _any_text(value)
+    if QUOTED.fullmatch(text):  # as a folder it would be below that in which the process starts
+        raise RefusedError("is in quotes, which would be part of it: omit them.")
     return text
 
 
@@ -300,6 +305,7 @@ whole_number_or_none = Converter(
 )
 nonce_bits = Converter("a multiple of 8", "128, or 48 as Beaker before 1.8", _nonce_bits)
 text = Converter("a text", "a text", _text)
+password = Converter("a text", "a text", _any_text)
 text_or_object = Converter("a text", "a text or a client object", _text_or_object)
 store_type = Converter("a type", "the name of a type, or a store", _text_or_object)
 session_key = Converter("the name of a key", "auth.userid or such a name, or none", _session_key)

@@ -385,6 +385,11 @@ class RegionSettings(StoreSettings):
         return max(self.stale or 0.0, self.stale_on_error or 0.0)
 
     @property
+    def shares_objects(self) -> bool:
+        """Whether callers are given one object out of memory, and not one each."""
+        return not self.copy and (self.type == "memory" or self.local is not None)
+
+    @property
     def key_prefix(self) -> str:
         """What stands before the names of options where these settings were written."""
         return f"cache.{self.name}."

@@ -356,6 +356,17 @@ class ConcurrencySuite(SessionSuiteBase):
             visitor = self.visitor(n=1)
             seen = self.overlap(visitor, lambda s: (s.lock(), s.update(a=1), dict(s))[2], end)
             assert (seen, visitor.set_cookies) == ({"a": 1}, [])
+            assert isinstance(self.site.events[-1], SessionChangesDropped)
+
+    def test_login_behind_a_lock(self) -> None:
+        """Who ends the session himself begins another one, also if it has ended while he waited."""
+        visitor = self.visitor(n=1)
+        self.overlap(
+            visitor,
+            lambda session: (session.lock(), session.invalidate(), session.update(user="u")),
+            lambda session: session.invalidate(),
+        )
+        assert visitor.contents() == {"user": "u"}
 
     def test_get_by_id(self) -> None:
         """Another session is had by its id, changed, and stored by its own persist()."""

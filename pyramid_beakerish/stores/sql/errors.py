@@ -29,10 +29,11 @@ def code_of(error: exc.DBAPIError) -> Any:
     """Give the database's own code of an error, ``None`` where it has none."""
     original: Any = error.orig
     first = next(iter(original.args), None)
-    if isinstance(first, int):
-        return first
     if isinstance(first, dict):  # pg8000
         return first.get("C")
+    number = getattr(original, "errno", first)  # the attribute is that of MariaDB's own driver
+    if isinstance(number, int):
+        return number
     return getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
 
 
