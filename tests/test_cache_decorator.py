@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import array
+import csv
 import functools
 import re
+from unittest.mock import MagicMock
 
 import beaker.cache
 import pytest
@@ -544,6 +546,21 @@ def test_result_that_can_be_used_only_once(function, region):
         hiding()
     if function is coroutine:
         made.close()  # which Python else expects to be awaited
+
+
+@pytest.mark.parametrize("region", ["r", "s"])
+@pytest.mark.parametrize("iterator", [iter, enumerate, reversed, zip, csv.reader])
+def test_iterator(iterator, region):
+    """What the first caller would use up, and leave empty for the others, is refused."""
+    load = cache_region(region)(lambda: iterator(["a", "b"]))
+    with pytest.raises(SerializationError, match=r"it can be used only once\. Return what"):
+        load()
+
+
+def test_mock():
+    """What a mock stands for in a test is kept, though it has the methods of an iterator."""
+    load = cache_region("r")(MagicMock)
+    assert load() is load()
 
 
 def test_function_that_uses_up_a_generator():

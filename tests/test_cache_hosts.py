@@ -117,10 +117,11 @@ class TestOneCreation:
         creator.go.set()
         assert first.result() == "late"
 
-    def test_lost_race_is_a_wait(self, clock):
+    @pytest.mark.parametrize("local", [None, 5])
+    def test_lost_race_is_a_wait(self, clock, local):
         """Who looks at the same moment as another, but claims later, waits for him."""
-        store = MemoryStore(clock)
-        one, other = (make_regions(clock, r={"type": store})["r"] for _ in "12")
+        options = {"type": MemoryStore(clock), "local": local}
+        one, other = (make_regions(clock, r=options)["r"] for _ in "12")
         creator = Held(1)
         found = other.entries.load
 
@@ -593,6 +594,7 @@ class TestOpening:
         options = {"type": store, "local": local}
         regions = make_regions(clock, r=options, m="memory", off={"enabled": False})
         regions.open()
+        assert store.prepared == 1
         regions["r"].get_or_create("key", lambda: 1)
         assert store.prepared == 1
 
