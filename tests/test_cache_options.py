@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from pyramid_beakerish.cache.decorator import cache_region
+from pyramid_beakerish.cache.region import Region
 from pyramid_beakerish.cache.regions import CacheRegions
 from pyramid_beakerish.errors import SerializationError
 from pyramid_beakerish.stores.memory import MemoryStore
@@ -272,7 +273,8 @@ class TestLocal:
         clock.advance(5)
         assert region.peek("key") == "new"
 
-    def test_invalidated_while_it_is_loaded(self, hosts, store):
+    @pytest.mark.parametrize("forget", [lambda region: region.invalidate("key"), Region.clear])
+    def test_invalidated_while_it_is_loaded(self, hosts, store, forget):
         """What is forgotten while it is on its way does not stay."""
         one, other = hosts
         other.set("key", "old")
@@ -281,7 +283,7 @@ class TestLocal:
         def slow(keys):
             found = load_many(keys)
             del store.load_many
-            one.invalidate("key")
+            forget(one)
             return found
 
         store.load_many = slow
