@@ -313,3 +313,18 @@ def test_fork_during_a_creation():
         creator.go.set()
     leader.result()
     assert region.peek("key") == "parent"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_fork_while_the_counts_are_read():
+    """A child does not wait for a thread of its parent that was about to tell the counts."""
+    region = make_regions(FrozenClock(), r="memory")["r"]
+    lookup, counters = region.lookup_for("function", "group")
+    counters.hit = Held(1)
+    reader = Background(region.stats)
+    assert counters.hit.begun.wait(10)
+    try:
+        assert succeeds_in_child(lambda: lookup.get_or_create("key", int))
+    finally:
+        counters.hit.go.set()
+    reader.result()
