@@ -140,6 +140,18 @@ class TestStaleOnError:
         with pytest.raises(LookupError):
             region.get_or_create("key", fail)
 
+    def test_its_time_is_over_meanwhile(self, clock):
+        """A creator that fails too late for the old result removes it."""
+        store = MemoryStore(clock)
+        region = make_regions(clock, r={"type": store, "stale_on_error": 600})["r"]
+        region.set("key", "old")
+        clock.advance(60)
+        deleted = []
+        store.delete = lambda *of: deleted.append(of) or MemoryStore.delete(store, *of)
+        with pytest.raises(LookupError):
+            region.get_or_create("key", lambda: clock.advance(600) or fail())
+        assert [key for key, _ in deleted] == ["cache:1:r:key"]
+
     def test_it_stays_while_others_are_made(self, make, clock):
         """What is stored under other keys does not drive the old result out."""
         region = make(stale_on_error=600)
