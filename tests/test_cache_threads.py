@@ -328,3 +328,23 @@ def test_fork_while_the_counts_are_read():
     finally:
         counters.hit.go.set()
     reader.result()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_fork_while_an_entry_leaves():
+    """A child does not wait for a thread of its parent that was about to let an object go."""
+    region = make_regions(FrozenClock(), r="memory")["r"]
+    end = Held(None)
+
+    class Lasting:
+        def __del__(self):
+            end()
+
+    region.get_or_create("key", Lasting)
+    leaver = Background(region.invalidate, "key")
+    assert end.begun.wait(10)
+    try:
+        assert succeeds_in_child(lambda: region.set("other", 1))
+    finally:
+        end.go.set()
+    leaver.result()
