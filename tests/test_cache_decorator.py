@@ -535,6 +535,13 @@ def test_what_cannot_be_cached(function, message):
         cache_region("r")(function)
 
 
+def test_region_that_is_no_name():
+    """Who forgets the region, as functools.lru_cache allows it, learns so at decoration."""
+    message = re.escape("takes the name of a region, not generator: @cache_region('short_term')")
+    with pytest.raises(CacheUsageError, match=message):
+        cache_region(generator)
+
+
 @pytest.mark.parametrize("region", ["r", "s"])
 @pytest.mark.parametrize("function", [coroutine, generator, async_generator])
 def test_result_that_can_be_used_only_once(function, region):
