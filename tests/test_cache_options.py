@@ -494,6 +494,15 @@ class TestInvalidateAll:
         assert lookup.get_or_create("key", lambda: lookup.invalidate_all() or 1) == 1
         assert lookup.peek("key", None) is None
 
+    def test_results_are_in_the_region_afterwards_too(self, make):
+        """Who has the key of a new result finds it without the function."""
+        region = make()
+        lookup = region.lookup_for("f", "f")[0]
+        region.set("marked", 1)
+        lookup.invalidate_all()
+        lookup.refresh("key", lambda: 2)
+        assert region.peek("key") == 2
+
     def test_of_others_during_a_creation(self, make):
         """The invalidation of one function does not touch what another is making."""
         region = make()
