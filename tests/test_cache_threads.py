@@ -8,6 +8,7 @@ import threading
 import pytest
 from pyramid.httpexceptions import HTTPNotFound
 
+from pyramid_beakerish.stores.memory import MemoryStore
 from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.together import Background, in_threads, succeeds_in_child
 from tests.cache_help import (
@@ -348,3 +349,24 @@ def test_fork_while_an_entry_leaves():
     finally:
         end.go.set()
     leaver.result()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_fork_while_the_store_is_opened(monkeypatch):
+    """A child does not wait for a thread of its parent that was about to open the store."""
+    clock = FrozenClock()
+    opening = Held(MemoryStore(clock))
+    monkeypatch.setattr("pyramid_beakerish.cache.region.open_store", lambda *_: opening())
+    region = make_regions(clock, r="sqlite")["r"]
+    opener = Background(region.get_or_create, "key", int)
+    assert opening.begun.wait(10)
+
+    def ask():
+        opening.go.set()
+        region.get_or_create("another key", int)
+
+    try:
+        assert succeeds_in_child(ask)
+    finally:
+        opening.go.set()
+    opener.result()

@@ -24,7 +24,7 @@ _told_by = attrgetter("name", "default")
 class CallKeys:
     """Turns the arguments of a call into the key of its entry.
 
-    The key holds the function's module and qualified name, what was given to the
+    The key holds the function's module (or script) and qualified name, what was given to the
     decorator, and each argument, bound to the signature with its defaults and spelt with
     its type: two calls share an entry only if the function cannot tell them apart.
 
