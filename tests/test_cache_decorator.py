@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import array
+import csv
 import functools
 import pickle
 import re
+from unittest.mock import MagicMock
 
 import beaker.cache
 import pytest
@@ -534,6 +536,13 @@ def test_what_cannot_be_cached(function, message):
         cache_region("r")(function)
 
 
+def test_region_that_is_no_name():
+    """Who forgets the region, as functools.lru_cache allows it, learns so at decoration."""
+    message = re.escape("takes the name of a region, not generator: @cache_region('short_term')")
+    with pytest.raises(CacheUsageError, match=message):
+        cache_region(generator)
+
+
 @pytest.mark.parametrize("region", ["r", "s"])
 @pytest.mark.parametrize("function", [coroutine, generator, async_generator])
 def test_result_that_can_be_used_only_once(function, region):
@@ -545,6 +554,21 @@ def test_result_that_can_be_used_only_once(function, region):
         hiding()
     if function is coroutine:
         made.close()  # which Python else expects to be awaited
+
+
+@pytest.mark.parametrize("region", ["r", "s"])
+@pytest.mark.parametrize("iterator", [iter, enumerate, reversed, zip, csv.reader])
+def test_iterator(iterator, region):
+    """What the first caller would use up, and leave empty for the others, is refused."""
+    load = cache_region(region)(lambda: iterator(["a", "b"]))
+    with pytest.raises(SerializationError, match=r"it can be used only once\. Return what"):
+        load()
+
+
+def test_mock():
+    """What a mock stands for in a test is kept, though it has the methods of an iterator."""
+    load = cache_region("r")(MagicMock)
+    assert load() is load()
 
 
 def test_function_that_uses_up_a_generator():

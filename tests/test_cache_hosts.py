@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from uuid import uuid4
 
 import pytest
 from pyramid.httpexceptions import HTTPNotFound
@@ -117,10 +118,11 @@ class TestOneCreation:
         creator.go.set()
         assert first.result() == "late"
 
-    def test_lost_race_is_a_wait(self, clock):
+    @pytest.mark.parametrize("local", [None, 5])
+    def test_lost_race_is_a_wait(self, clock, local):
         """Who looks at the same moment as another, but claims later, waits for him."""
-        store = MemoryStore(clock)
-        one, other = (make_regions(clock, r={"type": store})["r"] for _ in "12")
+        options = {"type": MemoryStore(clock), "local": local}
+        one, other = (make_regions(clock, r=options)["r"] for _ in "12")
         creator = Held(1)
         found = other.entries.load
 
@@ -307,11 +309,13 @@ class TestInvalidation:
             assert other.get_or_create("key", lambda: "new") == "new"
         assert one.peek("key") == "new"
 
-    def test_of_a_function_that_nobody_called(self, hosts):
+    @pytest.mark.parametrize("kind", SHARED)
+    def test_of_a_function_that_nobody_called(self, kind, clock, tmp_path):
         """A function can be invalidated in a region that has never kept anything."""
-        one, _ = hosts()
-        one.lookup_for("f", "f")[0].invalidate_all()
-        assert one.peek("key") is None
+        options = SHARED[kind](clock, tmp_path)
+        (region,) = make_regions(clock, **{f"r{uuid4().hex}": options}).values()
+        region.lookup_for("f", "f")[0].invalidate_all()
+        assert region.peek("key") is None
 
     def test_at_the_same_moment(self, clock):
         """Of two hosts that invalidate functions at the same moment none is undone."""
@@ -593,6 +597,7 @@ class TestOpening:
         options = {"type": store, "local": local}
         regions = make_regions(clock, r=options, m="memory", off={"enabled": False})
         regions.open()
+        assert store.prepared == 1
         regions["r"].get_or_create("key", lambda: 1)
         assert store.prepared == 1
 

@@ -6,6 +6,7 @@ import enum
 import functools
 import math
 import re
+import runpy
 import sys
 from collections import namedtuple
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
@@ -456,6 +457,23 @@ def test_functions_of_one_name_have_keys_of_their_own():
     assert "@" not in keys[0]
     assert keys[0] == CallKeys(make_early_again(early)).of_call((), {})
     assert CallKeys(make_late()).of_call((), {}) != CallKeys(make_early()).of_call((), {})
+
+
+def test_functions_of_two_scripts_have_keys_of_their_own(tmp_path):
+    """What two scripts both define shares nothing; a child that is spawned shares it all."""
+    scripts = [tmp_path / "users.py", tmp_path / "orders.py"]
+    for script in scripts:
+        script.write_text(
+            "from pyramid_beakerish import cache_region\n"
+            "@cache_region('short_term')\n"
+            "def load(number): pass\n"
+        )
+
+    def key(script, name="__main__"):
+        return runpy.run_path(str(script), run_name=name)["load"].key_for(7)
+
+    assert key(scripts[0]) != key(scripts[1])
+    assert key(scripts[0], "__mp_main__") == key(scripts[0])
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="code has no columns")

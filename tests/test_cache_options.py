@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from pyramid_beakerish.cache.decorator import cache_region
+from pyramid_beakerish.cache.region import Region
 from pyramid_beakerish.cache.regions import CacheRegions
 from pyramid_beakerish.errors import SerializationError
 from pyramid_beakerish.stores.memory import MemoryStore
@@ -138,6 +139,18 @@ class TestStaleOnError:
         clock.advance(660)
         with pytest.raises(LookupError):
             region.get_or_create("key", fail)
+
+    def test_its_time_is_over_meanwhile(self, clock):
+        """A creator that fails too late for the old result removes it."""
+        store = MemoryStore(clock)
+        region = make_regions(clock, r={"type": store, "stale_on_error": 600})["r"]
+        region.set("key", "old")
+        clock.advance(60)
+        deleted = []
+        store.delete = lambda *of: deleted.append(of) or MemoryStore.delete(store, *of)
+        with pytest.raises(LookupError):
+            region.get_or_create("key", lambda: clock.advance(600) or fail())
+        assert [key for key, _ in deleted] == ["cache:1:r:key"]
 
     def test_it_stays_while_others_are_made(self, make, clock):
         """What is stored under other keys does not drive the old result out."""
@@ -272,7 +285,8 @@ class TestLocal:
         clock.advance(5)
         assert region.peek("key") == "new"
 
-    def test_invalidated_while_it_is_loaded(self, hosts, store):
+    @pytest.mark.parametrize("forget", [lambda region: region.invalidate("key"), Region.clear])
+    def test_invalidated_while_it_is_loaded(self, hosts, store, forget):
         """What is forgotten while it is on its way does not stay."""
         one, other = hosts
         other.set("key", "old")
@@ -281,7 +295,7 @@ class TestLocal:
         def slow(keys):
             found = load_many(keys)
             del store.load_many
-            one.invalidate("key")
+            forget(one)
             return found
 
         store.load_many = slow
@@ -479,6 +493,15 @@ class TestInvalidateAll:
         lookup = make().lookup_for("f", "f")[0]
         assert lookup.get_or_create("key", lambda: lookup.invalidate_all() or 1) == 1
         assert lookup.peek("key", None) is None
+
+    def test_results_are_in_the_region_afterwards_too(self, make):
+        """Who has the key of a new result finds it without the function."""
+        region = make()
+        lookup = region.lookup_for("f", "f")[0]
+        region.set("marked", 1)
+        lookup.invalidate_all()
+        lookup.refresh("key", lambda: 2)
+        assert region.peek("key") == 2
 
     def test_of_others_during_a_creation(self, make):
         """The invalidation of one function does not touch what another is making."""

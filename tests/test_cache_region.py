@@ -263,6 +263,15 @@ class TestBounds:
             entries.load("0", "")
         assert entries.load("0", "") == 0
 
+    def test_what_was_used_once_leaves(self, clock):
+        """One use keeps an entry for one round, and not for ever."""
+        entries = self.entries(clock, 3)
+        entries.save("used", "", 0)
+        entries.load("used", "")
+        for number in range(5):
+            entries.save(str(number), "", number)
+        assert entries.entry("used") is None
+
     @pytest.mark.parametrize("most", [1, 25])
     def test_all_used(self, clock, most):
         """Where all are used one still makes room, and the new one is kept."""

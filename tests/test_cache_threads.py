@@ -8,6 +8,7 @@ import threading
 import pytest
 from pyramid.httpexceptions import HTTPNotFound
 
+from pyramid_beakerish.stores.memory import MemoryStore
 from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.together import Background, in_threads, succeeds_in_child
 from tests.cache_help import (
@@ -313,3 +314,59 @@ def test_fork_during_a_creation():
         creator.go.set()
     leader.result()
     assert region.peek("key") == "parent"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_fork_while_the_counts_are_read():
+    """A child does not wait for a thread of its parent that was about to tell the counts."""
+    region = make_regions(FrozenClock(), r="memory")["r"]
+    lookup, counters = region.lookup_for("function", "group")
+    counters.hit = Held(1)
+    reader = Background(region.stats)
+    assert counters.hit.begun.wait(10)
+    try:
+        assert succeeds_in_child(lambda: lookup.get_or_create("key", int))
+    finally:
+        counters.hit.go.set()
+    reader.result()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_fork_while_an_entry_leaves():
+    """A child does not wait for a thread of its parent that was about to let an object go."""
+    region = make_regions(FrozenClock(), r="memory")["r"]
+    end = Held(None)
+
+    class Lasting:
+        def __del__(self):
+            end()
+
+    region.get_or_create("key", Lasting)
+    leaver = Background(region.invalidate, "key")
+    assert end.begun.wait(10)
+    try:
+        assert succeeds_in_child(lambda: region.set("other", 1))
+    finally:
+        end.go.set()
+    leaver.result()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_fork_while_the_store_is_opened(monkeypatch):
+    """A child does not wait for a thread of its parent that was about to open the store."""
+    clock = FrozenClock()
+    opening = Held(MemoryStore(clock))
+    monkeypatch.setattr("pyramid_beakerish.cache.region.open_store", lambda *_: opening())
+    region = make_regions(clock, r="sqlite")["r"]
+    opener = Background(region.get_or_create, "key", int)
+    assert opening.begun.wait(10)
+
+    def ask():
+        opening.go.set()
+        region.get_or_create("another key", int)
+
+    try:
+        assert succeeds_in_child(ask)
+    finally:
+        opening.go.set()
+    opener.result()

@@ -105,7 +105,7 @@ class StoreClaim:
 
     def _put_back(self, token: Any) -> None:
         old, left = self._entry, self._entry.fresh_until - self._clock()
-        if old.kept and left + self._spare > 0:
+        if left + self._spare > 0:  # as it never is without a value
             back = old._replace(write_id=new_write_id(), claim=NO_ID, claimed_until=0.0)
             self._swap(token, back.pack(), self._ttl(left))
         else:
@@ -115,8 +115,9 @@ class StoreClaim:
         if self._store.write_id_is_token:
             return self._entry.write_id
         found = self._store.load(self._name)
-        ours = found is not None and found[0][:WRITE_ID_SIZE] == self._entry.write_id
-        return found[1] if found is not None and ours else None
+        if found is None or found[0][:WRITE_ID_SIZE] != self._entry.write_id:
+            return None
+        return found[1]
 
     def _swap(self, token: Any, data: bytes, ttl: float | None) -> bool:
         return self._store.swap(self._name, token, data, ttl)

@@ -7,6 +7,8 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..stores.system.forks import renew_after_fork
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -47,9 +49,14 @@ class Counters:
         # lose one. It cannot be read without being moved, so the reads are counted.
         self.hit = itertools.count(1).__next__
         self._reads = 0
-        self._lock = threading.Lock()
         self._misses = self._stale = self._waits = self._errors = 0
         self._seconds = 0.0
+        self.forked()
+        renew_after_fork(self)
+
+    def forked(self) -> None:
+        """Replace, in a child process, a lock that may be held by a thread of the parent."""
+        self._lock = threading.Lock()
 
     def miss(self) -> None:
         """Count a call that creates its value."""

@@ -38,9 +38,9 @@ def cache_region(
     objects of the class share its results. A `UserWarning` at decoration says so, and what
     to do if they must not; ``ignore=("self",)`` is how to say that they may.
 
-    Raises `CacheUsageError` at decoration for what cannot be cached: an ``async def``
-    function or a generator, whose results can be used only once. A call raises
-    `CacheKeyError` for an argument without a stable key, `SerializationError` for a result
+    Raises `CacheUsageError` at decoration for a region that is no name, and for what cannot be
+    cached: an ``async def`` function or a generator, whose results can be used only once. A call
+    raises `CacheKeyError` for an argument without a stable key, `SerializationError` for a result
     that the region cannot keep, `RegionNotConfigured` if there is no such region.
 
     >>> @cache_region("short_term")
@@ -49,6 +49,11 @@ def cache_region(
     >>> load.key_for("a") == load.key_for(term="a", limit=10)
     True
     """
+    if not isinstance(region, str):
+        raise CacheUsageError(
+            f"cache_region takes the name of a region, not {_described(region)}:"
+            " @cache_region('short_term')"
+        )
 
     def decorate(function: Callable[P, R]) -> CachedFunction[P, R]:
         # Not before there is a function to cache: 14 modules take 5 ms of a start.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import threading
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ _told_by = attrgetter("name", "default")
 class CallKeys:
     """Turns the arguments of a call into the key of its entry.
 
-    The key holds the function's module and qualified name, what was given to the
+    The key holds the function's module (or script) and qualified name, what was given to the
     decorator, and each argument, bound to the signature with its defaults and spelt with
     its type: two calls share an entry only if the function cannot tell them apart.
 
@@ -178,7 +179,7 @@ def _identity(function: Callable[..., Any]) -> str:
     Functions that one factory makes of one ``def`` share it all: the arguments of the
     decorator are there to tell them apart.
     """
-    name = qualified_name(function)
+    name = _place(function)
     code = getattr(inspect.unwrap(function), "__code__", None)
     line = 0 if code is None else code.co_firstlineno
     with _first_lines_lock:
@@ -186,6 +187,14 @@ def _identity(function: Callable[..., Any]) -> str:
     if line == first and "<" not in name:
         return name
     return f"{name}@{line}.{_column(code)}" if name.endswith("<lambda>") else f"{name}@{line}"
+
+
+def _place(function: Callable[..., Any]) -> str:
+    # All scripts are called __main__, and __mp_main__ in the processes that they spawn.
+    module = function.__module__
+    if module not in ("__main__", "__mp_main__"):
+        return qualified_name(function)
+    return f"{getattr(sys.modules.get(module), '__file__', '')}:{function.__qualname__}"
 
 
 def _column(code: Any) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from collections.abc import Iterator
+from types import AsyncGeneratorType, CoroutineType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..errors import SerializationError, StoreError, StoreUnavailable
@@ -30,8 +31,8 @@ _REMEDIES = {
     True: "Return what can be copied, or set copy = false for the region.",
 }
 
-#: What can be used only once.
-_USED_UP = (CoroutineType, GeneratorType, AsyncGeneratorType)
+#: What can be used only once, as can iterators.
+_USED_UP = (CoroutineType, AsyncGeneratorType)
 
 
 class Entries(Protocol):
@@ -269,7 +270,7 @@ class Lookup:
 
     def _check(self, value: object) -> None:
         """Refuse what memory could keep, but only its first caller should have."""
-        if isinstance(value, _USED_UP):
+        if isinstance(value, _USED_UP) or _is_iterator(value):
             remedy = "Return what comes out of it, as a list say."
             raise self._refusal(value, "it can be used only once", remedy)
         if self._region.settings.shares_objects and _is_response(value):
@@ -289,6 +290,11 @@ class Lookup:
     def _failed(self, error: Exception) -> None:
         self._counters.error()
         self._region.failing.say(error)
+
+
+def _is_iterator(value: object) -> bool:
+    # A MagicMock has the methods of one, and is none.
+    return isinstance(value, Iterator) and iter(value) is value
 
 
 def _is_response(value: object) -> bool:

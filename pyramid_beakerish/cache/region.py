@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -67,7 +66,6 @@ class Region:
             f"a function of cache region {self.name!r} failed, so its old result is given", clock
         )
         self._counters: dict[str, Counters] = {}
-        self._lock = threading.Lock()
         self._direct = Counters()
         self._lookup = Lookup(self, self._direct, "the creator")
 
@@ -125,8 +123,7 @@ class Region:
 
     def stats(self) -> RegionStats:
         """Count the calls since the start: of the region, and of each cached function."""
-        with self._lock:
-            counters = dict(self._counters)
+        counters = self._counters.copy()  # in one step, as a new function may add its own
         functions = {name: counter.stats() for name, counter in counters.items()}
         return total([self._direct.stats(), *functions.values()], functions)
 
@@ -144,8 +141,7 @@ class Region:
 
         The group is what tells its entries from those of others of the same name.
         """
-        with self._lock:
-            counters = self._counters.setdefault(function, Counters())
+        counters = self._counters.setdefault(function, Counters())
         return Lookup(self, counters, function, group), counters
 
     def entry(self, key: str) -> MemoryEntry | KnownKey | None:

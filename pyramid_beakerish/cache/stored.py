@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import CorruptData
 from ..stores.base import new_write_id
+from ..stores.system.forks import renew_after_fork
 from .claims import CLAIM_TTL, Abandoned, StoreClaim
 from .marker import NO_ID, Marker
 from .single_flight import ABSENT
@@ -66,9 +67,14 @@ class StoreEntries:
         self._clock = clock
         self._opened: Store | None = None
         self._prepared: Store | None = None
-        self._opening = threading.Lock()
         self._abandoned = Abandoned()
         self._marker = Marker(self._prefix + "#all")  # no key begins so, see `Region.short`
+        self.forked()
+        renew_after_fork(self)
+
+    def forked(self) -> None:
+        """Replace, in a child process, a lock that may be held by a thread of the parent."""
+        self._opening = threading.Lock()
 
     @property
     def _store(self) -> Store:
