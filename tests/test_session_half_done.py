@@ -120,6 +120,18 @@ def test_without_a_store_no_cookie_is_signed_anew():
     assert sent(session) is None
 
 
+def test_a_late_use_renews_no_id():
+    """Once the response is on its way nobody can be told a new id, so the old one stays."""
+    place = Place(renew_id_every="15m")
+    cookie = place.begin(a=1)
+    place.clock.advance(3600)
+    session = place.open(cookie)
+    session.finish({})
+    session["b"] = 2
+    place.clock.advance(3600)
+    assert place.contents(cookie) == {"a": 1, "b": 2}
+
+
 def test_what_was_stored_keeps_its_cookie(place):
     """A failure after an explicit ``persist`` does not take back the id that it gave."""
     session = place.open(place.begin(a=1))
