@@ -203,7 +203,6 @@ class StoredMapping(FoundMapping):
         self._key = keys[1]
         self._stored(rotated, changed)
         self._cookie, self._touch_due = (self.id, rotated.own), False
-        self._renewing = False
         self._manager.notify(SessionRotated(old_id, self.id))
 
     def _renew(self, record: Record, changed: dict[str, bytes]) -> None:
@@ -263,7 +262,7 @@ class StoredMapping(FoundMapping):
         self._modifiers = self._own = NOTHING
         self._gone = NO_KEYS
         self._record, self._token, self._stored_id = record, None, self._id
-        self._cleared = self._dirty = self._forced = self._unusual = False
+        self._cleared = self._dirty = self._forced = self._unusual = self._renewing = False
 
     def _retain(self, changed: Mapping[str, bytes]) -> None:
         """Have the next save store what this one could not, as a value was refused."""
