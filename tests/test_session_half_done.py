@@ -120,6 +120,18 @@ def test_without_a_store_no_cookie_is_signed_anew():
     assert sent(session) is None
 
 
+def test_a_late_use_renews_no_id():
+    """Once the response is on its way nobody can be told a new id, so the old one stays."""
+    place = Place(renew_id_every="15m")
+    cookie = place.begin(a=1)
+    place.clock.advance(3600)
+    session = place.open(cookie)
+    session.finish({})
+    session["b"] = 2
+    place.clock.advance(3600)
+    assert place.contents(cookie) == {"a": 1, "b": 2}
+
+
 def test_what_was_stored_keeps_its_cookie(place):
     """A failure after an explicit ``persist`` does not take back the id that it gave."""
     session = place.open(place.begin(a=1))
@@ -130,6 +142,15 @@ def test_what_was_stored_keeps_its_cookie(place):
         session.persist()
     session.abandon(caught.value)
     assert place.contents(sent(session)) == {"a": 1, "auth.userid": "u"}
+
+
+def test_a_stored_logout_removes_the_cookie(place):
+    """A failure after a logout was stored by ``persist`` does not leave the cookie behind."""
+    session = place.open(place.begin(a=1))
+    session.invalidate()
+    session.persist()
+    session.abandon()
+    assert "Max-Age=0" in session.finish({})
 
 
 def test_logout_fails_aloud_without_a_store():
@@ -211,6 +232,26 @@ def test_an_anonymous_visitor_needs_no_lock():
     place.store.fail("create")
     session.lock()
     assert session["a"] == 1
+
+
+def test_what_is_set_after_it_was_modified(place):
+    """What is set last counts, be it what `modify` had made of what others have changed now."""
+    cookie = place.begin(n=0)
+    session, other = place.open(cookie), place.open(cookie)
+    session.modify("n", lambda n: n + 1)
+    session["n"] = 1
+    other["n"] = 5
+    other.persist()
+    session.persist()
+    assert place.contents(cookie) == {"n": 1}
+
+
+def test_what_is_modified_after_it_was_removed(place):
+    """A key that was modified and removed begins anew with the default."""
+    session = place.open(place.begin(n=0))
+    session.modify("n", lambda n: n + 1)
+    assert session.pop("n") == 1
+    assert session.modify("n", lambda n: n + 1, 5) == 6
 
 
 def test_a_modified_value_that_is_changed_in_place(place):

@@ -129,7 +129,7 @@ class FoundMapping(EncodedMapping):
             return self._fail(error)
         self._id = self._stored_id = session_id
         self._key, self._record, self._base = key, record, record.values
-        self._writable = self._failure is None and not self._writes_through
+        self._writable = not self._writes_through
         self._touch_due = due or self._touch_due  # loaded again, it may have been due before
         if not is_current:
             self._cookie, self._touch_due = (session_id, record.own), True
@@ -202,7 +202,7 @@ class FoundMapping(EncodedMapping):
     def _begin(self) -> None:
         self._id = self._stored_id = self._record = self._token = None
         self._base = NOTHING
-        self._writable = self._failure is None and not self._writes_through
+        self._writable = not self._writes_through
 
     def _start_over(self) -> None:
         self._forget_values()

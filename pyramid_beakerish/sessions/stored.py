@@ -205,7 +205,6 @@ class StoredMapping(FoundMapping):
         self._key = keys[1]
         self._stored(rotated, changed)
         self._cookie, self._touch_due = (self.id, rotated.own), False
-        self._renewing = False
         self._manager.notify(SessionRotated(old_id, self.id))
 
     def _renew(self, record: Record, changed: dict[str, bytes]) -> None:
@@ -265,7 +264,7 @@ class StoredMapping(FoundMapping):
         self._modifiers = self._own = NOTHING
         self._gone = NO_KEYS
         self._record, self._token, self._stored_id = record, None, self._id
-        self._cleared = self._dirty = self._forced = self._unusual = False
+        self._cleared = self._dirty = self._forced = self._unusual = self._renewing = False
 
     def _drop(self, changed: Mapping[str, bytes]) -> None:
         """Let go of the changes to a session that has ended elsewhere: it stays ended."""

@@ -248,6 +248,7 @@ class TimesSuite(SessionSuiteBase):
     def test_cookie_of_a_writer(self) -> None:
         """Who writes every 10 seconds for an hour keeps it, and is not sent it each time."""
         assert self._stay(lambda session: session.modify("n", lambda n: n + 1)) == HOUR // INTERVAL
+        assert self._stay(lambda session: session.update(n=session["n"] + 1)) == HOUR // INTERVAL
 
     def test_cookie_of_a_minute(self) -> None:
         """A cookie that is as short as the touch interval lives on with the visits, too."""
