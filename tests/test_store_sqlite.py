@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -381,6 +382,19 @@ class TestUnavailable:
             assert store.load("k") == (value, token)
         assert store.swap("k", token, large, None) is True
         assert store.load("new") is None
+
+    def test_the_system_cannot_tell(self, store, path, clock, monkeypatch):
+        """Where the system fails to tell whether the file is there, nothing beside it is removed."""
+        store.set("k", stamped(b"in the log"), None)
+
+        def stat(*args, **kwargs):
+            raise OSError(errno.EIO, "Input/output error")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(os, "stat", stat)
+            with pytest.raises(StoreUnavailable, match="EIO"):
+                SqliteStore(path, clock=clock).load("k")
+        assert SqliteStore(path, clock=clock).load("k")[0].endswith(b"in the log")
 
     def test_another_writer(self, store, raw, path, clock):
         """Who waits for another writer gives up in time; readers do not wait at all."""
