@@ -384,7 +384,7 @@ class TestUnavailable:
         assert store.load("new") is None
 
     def test_the_system_cannot_tell(self, store, path, clock, monkeypatch):
-        """Where the system fails to tell whether the file is there, nothing beside it is removed."""
+        """Where the system fails to tell whether the file is there, its log is left alone."""
         store.set("k", stamped(b"in the log"), None)
 
         def stat(*args, **kwargs):
