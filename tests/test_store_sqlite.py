@@ -272,6 +272,19 @@ class TestRemoved:
         clock.advance(1)
         assert store.load("k")[0].endswith(b"backup")
 
+    def test_restored_while_in_use(self, store, raw, path, clock):
+        """A backup that SQLite itself puts back is seen at once by all who use the file."""
+        backup, other = sqlite3.connect(":memory:"), SqliteStore(path, clock=clock)
+        store.set("k", stamped(b"backup"), None)
+        raw.backup(backup)
+        store.set("k", stamped(b"later"), None)
+        assert other.load("k")[0].endswith(b"later")
+        backup.backup(raw)
+        for one in (store, other):
+            assert one.load("k")[0].endswith(b"backup")
+            one.close()
+        backup.close()
+
 
 class TestDamage:
     def damaged(self, path, content):
