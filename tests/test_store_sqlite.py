@@ -114,6 +114,14 @@ class TestFile:
         store.close()
         assert levels == [level]
 
+    def test_names_are_kept(self, tmp_path, clock, monkeypatch):
+        """A power cut takes away neither the file that was made nor the folder it is in."""
+        kept = []
+        monkeypatch.setattr(os, "fsync", lambda fd: kept.append(os.readlink(f"/proc/self/fd/{fd}")))
+        folder = tmp_path / "data"
+        SqliteStore(folder / "entries.db", tmp_path / "locks", clock=clock).load("k")
+        assert kept[-2:] == [str(tmp_path), str(folder)]
+
     def test_no_warning_at_exit(self, path):
         """A process that ends, or drops a store, without closing it leaves nothing open."""
         code = f"""if True:
@@ -430,6 +438,8 @@ class TestUnavailable:
         assert str(caught.value) == (
             "the sqlite store's folder cannot be used: Not a directory (ENOTDIR)"
         )
+        with pytest.raises(StoreUnavailable, match=re.escape(f"folder {tmp_path}")):
+            store.prepare()  # at the start, where who sets it up must know
 
     def test_a_folder_in_the_way(self, path, clock):
         """A path that is a folder is an error."""
