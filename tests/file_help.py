@@ -43,6 +43,16 @@ def open_files():
     return names
 
 
+def descriptor_of(path):
+    """Give the number under which this process has the file open."""
+    found = os.stat(path)
+    for descriptor in map(int, os.listdir("/proc/self/fd")):
+        with suppress(OSError):  # the one that listed them
+            if os.path.samestat(os.fstat(descriptor), found):
+                return descriptor
+    raise FileNotFoundError(path)
+
+
 @contextmanager
 def umask(mask):
     """Have the process mask the modes of new files."""

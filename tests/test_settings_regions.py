@@ -431,6 +431,18 @@ def test_requirements():
             },
             "cache.a.lock_dir must be the same as session.lock_dir: both keep type = dbm in the",
         ),
+        (
+            {
+                "session.type": "dbm",
+                "cache.type": "dbm",
+                "session.data_dir": None,
+                "cache.data_dir": None,
+                "session.dbm_dir": "x",
+                "cache.dbm_dir": "x",
+                "cache.lock_dir": "other",
+            },
+            "cache.a.lock_dir must be the same as session.lock_dir: both keep type = dbm in the",
+        ),
     ],
 )
 def test_one_folder_and_two_lock_dirs(more, refused):

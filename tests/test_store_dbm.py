@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dbm.dumb
+import errno
 import os
 import pickle
 import stat
@@ -54,12 +55,32 @@ def store(tmp_path, clock):
 class Module:
     """A module for dbm files that fails when it is told to."""
 
-    error = None
+    #: What each opening raises, the next one, and the next writing.
+    error = damage = refusal = None
 
     def open(self, *arguments):
-        if self.error is not None:
-            raise self.error
+        damage, self.damage = self.damage, None
+        if self.error or damage:
+            raise self.error or damage
+        refusal, self.refusal = self.refusal, None
+        if refusal:
+            return Refusing(dbm.dumb.open(*arguments), refusal)
         return dbm.dumb.open(*arguments)
+
+
+class Refusing:
+    """An open dbm file that takes no value."""
+
+    def __init__(self, file, refusal):
+        self.file = file
+        self.refusal = refusal
+        self.close = file.close
+
+    def __getitem__(self, key):
+        return self.file[key]
+
+    def __setitem__(self, key, value):
+        raise self.refusal
 
 
 @pytest.fixture
@@ -126,6 +147,33 @@ class TestWhatIsRead:
         assert list(store.keys("")) == []
         store.set("k", stamped(b"new"), None)
         assert store.load("k")[0].endswith(b"new")
+
+    def test_damage_that_is_an_error_of_the_system(self, fragile, module, caplog):
+        """Damage is no fault of the disk where a module tells of it as dbm.gnu does."""
+        fragile.set("k", stamped(), None)
+        module.damage = OSError("Bad magic number")  # which has no number
+        assert fragile.load("k") is None
+        assert "A dbm file is damaged" in caplog.text
+        module.damage = OSError("Malformed database file header")
+        fragile.set("k", stamped(b"new"), None)
+        assert fragile.load("k")[0].endswith(b"new")
+
+    def test_damage_that_a_write_meets(self, fragile, module, caplog):
+        """A file that can be opened but takes no value, as dbm.gnu knows it, is made anew."""
+        fragile.set("k", stamped(), None)
+        module.refusal = OSError("Database needs recovery")
+        fragile.set("k", stamped(b"new"), None)
+        assert fragile.load("k")[0].endswith(b"new")
+        assert "A dbm file is damaged" in caplog.text
+
+    def test_a_write_that_fails(self, fragile, module):
+        """A disk that is full has no file removed: it is `StoreUnavailable`."""
+        value = stamped(b"old")
+        fragile.set("k", value, None)
+        module.refusal = OSError(errno.ENOSPC, "No space left on device")
+        with pytest.raises(StoreUnavailable, match="No space"):
+            fragile.set("k", stamped(b"new"), None)
+        assert fragile.load("k")[0] == value
 
     def test_damaged_files_are_swept(self, store, tmp_path):
         """A sweep removes what cannot be read."""

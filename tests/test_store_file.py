@@ -345,6 +345,15 @@ class TestDamage:
         assert len(caplog.records) == 1
         assert path.name not in record.getMessage()
 
+    def test_damaged_again(self, store, tmp_path, caplog):
+        """A file that was made anew and is damaged once more is another line in the log."""
+        for times in (1, 2):
+            store.set("k", stamped(), None)
+            (path,) = entries(tmp_path)
+            path.write_bytes(b"")
+            assert store.load("k") is None
+            assert len(caplog.records) == times
+
     def test_swept(self, store, tmp_path, clock):
         """A damaged file, which tells no expiry, is removed by a sweep."""
         store.set("k", stamped(), None)
@@ -459,6 +468,30 @@ class TestUnavailable:
             store.load("k")
         with pytest.raises(StoreUnavailable, match="EISDIR"):
             store.set("k", stamped(), None)
+
+    @pytest.mark.parametrize("temporary", [True, False])
+    def test_a_link_to_a_file_of_others(self, store, tmp_path, temporary):
+        """Nothing is written through a link that stands where a file of the store would be."""
+        store.set("k", stamped(bytes(40_000)), None)
+        (path,) = entries(tmp_path)
+        victim = tmp_path / "victim"
+        path.replace(victim)
+        before = victim.read_bytes()
+        if temporary:
+            path.write_bytes(before)
+            path = tmp_path / "beakerish" / f"{path.name[0]}.tmp"
+        path.symlink_to(victim)
+        with pytest.raises(StoreUnavailable, match="ELOOP"):
+            store.set("k", stamped(bytes(40_000)), None)
+        assert victim.read_bytes() == before
+
+    def test_inspected(self, tmp_path, clock):
+        """A folder to be made is told of, and a file in its place is an error."""
+        store = FileStore(tmp_path, clock=clock)
+        assert store.inspect()["absent"] == "The folder is made when the application starts."
+        (tmp_path / "beakerish").write_bytes(b"")
+        with pytest.raises(StoreUnavailable, match="ENOTDIR"):
+            store.inspect()
 
     def test_sweeping_fails_after_the_write(self, store, tmp_path, clock, caplog):
         """A write that succeeded does so whatever the sweeping after it meets."""

@@ -24,7 +24,7 @@ from pyramid_beakerish.testing.together import (
     succeeds_in_child,
     wait_for,
 )
-from tests.file_help import HOUR, digit_of, entries, files, fill
+from tests.file_help import HOUR, descriptor_of, digit_of, entries, files, fill
 from tests.process_help import each_fork, kill_after
 
 
@@ -278,6 +278,45 @@ class TestLock:
         (tmp_path / "lock").unlink()
         with other, pytest.raises(StoreUnavailable), one:
             pass
+
+    def test_lock_file_removed_while_waiting(self, tmp_path, monkeypatch):
+        """Who has waited for a lock whose file was removed meanwhile takes that of the others."""
+        holder, waiter, other = (FileLock(str(tmp_path / "lock"), patience=1) for _ in range(3))
+        holder.__enter__()
+
+        def sleep(seconds):
+            (tmp_path / "lock").unlink()
+            holder.__exit__()
+
+        monkeypatch.setattr(time, "sleep", sleep)
+        with waiter, other.if_free() as free:
+            assert not free
+
+    @pytest.mark.parametrize("waiting", [True, False])
+    def test_folder_moved(self, tmp_path, waiting):
+        """A lock whose folder was moved away is taken in the folder that others find."""
+        one, other = (FileLock(str(tmp_path / "locks" / "lock"), patience=0.01) for _ in range(2))
+        with one:
+            pass
+        (tmp_path / "locks").rename(tmp_path / "backup")
+        with other:
+            if waiting:
+                with pytest.raises(StoreUnavailable), one:
+                    pass
+            else:
+                with one.if_free() as free:
+                    assert not free
+        with one.if_free() as free:
+            assert free
+
+    def test_closed_by_others(self, tmp_path):
+        """A lock goes on working where somebody has closed all files, as daemons do."""
+        lock = FileLock(str(tmp_path / "lock"), patience=0.01)
+        with lock:
+            pass
+        os.close(descriptor_of(tmp_path / "lock"))
+        with lock, FileLock(str(tmp_path / "lock"), patience=0.01).if_free() as free:
+            assert not free
 
     def test_windows(self, tmp_path, monkeypatch):
         """Where there is no fcntl the lock is Windows' own, of the first byte of the file."""

@@ -51,6 +51,15 @@ class TestSweeping:
         fill(again, "alive", 60)
         assert len(entries(tmp_path)) == 60
 
+    def test_a_clock_that_was_set_back(self, store, tmp_path, clock):
+        """Writes go on to sweep where the clock was wrong when they last did."""
+        store.set("first", stamped(), None)
+        clock.advance(-24 * HOUR)
+        fill(store, "old", 20, ttl=60)
+        clock.advance(HOUR)
+        fill(store, "new", 20)
+        assert len(entries(tmp_path)) == 21
+
     def test_after_a_restart(self, store, tmp_path, clock):
         """A store that is made anew removes what an earlier one had stored."""
         fill(store, "old", 100, ttl=60)

@@ -53,6 +53,11 @@ class TestBound:
         store.set("d", stamped(), None)
         assert set(store.keys("")) == {"a", "b", "d"}
 
+    def test_told(self):
+        """An administrator is told the bound, and that nothing outlives the process."""
+        facts = {"reach": "process", "persistent": False, "most_entries": 7}
+        assert MemoryStore(max_entries=7).inspect() == facts
+
     def test_one_warning(self, clock, caplog):
         """The first entry that leaves before its time is worth a warning with the remedy."""
         store = MemoryStore(clock, max_entries=2)
@@ -152,6 +157,28 @@ class TestSweeping:
         fill(store, "new", 20)
         assert len(list(store.keys(""))) == 21
 
+    def test_swaps_sweep_too(self, clock):
+        """Where nothing but swaps is done they remove what has expired, also by a swap."""
+        store = MemoryStore(clock)
+        fill(store, "k", 30)
+        for key in list(store.keys("k")):
+            swap(store, key, ttl=10)
+        store.set("alive", stamped(), None)
+        clock.advance(10)
+        for _ in range(4):
+            swap(store, "alive", ttl=None)
+        assert store.sweep() == 0
+
+    def test_others_removals_are_not_counted(self, clock, monkeypatch):
+        """A sweep tells how much it has removed itself."""
+        store = MemoryStore(clock)
+        fill(store, "old", 500, ttl=10)
+        store.set("alive", stamped(), None)
+        clock.advance(10)
+        monkeypatch.setattr(time, "sleep", lambda seconds: store.delete("alive"))
+        assert store.sweep() == 500
+        assert list(store.keys("")) == []
+
     def test_others_have_turns(self, clock, monkeypatch):
         """A sweep looks at no more than 500 entries at once; before it goes on others can write."""
         store = MemoryStore(clock)
@@ -182,6 +209,11 @@ class TestSweeping:
         return lines_run(lambda: store.set("alive0", stamped(), None))
 
 
+def swap(store, key, ttl):
+    """Put another value in the place of the one that is there."""
+    assert store.swap(key, store.load(key)[1], stamped(), ttl)
+
+
 def lines_run(work):
     """Count the lines that run in the function, each as often as it runs."""
     lines = []
@@ -208,9 +240,10 @@ class TestFork:
 
         def work():
             assert store.load("k")
+            (record,) = caplog.records
             store.load("k")
             store.set("k", stamped(), None)
-            (record,) = caplog.records
+            assert len(caplog.records) == 1
             assert "not shared between processes" in record.getMessage()
             assert "file, sqlite or redis" in record.getMessage()
 

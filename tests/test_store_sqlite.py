@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -112,6 +113,14 @@ class TestFile:
         store.set("k", stamped(), None)
         store.close()
         assert levels == [level]
+
+    def test_names_are_kept(self, tmp_path, clock, monkeypatch):
+        """A power cut takes away neither the file that was made nor the folder it is in."""
+        kept = []
+        monkeypatch.setattr(os, "fsync", lambda fd: kept.append(os.readlink(f"/proc/self/fd/{fd}")))
+        folder = tmp_path / "data"
+        SqliteStore(folder / "entries.db", tmp_path / "locks", clock=clock).load("k")
+        assert kept[-2:] == [str(tmp_path), str(folder)]
 
     def test_no_warning_at_exit(self, path):
         """A process that ends, or drops a store, without closing it leaves nothing open."""
@@ -271,6 +280,19 @@ class TestRemoved:
         clock.advance(1)
         assert store.load("k")[0].endswith(b"backup")
 
+    def test_restored_while_in_use(self, store, raw, path, clock):
+        """A backup that SQLite itself puts back is seen at once by all who use the file."""
+        backup, other = sqlite3.connect(":memory:"), SqliteStore(path, clock=clock)
+        store.set("k", stamped(b"backup"), None)
+        raw.backup(backup)
+        store.set("k", stamped(b"later"), None)
+        assert other.load("k")[0].endswith(b"later")
+        backup.backup(raw)
+        for one in (store, other):
+            assert one.load("k")[0].endswith(b"backup")
+            one.close()
+        backup.close()
+
 
 class TestDamage:
     def damaged(self, path, content):
@@ -382,6 +404,19 @@ class TestUnavailable:
         assert store.swap("k", token, large, None) is True
         assert store.load("new") is None
 
+    def test_the_system_cannot_tell(self, store, path, clock, monkeypatch):
+        """Where the system fails to tell whether the file is there, its log is left alone."""
+        store.set("k", stamped(b"in the log"), None)
+
+        def stat(*args, **kwargs):
+            raise OSError(errno.EIO, "Input/output error")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(os, "stat", stat)
+            with pytest.raises(StoreUnavailable, match="EIO"):
+                SqliteStore(path, clock=clock).load("k")
+        assert SqliteStore(path, clock=clock).load("k")[0].endswith(b"in the log")
+
     def test_another_writer(self, store, raw, path, clock):
         """Who waits for another writer gives up in time; readers do not wait at all."""
         store.set("k", stamped(), None)
@@ -403,6 +438,8 @@ class TestUnavailable:
         assert str(caught.value) == (
             "the sqlite store's folder cannot be used: Not a directory (ENOTDIR)"
         )
+        with pytest.raises(StoreUnavailable, match=re.escape(f"folder {tmp_path}")):
+            store.prepare()  # at the start, where who sets it up must know
 
     def test_a_folder_in_the_way(self, path, clock):
         """A path that is a folder is an error."""

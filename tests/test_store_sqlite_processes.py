@@ -57,6 +57,31 @@ class TestProcesses:
         assert [wait_for(child) for child in children] == [0] * 4
         assert store.load("count")[0][8:] == b"200"
 
+    def test_the_log_of_a_file_that_was_removed(self, store, path, clock):
+        """Who goes on with a removed file for a moment harms nothing in the one that is new."""
+        (said, tell_said), (go_on, tell_go_on) = os.pipe(), os.pipe()
+
+        def work():
+            left_behind = SqliteStore(path, clock=clock)
+            for prefix in ("old", "late"):
+                fill(left_behind, prefix, 100)
+                os.write(tell_said, b"!")
+                read_line(go_on)
+
+        child = start_child(work)
+        read_line(said)
+        path.unlink()
+        fill(store, "new", 10)
+        os.write(tell_go_on, b"!")
+        read_line(said)
+        fill(store, "newer", 10)
+        assert len(list(store.keys(""))) == 20
+        os.write(tell_go_on, b"!")
+        assert wait_for(child) == 0
+        assert len(list(SqliteStore(path, clock=clock).keys(""))) == 20
+        for descriptor in (said, tell_said, go_on, tell_go_on):
+            os.close(descriptor)
+
     def test_all_begin_at_once(self, path, clock):
         """When many processes find no file, they make one, and each uses it."""
         stores = [SqliteStore(path, clock=clock, patience=LONG) for _ in range(8)]

@@ -21,9 +21,10 @@ def differing_locks(stores: Iterable[StoreSettings]) -> Iterator[str]:
     """
     first: dict[tuple[Any, str], StoreSettings] = {}
     for store in stores:
-        if not _keeps_files(store):
+        folder = _folder(store)
+        if folder is None or not _keeps_files(store):
             continue
-        other = first.setdefault((store.type, _folder(store)), store)
+        other = first.setdefault((store.type, os.path.abspath(folder)), store)
         if _lock_folder(store) != _lock_folder(other):
             yield (
                 f"{store.key_prefix}lock_dir must be the same as {other.key_prefix}lock_dir: both "
@@ -33,11 +34,12 @@ def differing_locks(stores: Iterable[StoreSettings]) -> Iterator[str]:
 
 def _keeps_files(store: StoreSettings) -> bool:
     is_ours = getattr(store, "format", "beakerish") == "beakerish"
-    return is_ours and store.type in BY_LOCK_FILES and store.data_dir is not None
+    return is_ours and store.type in BY_LOCK_FILES
 
 
-def _folder(store: StoreSettings) -> str:
-    return os.path.abspath(store.backend.get("dbm_dir") or str(store.data_dir))
+def _folder(store: StoreSettings) -> str | None:
+    folder: str | None = store.backend.get("dbm_dir") or store.data_dir
+    return folder
 
 
 def _lock_folder(store: StoreSettings) -> str:

@@ -54,15 +54,10 @@ class DbmNamespace(DBMNamespaceManager):  # type: ignore[misc]
         self.dbm = None
         if flags == "r" and not self.file_exists(self.file):
             return
-        try:
+        with self._noticing_damage():
             self.dbm = self.dbmmodule.open(self.file, flags)
-        except OSError:
-            raise
-        except Exception:  # what the modules raise where a file is none of theirs
-            log.warning("A dbm file is damaged, and what was in it is taken for absent.")
-            if flags != "r":
-                self.do_remove()
-                self.dbm = self.dbmmodule.open(self.file, flags)
+        if self.dbm is None and flags != "r":
+            self._make_anew()
 
     def __getitem__(self, key: str) -> Any:
         if self.dbm is None:
@@ -70,6 +65,11 @@ class DbmNamespace(DBMNamespaceManager):  # type: ignore[misc]
         return self.dbm[key]
 
     def __setitem__(self, key: str, value: bytes) -> None:
+        with self._noticing_damage():
+            self.dbm[key] = value
+            return
+        self.do_close()
+        self._make_anew()
         self.dbm[key] = value
 
     def __delitem__(self, key: str) -> None:
@@ -81,6 +81,20 @@ class DbmNamespace(DBMNamespaceManager):  # type: ignore[misc]
     def get_filenames(self) -> list[str]:
         """Give every file that one of the modules makes for this name, backups too."""
         return glob.glob(glob.escape(self.file) + "*")
+
+    def _make_anew(self) -> None:
+        self.do_remove()
+        self.dbm = self.dbmmodule.open(self.file, "c")
+
+    @contextmanager
+    def _noticing_damage(self) -> Iterator[None]:
+        """Log what a module raises where a file is none of its own, or is damaged."""
+        try:
+            yield
+        except Exception as error:
+            if getattr(error, "errno", None) is not None:  # dbm.gnu's own errors have no number
+                raise
+            log.warning("A dbm file is damaged, and what was in it is taken for absent.")
 
 
 class DbmStore(BeakerStore):

@@ -136,7 +136,9 @@ class Connections:
             raise unavailable(error, "sqlite") from None
 
     def _open_locked(self) -> sqlite3.Connection:
-        if not os.path.exists(self._path):
+        try:
+            os.stat(self._path)
+        except FileNotFoundError:  # and not what else can go wrong: the file may be in use
             make_empty(self._path)
         connection = sqlite3.connect(
             self._path, timeout=self._patience, isolation_level=None, check_same_thread=False

@@ -50,6 +50,7 @@ class FileLock:
     """
 
     _fd = CLOSED
+    _file: tuple[int, ...] = ()
 
     def __init__(self, path: str, patience: float) -> None:
         self._path = path
@@ -63,8 +64,7 @@ class FileLock:
         if not self._threads.acquire(timeout=self._patience):
             raise self._too_slow()
         try:
-            fd = self._fd
-            if fd == CLOSED or not self._locked() or not os.fstat(fd).st_nlink:
+            if self._fd == CLOSED or not self._locked_as_before():
                 self._take(self._wait_for_lock)
         except BaseException:
             self._threads.release()
@@ -84,7 +84,8 @@ class FileLock:
             yield False
             return
         try:
-            free = self._take(self._locked)
+            free = self._fd != CLOSED and self._locked_as_before()
+            free = free or self._take(self._locked)
             try:
                 yield free
             finally:
@@ -107,15 +108,25 @@ class FileLock:
     def __del__(self) -> None:
         self._forget()
 
+    def _locked_as_before(self) -> bool:
+        """Lock the file that is open; tell whether that is done, and others find this one too."""
+        try:
+            self._call(self._fd, *self._lock_at_once)
+            return os.stat(self._path)[1:3] == self._file
+        except OSError:  # held, removed, moved with its folder, or closed by who closes everything
+            return False
+
     def _take(self, lock: Callable[[], bool]) -> bool:
         while True:
-            if self._fd == CLOSED:
-                self._fd = open_lock_file(self._path)
+            if self._fd != CLOSED:
+                self._forget()
+            self._fd = open_lock_file(self._path)
             if not lock():
                 return False
-            if os.fstat(self._fd).st_nlink:
+            found = os.fstat(self._fd)
+            if found.st_nlink:  # else removed meanwhile: the next process would lock another file
+                self._file = found[1:3]  # inode and device
                 return True
-            self._forget()  # removed meanwhile: the next process would lock another file
 
     def _wait_for_lock(self) -> bool:
         deadline = time.monotonic() + self._patience
