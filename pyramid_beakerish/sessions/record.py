@@ -155,6 +155,8 @@ def check(record: Record) -> None:
     The moments are left to whoever compares them.
     """
     own = record.own
+    if type(own) is not dict:
+        raise TypeError
     for name, value in own.items():
         if not _OWN[name](value):
             raise TypeError

@@ -99,14 +99,14 @@ class RecordStore:
         try:
             created, accessed, expires, own, values = self._unpack(entry[0][WRITE_ID_SIZE:])
             if type(values) is dict:
-                "".join(values)  # raises for a key that is no text, in a third of a loop
+                for name in values:
+                    if type(name) is not str:
+                        raise TypeError(name)
             else:
                 values = Parts(values)
             record = Record(created, accessed, expires, own, values)
-            if own:
+            if own or type(own) is not dict:
                 check(record)
-            elif type(own) is not dict:
-                raise TypeError(own)
             idle, lifetime, interval = self._limits(own) if own else self._usual
             unused, age = now - accessed, now - created
             # Not only ``expires``: limits that were made stricter hold for the sessions that exist.
@@ -115,11 +115,9 @@ class RecordStore:
             alive = alive and (expires is None or expires > now)
         except Exception as error:  # anything at all may be in a damaged store
             raise NoRecord(Refusal.CORRUPT) from error
-        if not alive:
-            raise _over(record, unused, age, idle)
-        if own and "moved_to" in own:
-            raise Moved(own["moved_to"], own["seed"])
-        return record, entry[1], not -interval < unused < interval
+        if alive and "moved_to" not in own:
+            return record, entry[1], not -interval < unused < interval
+        raise Moved(own["moved_to"], own["seed"]) if alive else _over(record, unused, age, idle)
 
     def put(self, key: str, record: Record, token: Any, values: Values) -> bool:
         """Store a record as it is after this use, with these values; tell whether it was stored.
