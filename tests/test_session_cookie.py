@@ -95,12 +95,15 @@ def attributes(header):
     return header.split("; ")[1:]
 
 
+@pytest.mark.parametrize("known", [(), (GOOD, EVIL)], ids=["new", "known"])
 @pytest.mark.parametrize(("header", "found"), FOUND)
-def test_find(header, found):
-    """Another cookie's value is never taken for ours, and none of them hides ours."""
+def test_find(header, found, known):
+    """Another cookie's value is never taken for ours, be it one of ours that was seen before."""
+    cookie = cookie_of()
+    assert [found_in(cookie, f"sid={value}") for value in known] == [(v, True) for v in known]
     header = header.replace("good", GOOD).replace("evil", EVIL)
     expected = None if found is None else ({"good": GOOD, "evil": EVIL}[found], True)
-    assert found_in(cookie_of(), header) == expected
+    assert found_in(cookie, header) == expected
 
 
 @pytest.mark.parametrize(("header", "found"), FOUND)
