@@ -6,7 +6,7 @@ from pyramid.config import Configurator
 from pyramid.response import Response
 from webtest import TestApp
 
-from pyramid_beakerish import BeakerSessionFactoryConfig
+from pyramid_beakerish import BeakerSessionFactoryConfig, StoreUnavailable
 from pyramid_beakerish.sessions.manager import SessionManager
 from pyramid_beakerish.sessions.session import Session
 from pyramid_beakerish.settings import session_settings
@@ -24,19 +24,24 @@ def test_a_session_that_was_saved_keeps_its_cookie_when_another_fails():
     other = BeakerSessionFactoryConfig(key="other", secret=SECRET, type=store)
 
     def page(request):
-        first, second = one(request), other(request)
+        request.first = first = one(request)
+        second = other(request)
         first.regenerate_id()
         first["n"] = second["n"] = first.get("n", 0) + 1
         return Response(str(first["n"]))
+
+    def apologise(error, request):
+        return Response(str(request.first["n"]), status=503)
 
     config = Configurator()
     config.include("pyramid_beakerish")
     config.add_route("page", "/")
     config.add_view(page, route_name="page")
+    config.add_exception_view(apologise, StoreUnavailable)
     browser = TestApp(config.make_wsgi_app())
     assert browser.get("/").text == "1"
     store.fail("swap")
-    assert browser.get("/", status=503).status_int == 503
+    assert browser.get("/", status=503).text == "2"
     store.mend()
     assert browser.get("/").text == "3"
 
