@@ -21,13 +21,21 @@ from .errors import BeakerishError, SessionStateError, StoreUnavailable
 from .sessions.mapping import UNSET
 from .sessions.no_record import Moved, NoRecord
 from .sessions.session import Session
+from .sessions.stored import release
 from .snapshot import Snapshot
+from .stores.lease import Lease
 
 log = logging.getLogger(__name__)
 
 #: What cromlech.wsgistate says, whose applications may compare it.
 NO_WRITING = "Session's current state disallows writing"
 NO_SAVING = "Session's current state disallows saving operations."
+
+#: How long nobody else can commit a session, in seconds, where the others take so long to finish,
+#: or a process was killed before it had.
+LONGEST_TURN = 10.0
+#: Longer than a turn, so that what a killed process leaves behind makes nobody fail.
+LONGEST_WAIT = 12.0
 
 
 class SessionConflict(BeakerishError, TransientError):  # type: ignore[misc]
@@ -74,6 +82,7 @@ class TransactionalSession(Session):
 
     _transactions: Transactions | None = None
     _resource: SessionDataManager | None = None
+    _turn: Lease | None = None
     _unpublished: Exception | None = None
     _stale = False
 
@@ -166,8 +175,25 @@ class TransactionalSession(Session):
         except StoreUnavailable as error:
             self._fail(error)
 
+    def _take_turn(self) -> None:
+        """Let nobody else compare until this transaction is over.
+
+        Else two could find what they know, and the second to finish would undo the first.
+        """
+        self._end_turn()
+        turn = Lease(self._manager.records.store, f"commit:{self._key}", LONGEST_TURN)
+        if not turn.acquire(LONGEST_WAIT):
+            raise SessionConflict("Other requests go on committing the session.")
+        self._turn = turn
+
+    def _end_turn(self) -> None:
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            release(turn)
+
     def _compare(self) -> None:
-        """Refuse to change what others have changed meanwhile."""
+        """Refuse to change what others have changed meanwhile, and let them wait from now on."""
+        self._take_turn()
         try:
             record, token, _ = self._manager.records.load(self._key)
         except NoRecord:
@@ -191,6 +217,7 @@ class TransactionalSession(Session):
     def _undo(self, before: Snapshot) -> None:
         """Go back to what was before the transaction, or to what others have made of it."""
         self._resource = None
+        self._end_turn()
         before.restore(self)
         if self._stale:
             self._stale = False
@@ -206,6 +233,8 @@ class TransactionalSession(Session):
             self._unpublished, self._dirty = error, True
         else:
             self._forget_values()  # a list that was handed out was that of this transaction
+        finally:
+            self._end_turn()
 
 
 @implementer(ISavepointDataManager)

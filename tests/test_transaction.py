@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from pyramid.config import Configurator
 from pyramid.exceptions import ConfigurationExecutionError
@@ -18,6 +20,7 @@ from transaction.interfaces import (
 from webtest import TestApp
 from zope.interface.verify import verifyObject
 
+import pyramid_beakerish.transaction
 from pyramid_beakerish import (
     SerializationError,
     SessionStateError,
@@ -50,6 +53,9 @@ WRITERS = {
     "set_lifetime": lambda s: s.set_lifetime(timeout=60),
     "path": lambda s: setattr(s, "path", "/a"),
 }
+
+
+PATIENCE = 60  # seconds
 
 
 class Refused(Exception):
@@ -94,7 +100,8 @@ def test_a_commit_stores_the_session(site):
     page(site, work)
     visitor = site.visitor()
     visitor.get("/page")
-    assert site.journal == ["load", "load", "commit", "swap"]
+    turn = ["create", "load", "commit", "swap", "load", "delete"]  # from the vote to the finish
+    assert site.journal == ["load", *turn]
     assert site.contents(visitor) == {"old": "1", "new": "2"}
 
 
@@ -722,7 +729,8 @@ def test_a_touch_is_no_conflict(site):
     page(site, work)
     visitors.append(site.visitor())
     visitors[0].get("/page")
-    assert site.journal == ["load", "load", "swap", "load", "swap"]  # ours, theirs, vote, finish
+    ours, theirs, vote, finish = ["load"], ["load", "swap"], ["create", "load"], ["swap"]
+    assert site.journal == [*ours, *theirs, *vote, *finish, "load", "delete"]
     assert site.contents(visitors[0]) == {"old": "1", "new": 1}
 
 
@@ -754,8 +762,14 @@ def test_a_renewal_is_no_conflict():
     assert site.contents(visitors[0]) == {"old": "1", "new": 1}
 
 
-def test_an_end_between_vote_and_finish(site):
+def by_page_alone(request):
+    """Have no other request take part in a transaction."""
+    return request.path == "/page"
+
+
+def test_an_end_between_vote_and_finish():
     """The session stays ended, and a second transaction of that request has nothing to store."""
+    site = make_site(**{"tm.activate_hook": by_page_alone})
     site.page("end")(lambda request: str(request.session.invalidate()))
     visitors = []
 
@@ -772,8 +786,9 @@ def test_an_end_between_vote_and_finish(site):
     assert site.records() == 0
 
 
-def test_a_change_between_vote_and_finish_is_merged(site):
-    """Who is later by less than the commit takes is merged key by key, as without transactions."""
+def test_a_change_between_vote_and_finish_is_merged():
+    """What a request without a transaction changes while one is committed is merged key by key."""
+    site = make_site(**{"tm.activate_hook": by_page_alone})
     site.page("change")(lambda request: str(request.session.update(other=1)))
     visitors = []
 
@@ -784,6 +799,55 @@ def test_a_change_between_vote_and_finish_is_merged(site):
     page(site, work)
     visitors.append(site.visitor())
     visitors[0].get("/page")
+    assert site.contents(visitors[0]) == {"old": "1", "new": 1, "other": 1}
+
+
+def test_two_commits_at_once(rival):
+    """Who votes while another is being committed waits, is tried again, and loses nothing of it."""
+    visitor = rival.visitor()
+    second = threading.Thread(target=lambda: visitor.get("/page?add=2"))
+    arrived, load = threading.Event(), rival.store.load
+
+    def tell(key):
+        if key.startswith("lease:"):
+            arrived.set()
+        return load(key)
+
+    def let_the_second_vote():
+        rival.store.load = tell
+        second.start()
+        assert arrived.wait(PATIENCE)
+
+    def work(session, request):
+        session["old"] += request.params["add"]
+        votes = {"1": let_the_second_vote, "2": arrived.set}
+        request.tm.get().join(on_end(votes[request.params["add"]], key="~~later"))
+
+    rival.work.append(work)
+    visitor.get("/page?add=1")
+    second.join(PATIENCE)
+    assert rival.contents(visitor) == {"old": "112"}
+
+
+def test_a_commit_that_takes_too_long(site, monkeypatch):
+    """Who has waited too long for the other's commit is a conflict, and stores nothing."""
+    monkeypatch.setattr(pyramid_beakerish.transaction, "LONGEST_WAIT", 0)
+    site.error_page(SessionConflict)(lambda error, request: str(error))
+    site.page("change")(lambda request: str(request.session.update(other=1)))
+    visitors, answers = [], []
+
+    def change():
+        answers.append(visitors[0].get("/change").text)
+
+    def work(session, request):
+        session["new"] = 1
+        request.tm.get().join(on_end(vote=change, key="~~later"))
+
+    page(site, work)
+    visitors.append(site.visitor())
+    visitors[0].get("/page")
+    change()
+    assert answers == ["Other requests go on committing the session.", "None"]
     assert site.contents(visitors[0]) == {"old": "1", "new": 1, "other": 1}
 
 

@@ -6,24 +6,32 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from pyramid.config import Configurator
 from webtest import TestApp
 
+from pyramid_beakerish.transaction import LONGEST_TURN
 from tests.scenarios import DataManager
 
 PATIENCE = 60  # seconds
+
+
+def later():
+    """Tell the time when nobody waits for a commit any more that is over by now."""
+    return time.time() + LONGEST_TURN
 
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def make_app(folder, moment=None):
+def make_app(folder, moment=None, clock=time.time):
     """Make an application that is killed at a moment of its commit: ``vote`` or ``finish``."""
     config = Configurator(
         settings={
+            "beakerish.clock": clock,
             "session.type": "file",
             "session.data_dir": folder,
             "session.transactional": "true",
@@ -62,6 +70,7 @@ def test_killed_during_the_commit(tmp_path, moment, left):
     command = [sys.executable, "-m", __name__, str(tmp_path), moment, "=".join(cookie)]
     dead = subprocess.run(command, timeout=PATIENCE, capture_output=True)
     assert dead.returncode == -signal.SIGKILL, dead.stderr
+    visitor = TestApp(make_app(str(tmp_path), clock=later), cookiejar=visitor.cookiejar)
     assert visitor.get("/look").json == left
     visitor.get("/fill")
     assert visitor.get("/look").json == {**left, "cart": ["tea"]}

@@ -53,10 +53,11 @@ class TestTransactionalSessions(ContentsSuite, InterfaceSuite, IdentitySuite, Ti
         self.assert_records(1)
 
     def test_write_costs_one_swap(self):
-        """A change costs a read more than without transactions: the vote looks for conflicts."""
+        """A change costs a read and a lock more than without transactions: the vote compares."""
         visitor = self.visitor(a=1, b=2)
         visitor.use(lambda session: (session.update(a=2, c=3), session.pop("b")))
-        assert self.store.calls == ["load", "load", "swap"]
+        compared, unlocked = ["create", "load"], ["load", "delete"]
+        assert self.store.calls == ["load", *compared, "swap", *unlocked]
         assert visitor.contents() == {"a": 2, "c": 3}
 
     def test_lifetime_that_ends_during_a_request(self):

@@ -24,6 +24,7 @@ from .record import NOTHING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..stores.lease import Lease
     from .record import Record
 
 log = logging.getLogger(__name__)
@@ -109,10 +110,7 @@ class StoredMapping(FoundMapping):
         """Let others lock the session."""
         if self._lease is not None:
             lease, self._lease = self._lease, None
-            try:
-                lease.release()
-            except StoreUnavailable:
-                log.warning("A session's lock could not be released; it ends by itself.")
+            release(lease)
 
     def _cookie_header(self, https: bool) -> str | None:
         cookie = self._manager.cookie
@@ -292,3 +290,11 @@ class StoredMapping(FoundMapping):
         self._pass_over()
         self._detached = True
         self._unavailable = error
+
+
+def release(lease: Lease) -> None:
+    """End a lock of a session's; the answer is there, so a store that is down keeps nobody."""
+    try:
+        lease.release()
+    except StoreUnavailable:
+        log.warning("A session's lock could not be released; it ends by itself.")
