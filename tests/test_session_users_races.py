@@ -133,6 +133,19 @@ def test_the_list_of_nobody(site, store):
     assert len(list(store.keys("session:"))) == 1
 
 
+@pytest.mark.parametrize("use", [dict, lambda session: session.update(a=1)])
+def test_a_list_that_the_server_has_evicted(site, store, clock, use):
+    """A session is in its user's list again after the next use that makes it live longer."""
+    phone, desk = log_in(site), log_in(site)
+    for name in list(store.keys("user:")):
+        store.delete(name)
+    clock.advance(61)
+    phone.use(use)
+    assert listed(desk) == 1
+    desk.use(lambda session: session.sessions_of().end_others())
+    assert phone.use(lambda session: session.new)
+
+
 def test_a_change_meanwhile(site):
     """Who logs in again while another request changes the session keeps both."""
     mine = log_in(site)

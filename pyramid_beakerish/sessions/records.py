@@ -130,6 +130,8 @@ class RecordStore:
         # it does, and a session written at every request has its cookie extended as well.
         if not -interval < now - record.accessed < interval:  # or the clock was set back
             record.accessed = now
+            if "user" in record.own:
+                self.users.keep(key, record.own)
         left = record.created + lifetime - now
         ttl = idle if idle < left else max(left, _SHORTEST_TTL)
         record.expires = None if ttl == inf else now + ttl

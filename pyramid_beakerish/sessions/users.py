@@ -71,15 +71,22 @@ class UserIndex:
 
     def enter(self, user: str, handle: str, key: str) -> None:
         """Enter a key of a session; what is not there any more of the user's others leaves."""
-
-        def entered(keys: Keys) -> Keys:
-            if handle not in keys or len(keys[handle]) >= KEYS_OF_ONE:
-                keys = self._alive(keys)
-            others = [other for other in keys.get(handle, ()) if other != key]
-            return {**keys, handle: [*others, key]}
-
         # Written in any case, or who has taken it for gone could take it out all the same.
-        self._change(user, entered, even_if_same=True)
+        self._change(user, lambda keys: self._entered(keys, handle, key), even_if_same=True)
+
+    def keep(self, user: str, handle: str, key: str) -> None:
+        """Enter a key of a session that is there, if its entry was lost."""
+
+        def kept(keys: Keys) -> Keys:
+            return keys if key in keys.get(handle, ()) else self._entered(keys, handle, key)
+
+        self._change(user, kept)
+
+    def _entered(self, keys: Keys, handle: str, key: str) -> Keys:
+        if handle not in keys or len(keys[handle]) >= KEYS_OF_ONE:
+            keys = self._alive(keys)
+        others = [other for other in keys.get(handle, ()) if other != key]
+        return {**keys, handle: [*others, key]}
 
     def leave(self, user: str, handles: Iterable[str]) -> None:
         """Take sessions out."""
@@ -163,6 +170,13 @@ class Users:
     def enter(self, key: str, own: Mapping[str, Any]) -> None:
         """Enter a session that is about to be stored, or is stored now."""
         self._index.enter(own["user"], own["handle"], key)
+
+    def keep(self, key: str, own: Mapping[str, Any]) -> None:
+        """Enter a session that is in use again, if the store has lost its user's list.
+
+        A full server evicts what was not used for longest, which this keeps a list from being.
+        """
+        self._index.keep(own["user"], own["handle"], key)
 
     def make_room(self, own: Mapping[str, Any]) -> None:
         """End those of its user's sessions that one too many leaves no room for."""
