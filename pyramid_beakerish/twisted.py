@@ -32,8 +32,8 @@ log = Logger()
 
 T = TypeVar("T")
 
-#: Headers that `twisted.web.server.Request.process` sets.
-OF_EVERY_RESPONSE = (b"Server", b"Date")
+#: Headers that Twisted sets, before the page or because the visitor asks for the end.
+OF_EVERY_RESPONSE = (b"Server", b"Date", b"Connection")
 APOLOGY = b"The session store is unavailable. Try again later."
 
 

@@ -102,14 +102,14 @@ class Browser:
         self.site = site
         self.cookies = {}
 
-    def open(self, method=b"GET", version="1.0"):
+    def open(self, method=b"GET", version="1.0", fields=""):
         """Send a request and give its transport. A cookie may be anything that latin-1 has."""
         transport = StringTransport()
         self.protocol = self.site.buildProtocol(None)
         self.protocol.makeConnection(transport)
         cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         header = f"Cookie: {cookie}\r\n" if cookie else ""
-        text = f"{method.decode()} / HTTP/{version}\r\n{header}\r\n"
+        text = f"{method.decode()} / HTTP/{version}\r\n{header}{fields}\r\n"
         self.protocol.dataReceived(text.encode("latin-1"))
         return transport
 
@@ -807,6 +807,16 @@ def test_the_apology_for_a_store_has_no_header_of_the_page(browser, site, store)
     response = browser.get()
     assert response.status == 503
     assert {*response.headers} == {"Server", "Date", "Content-Type", "Content-Length"}
+
+
+def test_the_apology_for_a_store_tells_that_it_is_the_last_answer(browser, site, store):
+    """It has the Connection: close with which Twisted answers a visitor who asks for that."""
+    store.failing = ("create",)
+    site.resource.work = lambda request: get_session(request).update(a=2)
+    transport = browser.open(version="1.1", fields="Connection: close\r\n")
+    response = browser.read(transport)
+    assert (response.status, response.headers["Connection"]) == (503, "close")
+    assert transport.disconnecting
 
 
 @pytest.mark.parametrize("ended", [False, True])
