@@ -718,6 +718,65 @@ def test_a_producer_that_has_waited_in_vain(browser, clock, keep_a_producer_wait
     assert b"piece" not in transport.value()
 
 
+class Stream(Pieces):
+    """Gives one piece after the other until it is told to pause."""
+
+    def pauseProducing(self):
+        self.paused = True
+
+    def resumeProducing(self):
+        self.paused = False
+        while self.left and not self.paused:
+            self.left -= 1
+            self.request.write(b"%d " % self.left)
+        if not self.paused:
+            self.request.unregisterProducer()
+            self.request.finish()
+
+
+@pytest.fixture
+def streams(site):
+    """The streams that have begun to answer requests."""
+    begun = []
+
+    def work(request):
+        get_session(request)["a"] = 1
+        begun.append(Stream(request, 5))
+        request.registerProducer(begun[-1], True)
+        begun[-1].resumeProducing()
+        return NOT_DONE_YET
+
+    site.resource.work = work
+    return begun
+
+
+STREAMED = b"4 3 2 1 0 "
+
+
+def test_a_producer_that_pushes_is_paused_for_the_save(browser, streams):
+    """What comes by itself pauses meanwhile, and goes on after what it has given before."""
+    transport, save, saving = open_and_keep_the_save(browser)
+    assert (streams[0].left, streams[0].paused) == (4, True)
+    save()
+    saving.callback(None)
+    assert browser.read(transport).body == STREAMED
+    assert browser.use(dict) == "{'a': 1}"
+
+
+def test_a_producer_that_pushes_is_not_paused_in_vain(browser, streams):
+    """Where the session is saved at once, the producer is told nothing."""
+    assert browser.get().body == STREAMED
+    assert streams[0].paused is False
+
+
+def test_a_producer_that_pushes_is_stopped_with_the_apology(browser, streams):
+    """Where the save fails, it is told that no more is wanted."""
+    transport, _, saving = open_and_keep_the_save(browser)
+    saving.errback(Failure(StoreUnavailable("down")))
+    assert browser.read(transport).status == 503
+    assert (streams[0].left, streams[0].stopped) == (4, 1)
+
+
 def test_a_second_save_waits_for_the_first(site, store):
     """A session that an application saves itself is whole when its response is: both have saved."""
     handed, order = [], []
