@@ -84,13 +84,13 @@ def _fail(request: Any, error: BaseException) -> Any:
 def _fail_to_save(request: Any, unsaved: list[Any], error: BaseException) -> Any:
     if not isinstance(error, Exception):
         return _fail(request, error)
-    # Exception views hide this from everybody who only looks at exceptions, and the
-    # transaction may have been committed.
-    log.error("A session could not be saved.", exc_info=error)
     failure = _never_tried_again(request, error)
     for session in unsaved:
         session.abandon(failure)
     response = _render(request, failure)
+    # What nobody answers the server logs. Exception views hide this from everybody who only looks
+    # at exceptions, and the transaction may have been committed.
+    log.error("A session could not be saved.", exc_info=error)
     for session in unsaved:
         session.abandon()  # nobody could answer any more if a late write were refused
     return response

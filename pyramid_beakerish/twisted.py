@@ -32,8 +32,8 @@ log = Logger()
 
 T = TypeVar("T")
 
-#: Headers that `twisted.web.server.Request.process` sets.
-OF_EVERY_RESPONSE = (b"Server", b"Date")
+#: Headers that Twisted sets, before the page or because the visitor asks for the end.
+OF_EVERY_RESPONSE = (b"Server", b"Date", b"Connection")
 APOLOGY = b"The session store is unavailable. Try again later."
 
 
@@ -162,7 +162,7 @@ class SessionRequest(Request):  # type: ignore[misc]
     #: The status and the headers at the first write.
     _begun: tuple[Any, Any, Any]
     _failure: Failure | None = None
-    #: What gives data when it is asked, and waits for the session to be saved.
+    #: What gives data, and waits for the session to be saved.
     _producer: Any = None
     _gone = _saving = _apologised = False
 
@@ -192,9 +192,9 @@ class SessionRequest(Request):  # type: ignore[misc]
 
     def write(self, data: bytes) -> None:
         """Send data, once the session is saved."""
-        if self._waiting is not None and self.producer and not self.streamingProducer:
-            self._have_producer_wait()
         self._when_saved(lambda: Request.write(self, data))
+        if self._waiting is not None and self.producer:
+            self._have_producer_wait()
 
     def finish(self) -> None:
         """End the response, once the session is saved."""
@@ -242,14 +242,17 @@ class SessionRequest(Request):  # type: ignore[misc]
     def _have_producer_wait(self) -> None:
         """Ask whoever gives data for no more before this is sent: it might be a large file."""
         producer = self.producer
+        if self.streamingProducer:
+            producer.pauseProducing()
         self.unregisterProducer()
         self._producer = producer
-        self._when_saved(self._ask_producer)
 
     def _ask_producer(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            self.registerProducer(producer, False)
+            self.registerProducer(producer, self.streamingProducer)
+            if self.streamingProducer:
+                producer.resumeProducing()
 
     def _stop_producer(self) -> None:
         """Tell a producer that waits, and may have a file to close, that no more is wanted."""
@@ -315,6 +318,7 @@ class SessionRequest(Request):  # type: ignore[misc]
         if not self._gone:
             for call in waiting:
                 call()
+            self._ask_producer()
 
 
 class SessionSite(Site):  # type: ignore[misc]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import functools
+import importlib
 import math
 import re
 import runpy
@@ -474,6 +475,41 @@ def test_functions_of_two_scripts_have_keys_of_their_own(tmp_path):
 
     assert key(scripts[0]) != key(scripts[1])
     assert key(scripts[0], "__mp_main__") == key(scripts[0])
+
+
+@pytest.mark.parametrize("name", ["__main__", "__mp_main__"])
+def test_a_module_that_runs_as_a_program(name, tmp_path, monkeypatch):
+    """What ``python -m`` runs, and a child that it spawns, has the keys of what is imported."""
+    package = f"package{uuid4().hex}"
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "tasks.py").write_text(
+        "from enum import Enum\n"
+        "from pyramid_beakerish import cache_region\n"
+        "class Colour(Enum):\n"
+        "    RED = 'red'\n"
+        "@cache_region('short_term')\n"
+        "def load(colour): pass\n"
+        "KEY = load.key_for(Colour.RED)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    run = runpy.run_module(f"{package}.tasks", run_name=name, alter_sys=True)
+    assert run["KEY"] == importlib.import_module(f"{package}.tasks").KEY
+
+
+def test_functions_of_two_folders_have_keys_of_their_own(tmp_path):
+    """What two folders with a ``__main__.py`` both define shares nothing."""
+
+    def key(folder):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "__main__.py").write_text(
+            "from pyramid_beakerish import cache_region\n"
+            "@cache_region('short_term')\n"
+            "def load(number): pass\n"
+            "KEY = load.key_for(7)\n"
+        )
+        return runpy.run_path(str(tmp_path / folder), run_name="__main__")["KEY"]
+
+    assert key("users") != key("orders")
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="code has no columns")

@@ -155,7 +155,7 @@ def test_the_examples_of_the_page_on_testing_pass(pytester):
     conftest, *tests = blocks(PAGE, "python")
     pytester.makeconftest(conftest)
     pytester.makepyfile("import pytest\n" + "\n".join(tests))
-    pytester.runpytest_inprocess(*WITHOUT).assert_outcomes(passed=5)
+    pytester.runpytest_inprocess(*WITHOUT).assert_outcomes(passed=6)
 
 
 def test_the_fixtures_are_listed_with_their_help(pytester):

@@ -151,8 +151,11 @@ def test_a5_the_failure_tells_its_cause(page, method):
     assert str(raised.value.__cause__) == "down"
 
 
-def test_a5_a_value_that_cannot_be_stored_propagates(site):
-    """A value that no store can keep is an error for the developer, and stores nothing."""
+def test_a5_a_value_that_cannot_be_stored_propagates(site, caplog):
+    """A value that no store can keep is an error for the developer, and stores nothing.
+
+    The server logs it, and so nobody else does.
+    """
 
     @site.page("write")
     def unstorable(request):
@@ -163,6 +166,7 @@ def test_a5_a_value_that_cannot_be_stored_propagates(site):
     visitor = site.visitor()
     with pytest.raises(SerializationError, match="bad"):
         visitor.get("/write")
+    assert [each for each in caplog.records if each.levelno >= logging.ERROR] == []
     assert site.contents(visitor) == {"old": "1"}
 
 

@@ -7,10 +7,19 @@ import sys
 
 import pytest
 
-from pyramid_beakerish.settings import StoreSettings
+from pyramid_beakerish.sessions.manager import SessionManager
+from pyramid_beakerish.settings import StoreSettings, session_settings
 from pyramid_beakerish.stores import open_store
+from pyramid_beakerish.stores.memory import MemoryStore
 from pyramid_beakerish.testing.site import Site
-from pyramid_beakerish.testing.together import in_threads, start_child, wait_for
+from pyramid_beakerish.testing.together import (
+    Background,
+    in_threads,
+    start_child,
+    succeeds_in_child,
+    wait_for,
+)
+from tests.cache_help import Held
 
 THREADS, WRITES = 8, 25
 PROCESSES, WRITES_OF_EACH = 4, 25
@@ -207,3 +216,21 @@ class TestProcesses:
 
             in_processes(PROCESSES, work)
             assert site.stranger().keep(cookies).contents() == {}
+
+    def test_fork_while_the_store_is_opened(self, monkeypatch, clock):
+        """A child does not wait for a thread of its parent that was about to open the store."""
+        opening = Held(MemoryStore(clock))
+        monkeypatch.setattr("pyramid_beakerish.sessions.records.open_store", lambda *_: opening())
+        manager = SessionManager(session_settings(type="memory")[0], clock)
+        opener = Background(manager.open)
+        assert opening.begun.wait(10)
+
+        def ask():
+            opening.go.set()
+            manager.open()
+
+        try:
+            assert succeeds_in_child(ask)
+        finally:
+            opening.go.set()
+        opener.result()

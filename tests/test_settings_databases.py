@@ -135,6 +135,20 @@ def test_mistakes(options, sentences):
 
 
 @pytest.mark.parametrize(
+    "place", ["postgresql://host/x", "mysql://host/x", create_engine("mariadb+pymysql://host/x")]
+)
+def test_a_table_name_that_is_too_long(place):
+    """A name of which a server's identifiers cannot be made is a mistake, but not for SQLite."""
+    (problem,) = problems(type="sql", url=place, table_name="t" * 48)
+    assert problem == (
+        "session.table_name is too long: the table and its index are named after it, for which it "
+        "may have 47 characters."
+    )
+    for name, of in ("t" * 47, place), ("t" * 48, FILE):
+        session(type="sql", url=of, table_name=name, create_table="false")
+
+
+@pytest.mark.parametrize(
     ("url", "driver", "package"),
     [
         ("postgresql://user:secret@host/x", "psycopg", "psycopg[binary]"),

@@ -137,6 +137,14 @@ def test_store_object_is_a_type():
             {"session.secrets": "hunter2"},
             "session.secrets = '***' is no option. Did you mean session.secret?",
         ),
+        (
+            {"session.domain": "example.com"},
+            "session.domain = 'example.com' is no option. Did you mean session.cookie_domain?",
+        ),
+        (
+            {"session.cookie_httponly": "true"},
+            "session.cookie_httponly = 'true' is no option. Did you mean session.httponly?",
+        ),
         ({"session.color": "red"}, "session.color = 'red' is no option."),
         ({"session.": 1}, "session. = 1 is no option."),
         ({"session.color": None}, "session.color = None is no option."),

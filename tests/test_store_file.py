@@ -485,6 +485,20 @@ class TestUnavailable:
             store.set("k", stamped(bytes(40_000)), None)
         assert victim.read_bytes() == before
 
+    def test_a_pipe_in_the_way(self, store, tmp_path):
+        """A named pipe where a file should be is taken for damage, and nobody waits for it."""
+        store.set("key", stamped(), None)
+        (path,) = entries(tmp_path)
+        path.unlink()
+        os.mkfifo(path)
+        assert store.load("key") is None
+        assert list(store.keys("")) == []
+        with pytest.raises(StoreUnavailable):
+            store.set("key", stamped(), None)
+        store.sweep()
+        store.set("key", stamped(b"again"), None)
+        assert store.load("key")[0].endswith(b"again")
+
     def test_inspected(self, tmp_path, clock):
         """A folder to be made is told of, and a file in its place is an error."""
         store = FileStore(tmp_path, clock=clock)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import create_engine, event, make_url, text
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -76,6 +76,27 @@ class TestOnEngineOfPostgreSQL(OnEngine):
 
 class TestOnEngineOfMariaDB(OnEngine):
     kind = FastMariaDB
+
+
+class TestOnEngineOfSQLite(StoreSuite):
+    """On an engine that begins its transactions itself, as SQLAlchemy advises for SQLite."""
+
+    def make_store(self, clock, folder):
+        self.engine = create_engine(f"sqlite:///{folder}/entries.db")
+
+        @event.listens_for(self.engine, "connect")
+        def leave_beginning_to_us(connection, record):
+            connection.isolation_level = None
+
+        @event.listens_for(self.engine, "begin")
+        def begin(connection):
+            connection.exec_driver_sql("BEGIN")
+
+        return sql_store(self.engine, clock)
+
+    def teardown_method(self):
+        super().teardown_method()
+        self.engine.dispose()
 
 
 class SQLiteMachine(StoreMachine):

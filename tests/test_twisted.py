@@ -102,14 +102,14 @@ class Browser:
         self.site = site
         self.cookies = {}
 
-    def open(self, method=b"GET", version="1.0"):
+    def open(self, method=b"GET", version="1.0", fields=""):
         """Send a request and give its transport. A cookie may be anything that latin-1 has."""
         transport = StringTransport()
         self.protocol = self.site.buildProtocol(None)
         self.protocol.makeConnection(transport)
         cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         header = f"Cookie: {cookie}\r\n" if cookie else ""
-        text = f"{method.decode()} / HTTP/{version}\r\n{header}\r\n"
+        text = f"{method.decode()} / HTTP/{version}\r\n{header}{fields}\r\n"
         self.protocol.dataReceived(text.encode("latin-1"))
         return transport
 
@@ -718,6 +718,65 @@ def test_a_producer_that_has_waited_in_vain(browser, clock, keep_a_producer_wait
     assert b"piece" not in transport.value()
 
 
+class Stream(Pieces):
+    """Gives one piece after the other until it is told to pause."""
+
+    def pauseProducing(self):
+        self.paused = True
+
+    def resumeProducing(self):
+        self.paused = False
+        while self.left and not self.paused:
+            self.left -= 1
+            self.request.write(b"%d " % self.left)
+        if not self.paused:
+            self.request.unregisterProducer()
+            self.request.finish()
+
+
+@pytest.fixture
+def streams(site):
+    """The streams that have begun to answer requests."""
+    begun = []
+
+    def work(request):
+        get_session(request)["a"] = 1
+        begun.append(Stream(request, 5))
+        request.registerProducer(begun[-1], True)
+        begun[-1].resumeProducing()
+        return NOT_DONE_YET
+
+    site.resource.work = work
+    return begun
+
+
+STREAMED = b"4 3 2 1 0 "
+
+
+def test_a_producer_that_pushes_is_paused_for_the_save(browser, streams):
+    """What comes by itself pauses meanwhile, and goes on after what it has given before."""
+    transport, save, saving = open_and_keep_the_save(browser)
+    assert (streams[0].left, streams[0].paused) == (4, True)
+    save()
+    saving.callback(None)
+    assert browser.read(transport).body == STREAMED
+    assert browser.use(dict) == "{'a': 1}"
+
+
+def test_a_producer_that_pushes_is_not_paused_in_vain(browser, streams):
+    """Where the session is saved at once, the producer is told nothing."""
+    assert browser.get().body == STREAMED
+    assert streams[0].paused is False
+
+
+def test_a_producer_that_pushes_is_stopped_with_the_apology(browser, streams):
+    """Where the save fails, it is told that no more is wanted."""
+    transport, _, saving = open_and_keep_the_save(browser)
+    saving.errback(Failure(StoreUnavailable("down")))
+    assert browser.read(transport).status == 503
+    assert (streams[0].left, streams[0].stopped) == (4, 1)
+
+
 def test_a_second_save_waits_for_the_first(site, store):
     """A session that an application saves itself is whole when its response is: both have saved."""
     handed, order = [], []
@@ -807,6 +866,16 @@ def test_the_apology_for_a_store_has_no_header_of_the_page(browser, site, store)
     response = browser.get()
     assert response.status == 503
     assert {*response.headers} == {"Server", "Date", "Content-Type", "Content-Length"}
+
+
+def test_the_apology_for_a_store_tells_that_it_is_the_last_answer(browser, site, store):
+    """It has the Connection: close with which Twisted answers a visitor who asks for that."""
+    store.failing = ("create",)
+    site.resource.work = lambda request: get_session(request).update(a=2)
+    transport = browser.open(version="1.1", fields="Connection: close\r\n")
+    response = browser.read(transport)
+    assert (response.status, response.headers["Connection"]) == (503, "close")
+    assert transport.disconnecting
 
 
 @pytest.mark.parametrize("ended", [False, True])

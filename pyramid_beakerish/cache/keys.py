@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import sys
 import threading
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CacheKeyError, CacheUsageError
-from .spelling import NoStableKeyError, qualified_name, spell
+from .spelling import NoStableKeyError, place, qualified_name, spell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -179,7 +178,7 @@ def _identity(function: Callable[..., Any]) -> str:
     Functions that one factory makes of one ``def`` share it all: the arguments of the
     decorator are there to tell them apart.
     """
-    name = _place(function)
+    name = place(function)
     code = getattr(inspect.unwrap(function), "__code__", None)
     line = 0 if code is None else code.co_firstlineno
     with _first_lines_lock:
@@ -187,14 +186,6 @@ def _identity(function: Callable[..., Any]) -> str:
     if line == first and "<" not in name:
         return name
     return f"{name}@{line}.{_column(code)}" if name.endswith("<lambda>") else f"{name}@{line}"
-
-
-def _place(function: Callable[..., Any]) -> str:
-    # All scripts are called __main__, and __mp_main__ in the processes that they spawn.
-    module = function.__module__
-    if module not in ("__main__", "__mp_main__"):
-        return qualified_name(function)
-    return f"{getattr(sys.modules.get(module), '__file__', '')}:{function.__qualname__}"
 
 
 def _column(code: Any) -> int:

@@ -28,6 +28,24 @@ def qualified_name(thing: Any) -> str:
     return f"{thing.__module__}.{thing.__qualname__}"
 
 
+def place(thing: Any) -> str:
+    """Name a class or function as each process does, also one that runs its module as a program."""
+    module = thing.__module__
+    if module in ("__main__", "__mp_main__"):
+        module = _program(module)
+    return f"{module}.{thing.__qualname__}"
+
+
+def _program(name: str) -> str:
+    # All are called __main__, and __mp_main__ in the processes that they spawn: a file or a
+    # folder is known by its path, and what python -m runs by the name that imports it.
+    module = sys.modules.get(name)
+    spec: Any = getattr(module, "__spec__", None)
+    by_path = spec is None or spec.name == "__main__"
+    known: str = getattr(module, "__file__", "") if by_path else spec.name
+    return known
+
+
 def spell(value: object) -> str:
     """Give the one text of this value, which no other value has.
 
@@ -68,15 +86,15 @@ def _mapping(value: dict[Any, Any]) -> str:
 def _object(value: object) -> str:
     offered = getattr(type(value), "__cache_key__", None)
     if offered is not None:
-        return _framed("o", qualified_name(type(value))) + spell(offered(value))
+        return _framed("o", place(type(value))) + spell(offered(value))
     if isinstance(value, Enum):
-        return _framed("e", qualified_name(type(value))) + _framed("n", _member(value))
+        return _framed("e", place(type(value))) + _framed("n", _member(value))
     if isinstance(value, PurePath):
-        return _framed("p", qualified_name(type(value))) + _framed("n", str(value))
+        return _framed("p", place(type(value))) + _framed("n", str(value))
     if isinstance(value, type) and _is_known_by_name(value):
-        return _framed("c", qualified_name(value))
+        return _framed("c", place(value))
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return _framed("o", qualified_name(type(value))) + spell(tuple(value))
+        return _framed("o", place(type(value))) + spell(tuple(value))
     raise NoStableKeyError(value)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SessionStateError
 from ..serializers import serializer_for
+from ..stores.system.forks import renew_after_fork
 from .cookie import SessionCookie
 from .events import Refusal, SessionRefused
 from .ids import Fingerprints, has_form_of_id, new_id
@@ -24,6 +24,19 @@ if TYPE_CHECKING:
     from .record import Record
 
 log = logging.getLogger(__name__)
+
+
+class _Opened:
+    """Gives what a manager opens when it is first asked for, which then stands in its place."""
+
+    # No cached_property: until Python 3.11 a child finds its lock as a thread of the parent left
+    # it, and from 3.12 on it may be computed twice at once.
+
+    def __get__(self, manager: SessionManager, kind: type[SessionManager]) -> RecordStore:
+        with manager._opening:
+            made: RecordStore = manager.__dict__.get("records") or manager._open_records()
+            manager.__dict__["records"] = made
+        return made
 
 
 class SessionManager:
@@ -41,6 +54,9 @@ class SessionManager:
 
     make_cookie: Callable[..., SessionCookie] = SessionCookie
 
+    #: The records of this configuration; raises `SettingsError` if its store cannot be had.
+    records = _Opened()
+
     def __init__(
         self,
         settings: SessionSettings,
@@ -48,7 +64,8 @@ class SessionManager:
         notify: Callable[[object], None] = lambda event: None,
         unavailable: Callable[[StoreUnavailable], StoreUnavailable] = lambda error: error,
     ) -> None:
-        self._opening = threading.Lock()
+        self.forked()
+        renew_after_fork(self)
         self.settings = settings
         self.clock = clock
         self.notify = notify
@@ -60,20 +77,16 @@ class SessionManager:
         self.serializer = serializer_for(settings.data_serializer, settings.pickle_classes)
         self.previous = self._open_previous()
 
+    def forked(self) -> None:
+        """Replace, in a child process, a lock that may be held by a thread of the parent."""
+        self._opening = threading.Lock()
+
     def _open_previous(self) -> Adoption | None:
         if self.settings.previous is None:
             return None
         from .previous import open_previous  # a dozen modules, and pickles
 
         return open_previous(self)
-
-    @cached_property
-    def records(self) -> RecordStore:
-        """The records of this configuration; raises `SettingsError` if its store cannot be had."""
-        with self._opening:  # from Python 3.12 on cached_property may be computed twice at once
-            made: RecordStore = self.__dict__.get("records") or self._open_records()
-            self.__dict__["records"] = made
-        return made
 
     def _open_records(self) -> RecordStore:
         return open_records(self.settings, self.serializer, self.clock, self.notify)

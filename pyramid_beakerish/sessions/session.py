@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import LockTimeout, StoreUnavailable
 from ..serializers import MsgpackSerializer
 from ..settings import cookie_rules
+from ..settings.convert import RefusedError
 from ..stores.lease import Lease
 from .components import WithComponents
 from .cookie import sent_values
@@ -94,7 +95,7 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
 
     @domain.setter
     def domain(self, value: str | None) -> None:
-        self._set_scope("domain", None if value is None else cookie_rules.domain(value))
+        self._set_scope("domain", None if value is None else _read("domain", value))
 
     @property
     def path(self) -> str:
@@ -107,7 +108,7 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
 
     @path.setter
     def path(self, value: str) -> None:
-        self._set_scope("path", cookie_rules.path(value))
+        self._set_scope("path", _read("path", value))
 
     def _set_scope(self, name: str, value: str | None) -> None:
         options = {**vars(self._settings), f"cookie_{name}": value}
@@ -337,3 +338,12 @@ def _seconds(name: str, value: Any) -> Any:
     if not allowed:
         raise ValueError(f"{name} = {value!r} is no number of seconds or timedelta of 1 s or more.")
     return seconds
+
+
+def _read(name: str, value: Any) -> str:
+    """Give a part of the cookie's scope as it is kept; say of which part a refusal is."""
+    try:
+        read: str = getattr(cookie_rules, name)(value)
+    except RefusedError as refusal:
+        raise ValueError(f"session.{name} {refusal}") from None
+    return read

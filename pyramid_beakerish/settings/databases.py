@@ -23,6 +23,8 @@ DRIVERS = {
 }
 #: What to install for a driver.
 PACKAGES = {"psycopg": "psycopg[binary]", "pymysql": "PyMySQL"}
+#: Bytes that leave room in the names of servers, of 63 and more, for that of an index.
+LONGEST_TABLE_NAME = 47
 EXAMPLES = "postgresql://user:password@host/database, mysql://... or sqlite:////path/to/file"
 
 
@@ -72,11 +74,14 @@ def _mistakes(settings: StoreSettings, name: str, place: Any) -> Iterator[str]:
     options = engine_options(settings)
     if isinstance(place, Engine):
         yield from _wrong_dialect(name, place.dialect.name)
+        yield from _long_table_name(settings, place.dialect.name)
         if options:
             yield f"{min(options)} cannot be obeyed: {name} is an engine that is made already."
         return
     try:
-        yield from _wrong_url(name, with_driver(make_url(place)))
+        url = with_driver(make_url(place))
+        yield from _wrong_url(name, url)
+        yield from _long_table_name(settings, url.get_backend_name())
     except ArgumentError:
         yield f"{name} is neither a URL nor an engine of SQLAlchemy: use {EXAMPLES}."
     if "sa.isolation_level" in options:
@@ -99,3 +104,12 @@ def _wrong_url(name: str, url: URL) -> Iterator[str]:
 def _wrong_dialect(name: str, dialect: str) -> Iterator[str]:
     if dialect not in DRIVERS:
         yield f"{name} leads to {dialect}, which has no store here: use {listed(DRIVERS)}."
+
+
+def _long_table_name(settings: StoreSettings, dialect: str) -> Iterator[str]:
+    name = settings.backend.get("table_name") or ""
+    if dialect != "sqlite" and len(name.encode()) > LONGEST_TABLE_NAME:
+        yield (
+            "table_name is too long: the table and its index are named after it, for which it "
+            f"may have {LONGEST_TABLE_NAME} characters."
+        )

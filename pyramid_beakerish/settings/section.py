@@ -91,6 +91,12 @@ class Section:
         meant = near_miss(name, self.options)
         return meant and self.key_beside(name, meant)
 
+    def cookies_option(self, name: str) -> str | None:
+        """Give the key of the option that has ``cookie_`` before it or has it not, as elsewhere."""
+        bare = name.removeprefix("cookie_")
+        other = bare if bare != name else f"cookie_{name}"
+        return self.key_beside(name, other) if other in self.options else None
+
     def convert(self, report: Report) -> dict[str, Any]:
         """Give the values of the known options that were given, converted."""
         values: dict[str, Any] = {}

@@ -25,6 +25,7 @@ def unknown_options(
     for name in names:
         meant = did_you_mean(section.suggestion(name))
         if not handed_on:
+            meant = meant or did_you_mean(section.cookies_option(name))
             report.unknown(section.sentence(name, f"is no option.{meant}"))
             continue
         values[name] = section.written[name].value

@@ -42,16 +42,12 @@ SMALLEST_ROOM = 256
 #: Where `read_record` reads if it is not told.
 NEWEST = -1
 
-# O_BINARY is Windows'; O_NOFOLLOW is not.
-READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
-UPDATE = os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
-WRITE = (
-    os.O_WRONLY
-    | os.O_CREAT
-    | os.O_TRUNC
-    | getattr(os, "O_BINARY", 0)
-    | getattr(os, "O_NOFOLLOW", 0)
-)
+# O_BINARY is Windows', the others are not. Without O_NONBLOCK a named pipe in the place of a file
+# would have everybody wait.
+ALWAYS = getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+READ = os.O_RDONLY | ALWAYS
+UPDATE = os.O_RDWR | ALWAYS | getattr(os, "O_NOFOLLOW", 0)
+WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | ALWAYS | getattr(os, "O_NOFOLLOW", 0)
 
 #: Nanoseconds between the two time stamps of an entry's file, see `hint_expiry`.
 HINT_MARK = 86_400 * 10**9

@@ -124,7 +124,9 @@ class Database:
             attempts += 1
             try:
                 with self._engine.connect() as connection, _autocommit(connection):
-                    return work(connection), lost
+                    done = work(connection)
+                    _commit_if_begun(connection)
+                    return done, lost
             except DBAPIError as error:
                 late = time.monotonic() - begun > PATIENCE
                 stale = error.connection_invalidated and not (lost or late)
@@ -158,6 +160,15 @@ def _autocommit(connection: Connection) -> Iterator[None]:
     finally:
         if not connection.invalidated:
             _set_back(connection, driven)
+
+
+def _commit_if_begun(connection: Connection) -> None:
+    """End the transaction that an engine for SQLite begins itself, as SQLAlchemy advises there.
+
+    Elsewhere a COMMIT would be a round trip, for nothing.
+    """
+    if getattr(connection.connection.dbapi_connection, "in_transaction", False):
+        connection.commit()
 
 
 def _set_back(connection: Connection, driven: Any) -> None:
