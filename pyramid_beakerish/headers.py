@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Headers = list[tuple[str, str]]
 
@@ -24,6 +28,11 @@ def keep_to_visitor(headers: Headers, directive: str) -> None:
             return
     # As it mostly is: 0.8 us less of the 22 of a new session.
     headers += ("Vary", "Cookie"), ("Cache-Control", directive)
+
+
+def site_data(words: Iterable[str]) -> tuple[str, str]:
+    """Give the header that has the browser forget these of what it keeps of the site."""
+    return "Clear-Site-Data", ", ".join(f'"{word}"' for word in words)
 
 
 def add_vary(headers: Headers, name: str) -> None:

@@ -21,8 +21,8 @@ from .errors import BeakerishError, SessionStateError, StoreUnavailable
 from .sessions.mapping import UNSET
 from .sessions.no_record import Moved, NoRecord
 from .sessions.session import Session
+from .sessions.snapshot import Snapshot
 from .sessions.stored import release
-from .snapshot import Snapshot
 from .stores.lease import Lease
 
 log = logging.getLogger(__name__)
@@ -80,6 +80,7 @@ class TransactionalSession(Session):
     ``session.after_transaction = save``. Without any transaction it is stored as ever.
     """
 
+    _lasting = Session._lasting | {"_transactions", "_resource", "_unpublished", "_stale", "_turn"}
     _transactions: Transactions | None = None
     _resource: SessionDataManager | None = None
     _turn: Lease | None = None

@@ -16,11 +16,11 @@ from twisted.web.server import Request, Site
 
 from .endings import Endings
 from .errors import SettingsError, StoreUnavailable
-from .headers import add_vary, keep_to_visitor
+from .headers import add_vary, keep_to_visitor, site_data
 from .once import Once
 from .sessions.manager import SessionManager
 from .sessions.session import Session
-from .settings import read_session_settings
+from .settings import session_settings
 from .stores.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -172,6 +172,7 @@ class SessionRequest(Request):  # type: ignore[misc]
         self.site = site = self.channel.site
         # As WSGI decodes it: under a name that is text Twisted gives UTF-8, or raises.
         header = b"; ".join(self.requestHeaders.getRawHeaders(b"cookie", [])).decode("latin-1")
+        header = header if site.reads_cookies else ""
         self._opened = site.make_session(header or None)
         loading = site.run(self._load) if header else maybeDeferred(lambda: None)
         loading.addErrback(self._remember)
@@ -273,6 +274,8 @@ class SessionRequest(Request):  # type: ignore[misc]
         if cookie is not None:
             self.cookies.append(cookie.encode())
             keep_to_visitor(headers, session._settings.cache_control)
+            if session.site_data:
+                self.setHeader(*site_data(session.site_data))
         elif session.accessed():
             add_vary(headers, "Cookie")
         for name in {name for name, _ in headers}:
@@ -350,17 +353,14 @@ class SessionSite(Site):  # type: ignore[misc]
 
             reactor = main_reactor
         super().__init__(resource, requestFactory=SessionRequest, reactor=reactor)
-        given = {"timeout": 900, **options}
-        settings, messages = read_session_settings(
-            {f"session.{name}": value for name, value in given.items()}
-        )
-        in_store = settings.format == "beakerish" and settings.type != "cookie"
-        if not in_store or settings.transactional:
+        settings, messages = session_settings(**{"timeout": 900, **options})
+        if not settings.in_own_store or settings.transactional:
             raise SettingsError(
                 ["Twisted serves sessions in stores of this package only, without transactions."]
             )
         for message in messages:
             log.warn("{message}", message=message)
+        self.reads_cookies = settings.use_cookies
         self._session_class = session_class
         self._manager = SessionManager(settings, clock)
         self._manager.open()

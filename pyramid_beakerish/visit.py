@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from pyramid.httpexceptions import HTTPException
 
-from .headers import add_vary, keep_to_visitor
+from .headers import add_vary, keep_to_visitor, site_data
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from .settings import SessionSettings
 
@@ -98,7 +98,7 @@ class Visit:
         elif cookie is not None:
             headers.append(("Set-Cookie", cookie))
             if self.site_data:
-                headers.append(("Clear-Site-Data", _quoted(self.site_data)))
+                headers.append(site_data(self.site_data))
             request.add_response_callback(self._mark_private)
         elif self._detached:  # pyramid_beaker's own tests want no header of it in this callback
             request.add_response_callback(self._mark_varying)
@@ -122,10 +122,6 @@ class Visit:
 def _is_ours(callback: Any) -> bool:
     """Tell our callbacks from others': two of ours must not wait for each other."""
     return isinstance(getattr(callback, "__self__", None), Visit)
-
-
-def _quoted(words: Iterable[str]) -> str:
-    return ", ".join(f'"{word}"' for word in words)
 
 
 def _is_redirect(exception: Any) -> bool:

@@ -14,15 +14,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .errors import BeakerishError, SessionStateError, SettingsError
-from .headers import add_vary, keep_to_visitor
+from .headers import add_vary, keep_to_visitor, site_data
 from .lingering import LingeringStore
 from .sessions.beaker_format import BeakerSession
 from .sessions.beaker_previous import open_adoption
 from .sessions.client_side import ClientSideManager, ClientSideSession
 from .sessions.manager import SessionManager
 from .sessions.session import Session
+from .sessions.snapshot import Snapshot
 from .settings import missing_requirements, read_session_settings
-from .snapshot import Snapshot
 from .unanswered import Unanswered
 
 if TYPE_CHECKING:
@@ -172,6 +172,8 @@ class SessionMiddleware:
         cookie = session.finish(environ)
         if cookie is not None:
             headers.append(("Set-Cookie", cookie))
+            if session.site_data:
+                headers.append(site_data(session.site_data))
             keep_to_visitor(headers, self._settings.cache_control)
         elif session.accessed():
             add_vary(headers, "Cookie")

@@ -263,7 +263,6 @@ LOCKED_BY_BEAKER = "ext:memcached, memcached, ext:database, database, ext:sqla o
         ),
         ({"sa.pool_size": "5"}, f"only session.type = {SQL_TYPES} reads it"),
         ({"create_table": "no"}, f"only session.type = {SQL_TYPES} reads it"),
-        ({"after_transaction": "save"}, "only transactional reads it"),
         ({"file_dir": "/x"}, "only session.type = file without data_dir reads it"),
         (
             {"file_dir": "/x", "data_dir": "/y", "previous": "none"},

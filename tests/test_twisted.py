@@ -852,6 +852,26 @@ def test_a_store_that_is_down(browser, site, store, method, logged):
     assert any(event.get("log_failure") for event in logged)
 
 
+def test_clear_site_data(store, clock):
+    """At logout the browser is asked to forget more than the cookie, if that is wanted."""
+    site = SessionSite(Work(), type=store, reactor=clock, clear_site_data="cache, storage")
+    browser = Browser(site)
+    site.resource.work = lambda request: get_session(request).update(a=1)
+    assert "Clear-Site-Data" not in browser.get().headers
+    site.resource.work = lambda request: get_session(request).invalidate()
+    assert browser.get().headers["Clear-Site-Data"] == '"cache", "storage"'
+    site.stopFactory()
+
+
+def test_a_cookie_is_not_read_where_there_are_none(browser, store, clock):
+    """With ``use_cookies = false`` none is read and none is sent."""
+    browser.use(lambda session: session.update(a=1))
+    assert browser.use(dict) == "{'a': 1}"
+    browser.site = SessionSite(Work(), type=store, reactor=clock, use_cookies=False)
+    assert browser.use(dict) == "{}"
+    browser.site.stopFactory()
+
+
 def test_the_apology_for_a_store_has_no_header_of_the_page(browser, site, store):
     """No cache keeps it for as long as it may keep the page, and no cookie tells of a login."""
 
@@ -921,7 +941,7 @@ def test_settings(store, logged):
     """Mistakes are errors, messages are logged, and Beaker's own sessions are refused."""
     SessionSite(Work(), type=store, colour="red")
     assert any("colour" in event.get("message", "") for event in logged)
-    with pytest.raises(SettingsError, match=r"needs session\.data_dir"):
+    with pytest.raises(SettingsError, match="needs data_dir"):
         SessionSite(Work(), type="file")
     for options in ({"type": "cookie", "validate_key": "x" * 32}, {"transactional": True}):
         with pytest.raises(SettingsError, match="Twisted serves"):

@@ -270,6 +270,15 @@ def test_headers(store):
     assert "Set-Cookie" not in read.headers
 
 
+def test_clear_site_data(store):
+    """At logout the browser is asked to forget more than the cookie, if that is wanted."""
+    visitor = Visitor(SessionMiddleware, type=store, clear_site_data="cache, storage")
+    key = visitor.app._environ_key
+    assert "Clear-Site-Data" not in visitor.visit(lambda environ: fill(environ[key])).headers
+    ended = visitor.visit(lambda environ: environ[key].invalidate())
+    assert ended.headers["Clear-Site-Data"] == '"cache", "storage"'
+
+
 def test_a_list_of_headers_that_the_application_keeps(store):
     """Nobody's cookie goes into a list that the application hands to everybody."""
     shared = [("Content-Type", "text/plain")]
@@ -290,6 +299,10 @@ def test_a_cookie_is_not_read_where_there_are_none(store):
     visitor = Visitor(SessionMiddleware, type=store, use_cookies=False)
     visitor.use(fill)
     assert visitor.browser.cookies == {}
+    other = Visitor(SessionMiddleware, type=store)
+    other.use(fill)
+    visitor.keep(other)
+    assert visitor.contents() == "{}"
 
 
 def test_an_application_that_raises_saves_nothing(store):

@@ -27,6 +27,10 @@ class FoundMapping(EncodedMapping):
     ``header`` is the Cookie header of the request, ``None`` for a visitor without one.
     """
 
+    _lasting = EncodedMapping._lasting | {
+        *("_manager", "_settings", "_header", "_parked", "_failure", "_unavailable"),
+        *("_lease", "_used", "_detached", "_writes_through"),
+    }
     _own: Mapping[str, Any] = NOTHING  # what is set otherwise than the settings do
     # The id, the key, the record and the token of each that this request has ended.
     _ended: tuple[tuple[str, str, Record, Any], ...] = ()

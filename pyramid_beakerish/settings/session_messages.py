@@ -94,7 +94,6 @@ def _reads_file_dir(session: SessionSettings) -> bool:
 
 #: Options that not all sessions of ours have a use for: which have, and why the others have not.
 _USES: dict[str, tuple[Callable[[SessionSettings], bool], str]] = {
-    "after_transaction": (lambda session: session.transactional, "only transactional reads it"),
     "file_dir": (_reads_file_dir, "only session.type = file without data_dir reads it"),
     "pickle_classes": (_reads_pickles, "neither data_serializer nor previous is about pickles"),
     "rotation_grace": (

@@ -5,18 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .sessions.stored import StoredMapping
-
-#: What a session knows beside its data, and what is made of the data when it is read. Anything
-#: else that it keeps is replaced by new objects, never changed in place, so a reference will do.
-KEPT = frozenset(
-    (
-        *("_serializer", "_announced", "_manager", "_settings", "_header"),
-        *("_values", "_suspects", "_views"),
-        *("_parked", "_failure", "_unavailable", "_lease", "_used", "_detached"),
-        *("_writable", "_writes_through", "_transactions", "_resource", "_unpublished", "_stale"),
-    )
-)
+    from .stored import StoredMapping
 
 
 class Snapshot:
@@ -26,7 +15,9 @@ class Snapshot:
     """
 
     def __init__(self, session: StoredMapping) -> None:
-        self._state = {name: each for name, each in vars(session).items() if name not in KEPT}
+        self._state = {
+            name: each for name, each in vars(session).items() if name not in session._lasting
+        }
         encoded = {key: session._encode(key) for key in session._suspects}
         # What is as stored is read anew: whoever asks for it then may be in another transaction.
         self._values = {
@@ -41,7 +32,7 @@ class Snapshot:
             return
         session._forget_values()
         state: dict[str, Any] = vars(session)
-        for name in state.keys() - KEPT - self._state.keys():
+        for name in state.keys() - session._lasting - self._state.keys():
             del state[name]
         state.update(self._state)
         for key, encoded in self._values.items():
