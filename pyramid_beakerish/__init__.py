@@ -23,9 +23,9 @@ from .errors import StoreUnavailable as StoreUnavailable
 from .sessions.components import register_component as register_component
 from .sessions.events import SessionAdopted as SessionAdopted
 from .sessions.events import SessionChangesDropped as SessionChangesDropped
-from .sessions.events import SessionConflict as SessionConflict
 from .sessions.events import SessionCreated as SessionCreated
 from .sessions.events import SessionEnded as SessionEnded
+from .sessions.events import SessionMerged as SessionMerged
 from .sessions.events import SessionRefused as SessionRefused
 from .sessions.events import SessionRotated as SessionRotated
 

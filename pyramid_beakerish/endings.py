@@ -96,7 +96,7 @@ class Endings:
             self._arm(key, self._awaited[key], PATIENCE)
 
     def _expiry(self, key: str) -> float | None:
-        """Give when the session ends, ``None`` for never; an ended one's end was at the epoch."""
+        """Give when the session ends, ``None`` for never, `ENDED` if it has."""
         try:
             _, record, _ = self._manager.records.find(key)
         except NoRecord:

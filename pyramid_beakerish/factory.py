@@ -91,9 +91,7 @@ class SessionFactory:
     @property
     def transactional(self) -> bool:
         """Whether its sessions take part in the transactions of pyramid_tm."""
-        settings = self._settings
-        in_a_store = settings.format == "beakerish" and settings.type != "cookie"
-        return settings.transactional and in_a_store
+        return self._settings.transactional and self._settings.in_own_store
 
     def open(self) -> None:
         """Open the store now; raises `SettingsError` if it cannot be had."""

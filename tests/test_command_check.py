@@ -448,7 +448,7 @@ class Plain(Store):
 
 def test_a_store_of_ones_own_can_tell_what_it_knows(check, monkeypatch):
     """What ``inspect`` gives is in the table and in the advice."""
-    monkeypatch.setattr("pyramid_beakerish.stores.OWN_STORES", {"memory": f"{__name__}:Remarking"})
+    monkeypatch.setattr("pyramid_beakerish.stores.memory.MemoryStore", Remarking)
     report = check("session.type = memory")
     assert report["stores"][0]["version"] == "Odd 7"
     assert "Odd things happen" in advice(report)

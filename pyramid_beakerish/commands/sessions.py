@@ -14,7 +14,7 @@ from .choice import add_filters, chosen, is_filtered, is_measured, named, number
 from .ini import CommandError, add_ini, load_ini
 from .progress import progress
 from .report import Fact, Table
-from .stores import IN_COOKIES, keeps_own_sessions, why_empty
+from .stores import IN_COOKIES, why_empty
 
 if TYPE_CHECKING:
     import argparse
@@ -71,7 +71,7 @@ def run(work: Work, options: argparse.Namespace) -> Result:
 def _refuse_if_out_of_reach(session: SessionSettings) -> None:
     if session.type in IN_COOKIES:
         raise CommandError(WITH_VISITORS)
-    if not keeps_own_sessions(session):
+    if not session.in_own_store:
         raise CommandError(BEAKERS)
     if session.type == "memory":
         raise CommandError(IN_MEMORY)

@@ -18,7 +18,7 @@ from ..stores.facts import StoreFacts
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ..settings import SessionSettings, Settings
+    from ..settings import Settings
     from ..settings.options import StoreSettings
     from ..stores import Store
 
@@ -90,16 +90,11 @@ def used_stores(read: Settings) -> list[UsedStore]:
 
 
 def _wanted(read: Settings) -> Iterator[tuple[str, StoreSettings]]:
-    if keeps_own_sessions(read.session):
+    if read.session.in_own_store:
         yield SESSIONS, read.session
     for name, region in read.regions.items():
         if region.enabled and (is_store(region.type) or has_own_store(region.type)):
             yield f"region {name}", region
-
-
-def keeps_own_sessions(session: SessionSettings) -> bool:
-    """Tell whether the sessions are in a store of this package."""
-    return session.format == "beakerish" and session.type not in IN_COOKIES
 
 
 def examine(used: UsedStore) -> Examined:

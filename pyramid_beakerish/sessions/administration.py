@@ -97,7 +97,7 @@ class Administration:
     def sessions_of(self, userid: str | int) -> list[StoredSession]:
         """Give the sessions of a user, the last used one first; on any store."""
         found = self._records.users.sessions_of(user_key(userid), None)
-        return list(self.sessions([session.key for session in found]))
+        return [self._stored_session(one.key, one.record, one.token) for one in found]
 
     def value(self, session: StoredSession, key: str) -> Any:
         """Decode a value of a session; raises `CorruptData` if it cannot be read."""

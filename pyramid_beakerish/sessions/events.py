@@ -90,7 +90,7 @@ class SessionEnded:
 
 
 @dataclass(frozen=True)
-class SessionConflict:
+class SessionMerged:
     """Two requests changed one session at the same time; both changes are kept."""
 
     says: ClassVar[str] = "Two requests changed one session at once ({0.fingerprint})."
@@ -120,6 +120,6 @@ ALL_EVENTS = (
     SessionRefused,
     SessionRotated,
     SessionEnded,
-    SessionConflict,
+    SessionMerged,
     SessionChangesDropped,
 )

@@ -49,17 +49,18 @@ def open_records(
     problems = missing_requirements(settings)
     if problems:
         raise SettingsError(problems)
-    store = _store_class(settings)(settings, clock)
+    store = _open_store(settings, clock)
     store.prepare()
     return RecordStore(store, settings, serializer, clock, notify)
 
 
-def _store_class(settings: SessionSettings) -> Callable[..., Store]:
+def _open_store(settings: SessionSettings, clock: Callable[[], float]) -> Store:
+    store = open_store(settings, clock)
     if "encrypt_key" not in settings.given:
-        return open_store
+        return store
     from ..stores.encrypted import EncryptedStore  # which needs cryptography
 
-    return EncryptedStore.from_settings
+    return EncryptedStore(store, settings.given["encrypt_key"])
 
 
 class RecordStore:

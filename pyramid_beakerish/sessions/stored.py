@@ -10,9 +10,9 @@ from ..errors import SessionStateError, StoreUnavailable
 from .events import (
     EndReason,
     SessionChangesDropped,
-    SessionConflict,
     SessionCreated,
     SessionEnded,
+    SessionMerged,
     SessionRotated,
 )
 from .found import FoundMapping
@@ -275,7 +275,7 @@ class StoredMapping(FoundMapping):
         self, changed: Mapping[str, bytes], theirs: Mapping[str, bytes], into: dict[str, bytes]
     ) -> None:
         if theirs != self._base:
-            self._manager.tell(SessionConflict, str(self._stored_id))
+            self._manager.tell(SessionMerged, str(self._stored_id))
         super()._merge(changed, theirs, into)
 
     def _fail(self, error: StoreUnavailable) -> None:

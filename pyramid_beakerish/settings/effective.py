@@ -102,7 +102,7 @@ def _acts_on_region(region: RegionSettings, name: str, option: Option) -> bool:
 def _of_store(
     section: Section, settings: StoreSettings, acts: Callable[[str, Option], bool]
 ) -> Iterator[EffectiveOption]:
-    given = {**settings.backend, **getattr(settings, "given", {})}
+    given = {**settings.backend, **settings.given}
     format_name = getattr(settings, "format", "beakerish")
     for name, option in section.options.items():
         if name in section.written or (name[-1] != MANY and acts(name, option)):

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: Before the names of options of the configuration that was in use before.
+EARLIER = "previous."
+
 
 @dataclass(frozen=True, kw_only=True)
 class Option:

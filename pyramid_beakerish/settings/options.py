@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from . import convert, cookie_rules
 from .convert import DAY, MINUTE
-from .option import GivenOptions, declared_options, option
+from .option import EARLIER, GivenOptions, declared_options, option
 from .pyramid_only import SIGNED_COOKIE
 from .store_types import (
     BY_FOLDER,
@@ -40,7 +40,8 @@ REDIS_SERVERS = ("redis.sentinels", "redis.startup_nodes", "redis.client_factory
 class StoreSettings:
     """Where the bytes go, and how: what sessions and regions have in common.
 
-    ``backend`` holds the given options of a backend, such as ``table_name`` or ``sa.url``.
+    ``backend`` holds the given options of a backend, such as ``table_name`` or ``sa.url``;
+    ``given``, for sessions, all that were given, converted, by their bare names.
     """
 
     type: str | Store = option(
@@ -101,6 +102,7 @@ class StoreSettings:
         obeyed_by="beakerish",
     )
     backend: Mapping[str, Any] = field(default_factory=GivenOptions)
+    given: Mapping[str, Any] = field(default_factory=GivenOptions)
 
     @property
     def key_prefix(self) -> str:
@@ -112,9 +114,8 @@ class StoreSettings:
 class SessionSettings(StoreSettings):
     """How sessions are kept, and the cookie that names them.
 
-    ``beaker_reason`` tells why Beaker serves the sessions where nobody asked for it, ``given``
-    holds the options that were given, converted, by their bare names, and ``prefix`` is what
-    stands before those names.
+    ``beaker_reason`` tells why Beaker serves the sessions where nobody asked for it, ``key_prefix``
+    is what stands before the names of the options that were given.
     """
 
     key: str = option(
@@ -303,13 +304,17 @@ class SessionSettings(StoreSettings):
         obeyed_by="shell",
     )
     beaker_reason: str | None = None
-    prefix: str = "session."
-    given: Mapping[str, Any] = field(default_factory=GivenOptions)
+    key_prefix: str = "session."
 
     @property
-    def key_prefix(self) -> str:
-        """What stands before the names of options where these settings were written."""
-        return self.prefix
+    def is_earlier(self) -> bool:
+        """Whether they are those of ``previous.*``."""
+        return self.key_prefix.endswith(EARLIER)
+
+    @property
+    def in_own_store(self) -> bool:
+        """Whether a store of this package keeps the sessions: not Beaker, and no cookie."""
+        return self.format == "beakerish" and self.type != "cookie"
 
     def __repr__(self) -> str:
         return f"<SessionSettings {self.given!r}>"

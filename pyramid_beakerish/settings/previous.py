@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from .beaker_only import ALL_SESSION_OPTIONS, PREVIOUS
+from .option import EARLIER
 from .section import Report, Section, Written
 from .sentences import listed
 from .store_types import has_own_store
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .options import SessionSettings
-
-GROUP = "previous."
 
 #: Beaker's types whose records are read here, without Beaker.
 READ_FROM_BEAKER = (
@@ -32,22 +31,23 @@ READ_FROM_BEAKER = (
     "sqla",
 )
 
-_CLASSES_OF_ONES_OWN = ("session_class", "namespace_class")
+#: Classes of one's own, which only Beaker serves, and which may have options of their own.
+OWN_CLASSES = ("session_class", "namespace_class")
 
 
 def earlier_options(section: Section) -> Section:
     """Give the section of what is written under ``previous.``."""
     written = {
-        name[len(GROUP) :]: Written(found.key, found.value)
+        name[len(EARLIER) :]: Written(found.key, found.value)
         for name, found in section.written.items()
-        if name.startswith(GROUP)
+        if name.startswith(EARLIER)
     }
     options = {
         name: option
         for name, option in ALL_SESSION_OPTIONS.items()
         if name not in PREVIOUS and name != "previous"
     }
-    return Section(f"{section.prefix}{GROUP}", options, written)
+    return Section(f"{section.prefix}{EARLIER}", options, written)
 
 
 def build_previous(
@@ -61,7 +61,7 @@ def build_previous(
     ``build`` makes the settings of a section of sessions.
     """
     earlier = earlier_options(section)
-    if not earlier.written or section.prefix.endswith(GROUP):  # there is no chain
+    if not earlier.written or section.is_earlier:  # there is no chain
         return None
     if "previous" in values:
         other = next(iter(earlier.written.values())).key
@@ -77,19 +77,18 @@ def build_previous(
 
 def is_read_from_beaker(values: dict[str, Any]) -> bool:
     """Tell whether the records that Beaker has stored under these settings can be read here."""
-    own_class = any(name in values for name in _CLASSES_OF_ONES_OWN)
+    own_class = any(name in values for name in OWN_CLASSES)
     return values["type"] in READ_FROM_BEAKER and not own_class
 
 
 def may_have_had_others(section: Section, values: dict[str, Any], format_name: str) -> bool:
     """Tell whether sessions in the other format may be there, stored under these settings."""
-    is_earlier = section.prefix.endswith(GROUP)
-    if is_earlier or "previous" in values or values["type"] == "memory":
+    if section.is_earlier or "previous" in values or values["type"] == "memory":
         return False
     if format_name == "beakerish":
         return is_read_from_beaker(values) and not _lacks_something(values)
     # Where nobody has asked for Beaker's format only Beaker can serve these settings.
-    own_class = any(name in values for name in _CLASSES_OF_ONES_OWN)
+    own_class = any(name in values for name in OWN_CLASSES)
     is_own = values["type"] == "cookie" or has_own_store(values["type"])
     return "format" in values and is_own and not own_class and not _lacks_cryptography(values)
 
@@ -114,7 +113,7 @@ def as_had_before(values: dict[str, Any]) -> dict[str, Any]:
     kept = {
         name: value
         for name, value in values.items()
-        if name not in ("previous", "format") and not name.startswith(GROUP)
+        if name not in ("previous", "format") and not name.startswith(EARLIER)
     }
     if kept.get("data_serializer") == "msgpack":  # which Beaker does not have
         del kept["data_serializer"]

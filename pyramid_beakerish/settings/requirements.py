@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 from pyramid_beakerish.errors import SettingsError
 
 from .beaker_only import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS
 from .options import RegionSettings, SessionSettings
-from .previous import GROUP
 from .sentences import listed
 from .store_types import (
     MEMCACHED,
@@ -38,7 +37,7 @@ def missing_requirements(settings: StoreSettings) -> list[str]:
         if problems:
             raise SettingsError(problems)
     """
-    if "namespace_class" in getattr(settings, "given", ()):
+    if "namespace_class" in settings.given:
         return []
     problems = [*_missing_options(settings), *_missing_client(settings)]
     if isinstance(settings, SessionSettings):
@@ -52,18 +51,10 @@ def _missing_for_sessions(settings: SessionSettings) -> Iterator[str]:
     if settings.format == "beaker":
         yield from _missing_for_encryption(settings)
     elif "encrypt_key" in settings.given and find_spec("cryptography") is None:
-        yield f"{settings.prefix}encrypt_key needs pyramid_beakerish[encryption]: install it."
+        yield f"{settings.key_prefix}encrypt_key needs pyramid_beakerish[encryption]: install it."
     # What nobody has named is no requirement: it is looked for if it can be.
-    if _is_named(settings.previous):
+    if settings.previous is not None and settings.previous.is_earlier:
         yield from missing_requirements(settings.previous)
-
-
-def _is_named(previous: object) -> TypeGuard[SessionSettings]:
-    return isinstance(previous, SessionSettings) and _is_earlier(previous)
-
-
-def _is_earlier(settings: StoreSettings) -> bool:
-    return isinstance(settings, SessionSettings) and settings.prefix.endswith(GROUP)
 
 
 def _missing_options(settings: StoreSettings) -> Iterator[str]:
@@ -103,8 +94,7 @@ def _value(settings: StoreSettings, name: str) -> Any:
     if name in settings.backend:
         return settings.backend[name]
     engine = settings.backend.get("sa_opts", {}) if settings.type in SQL_TYPES else {}
-    given = getattr(settings, "given", {})
-    return getattr(settings, name, None) or given.get(name) or engine.get(name)
+    return getattr(settings, name, None) or settings.given.get(name) or engine.get(name)
 
 
 def _missing_client(settings: StoreSettings) -> Iterator[str]:
@@ -116,7 +106,8 @@ def _missing_client(settings: StoreSettings) -> Iterator[str]:
             yield f"{settings.key_prefix}type = {settings.type} needs {extra}: install it."
         return
     chosen = settings.backend.get("memcache_module", "auto")
-    if _is_earlier(settings) and settings.type in MEMCACHED:
+    is_earlier = isinstance(settings, SessionSettings) and settings.is_earlier
+    if is_earlier and settings.type in MEMCACHED:
         chosen = "pymemcache"
     libraries = missing_library(settings.type, None if chosen == "auto" else chosen)
     if libraries:
@@ -152,7 +143,7 @@ def _missing_for_transactions() -> Iterator[str]:
 def _missing_for_encryption(settings: SessionSettings) -> Iterator[str]:
     crypto_type = settings.given.get("crypto_type", "default")
     module = _crypto_module(crypto_type)
-    prefix = settings.prefix
+    prefix = settings.key_prefix
     if module is None:
         yield f"{prefix}crypto_type = {crypto_type} needs that library: install it."
     if "encrypt_key" not in settings.given:

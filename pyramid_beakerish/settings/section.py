@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .beaker_only import find_option
 from .convert import RefusedError
+from .option import EARLIER
 from .sentences import near_miss, shown, sounds_secret
 
 if TYPE_CHECKING:
@@ -51,6 +52,11 @@ class Section:
     prefix: str
     options: dict[str, Option]
     written: dict[str, Written]
+
+    @property
+    def is_earlier(self) -> bool:
+        """Whether it is that of ``previous.*``."""
+        return self.prefix.endswith(EARLIER)
 
     def key(self, name: str) -> str:
         """Give the key of an option as it was written, or as it would be."""

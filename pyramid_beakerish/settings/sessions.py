@@ -9,9 +9,9 @@ from .backends import backend_options, own_data_dir
 from .beaker_only import BACKEND
 from .convert import MINUTE
 from .cookie_rules import broken_rules
-from .option import GivenOptions
+from .option import EARLIER, GivenOptions
 from .options import SESSION_OPTIONS, SessionSettings
-from .previous import GROUP, as_had_before, build_previous, may_have_had_others
+from .previous import OWN_CLASSES, as_had_before, build_previous, may_have_had_others
 from .pyramid_only import SIGNED_COOKIE
 from .sentences import shown
 from .session_messages import session_messages, weak_secrets
@@ -22,8 +22,6 @@ from .unknown import unknown_options
 if TYPE_CHECKING:
     from .section import Report, Section
 
-#: Classes of one's own, which may have options of their own.
-ASK_FOR_BEAKER = ("session_class", "namespace_class")
 #: With these nothing is kept of a session that has ended, so that an earlier cookie brings it back.
 FORGETFUL = {"type": "cookie", "format": "beaker"}
 NOT_FOR_PYRAMID = "cannot go with signed cookies, which Pyramid keeps: leave it out."
@@ -69,7 +67,7 @@ def _settings(
         backend=GivenOptions({**backend_options(values, BACKEND), **unknown}),
         given=GivenOptions({n: v for n, v in given.items() if n not in NOT_LISTED_AS_GIVEN}),
         beaker_reason=None if "format" in values else _beaker_reason(section, values),
-        prefix=section.prefix,
+        key_prefix=section.prefix,
     )
 
 
@@ -82,14 +80,13 @@ def _refuse_fixed_id(section: Section, report: Report) -> None:
 
 def _unknown_options(section: Section, values: dict[str, Any], report: Report) -> dict[str, Any]:
     names = [name for name in section.unknown() if name != "id"]
-    # A class of one's own may have any options.
-    classes = {"session_class", "namespace_class"} & values.keys()
-    return unknown_options(section, names, bool(classes) or passes_on(values["type"]), report)
+    handed_on = not values.keys().isdisjoint(OWN_CLASSES) or passes_on(values["type"])
+    return unknown_options(section, names, handed_on, report)
 
 
 def _beaker_reason(section: Section, values: dict[str, Any]) -> str | None:
     """Tell why only Beaker can keep these sessions, or give ``None``."""
-    for name in ASK_FOR_BEAKER:
+    for name in OWN_CLASSES:
         if name in values:
             return f"{section.key(name)} is an option of Beaker's own sessions"
     return None
@@ -160,13 +157,13 @@ def _check_for_pyramid(section: Section, session: SessionSettings, report: Repor
     if isinstance(session.cookie_expires, datetime):
         complaint = "is a date: signed cookies need a number of seconds."
         report.mistakes.append(section.sentence("cookie_expires", complaint))
-    if session.given.get("serializer") == "pickle" and not section.prefix.endswith(GROUP):
+    if session.given.get("serializer") == "pickle" and not section.is_earlier:
         complaint = "runs what is in a cookie: it reads earlier sessions only, under previous."
         report.mistakes.append(section.sentence("serializer", complaint))
 
 
 def _check_for_beaker(section: Section, session: SessionSettings, report: Report) -> None:
-    if session.type == "cookie" and f"{GROUP}type" in session.given:
+    if session.type == "cookie" and f"{EARLIER}type" in session.given:
         report.mistakes.append(
             f"{section.key('type')} = cookie: Beaker's sessions in a cookie take over no others."
         )

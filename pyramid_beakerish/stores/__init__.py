@@ -22,22 +22,22 @@ ENTRY_POINTS = "pyramid_beakerish.stores"
 
 #: Imported when first used, so that a client library which is not installed costs nothing.
 OWN_STORES = {
-    "ext:memcached": "pyramid_beakerish.stores.memcached.store:MemcachedStore",
-    "dbm": "pyramid_beakerish.stores.beaker.dbm:DbmStore",
-    "ext:mongodb": "pyramid_beakerish.stores.beaker.servers:MongoStore",
-    "ext:rediscluster": "pyramid_beakerish.stores.beaker.servers:RedisClusterStore",
-    "ext:redis": "pyramid_beakerish.stores.redis:RedisStore",
-    "file": "pyramid_beakerish.stores.file.store:FileStore",
-    "memcached": "pyramid_beakerish.stores.memcached.store:MemcachedStore",
-    "memory": "pyramid_beakerish.stores.memory:MemoryStore",
-    "sqlite": "pyramid_beakerish.stores.sqlite.store:SqliteStore",
-    "redis": "pyramid_beakerish.stores.redis:RedisStore",
-    **dict.fromkeys(SQL_TYPES, "pyramid_beakerish.stores.sql:SqlStore"),
+    "ext:memcached": "memcached:MemcachedStore",
+    "dbm": "beaker.dbm:DbmStore",
+    "ext:mongodb": "beaker.servers:MongoStore",
+    "ext:rediscluster": "beaker.servers:RedisClusterStore",
+    "ext:redis": "redis:RedisStore",
+    "file": "file:FileStore",
+    "memcached": "memcached:MemcachedStore",
+    "memory": "memory:MemoryStore",
+    "sqlite": "sqlite:SqliteStore",
+    "redis": "redis:RedisStore",
+    **dict.fromkeys(SQL_TYPES, "sql:SqlStore"),
 }
 
 #: Where packages register back ends with Beaker, and the store that runs on any of them.
 BEAKER_ENTRY_POINTS = "beaker.backends"
-ANY_BACKEND = "pyramid_beakerish.stores.beaker.store:BeakerStore"
+ANY_BACKEND = "beaker.store:BeakerStore"
 
 #: Beaker registers classes of its own there as well.
 BEAKERS_NAMES = frozenset({"database", "google", "memcached", "sqla"})
@@ -63,7 +63,7 @@ def _registered_here() -> frozenset[str]:
 def runs_on_beaker(name: object) -> bool:
     """Tell whether the store of that type keeps its entries with a back end of Beaker's."""
     if name in OWN_STORES:
-        return OWN_STORES[str(name)].startswith("pyramid_beakerish.stores.beaker.")
+        return OWN_STORES[str(name)].startswith("beaker.")
     return name in other_backends()
 
 
@@ -99,4 +99,4 @@ def find_class(name: str) -> Any:
 
 def _imported(path: str) -> Any:
     module, _, class_name = path.partition(":")
-    return getattr(import_module(module), class_name)
+    return getattr(import_module(f".{module}", __name__), class_name)

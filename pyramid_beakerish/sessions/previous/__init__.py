@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import SettingsError
 from ...serializers.foreign_pickles import ForeignPickles
-from ...settings.previous import GROUP
 from ...settings.pyramid_only import SIGNED_COOKIE
 from .adoption import Adopted as Adopted
 from .adoption import Adoption as Adoption
@@ -86,7 +85,7 @@ def _raw_store(previous: SessionSettings, pickles: ForeignPickles) -> RawStore:
         store: RawStore = getattr(import_module(f".{module}", __name__), name)(previous, pickles)
     except Exception as error:  # a library that is missing, a URL that it does not take
         why = f"session.previous cannot be opened ({type(error).__name__})"
-        if previous.prefix.endswith(GROUP):
+        if previous.is_earlier:
             raise SettingsError([f"{why}: the url or a library is at fault."]) from error
         # Nobody has said that there is anything.
         log.warning("%s, and is not looked for: set session.previous = none.", why)

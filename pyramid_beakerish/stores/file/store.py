@@ -90,7 +90,7 @@ class FileStore(Store):
 
     write_id_is_token = True
 
-    # Readers take no lock, unless what they see is damaged or being written (see entry_file).
+    # Readers take no lock, unless what they see is damaged or being written (see entry.py).
     # Writers hold the lock of one stripe, and open the file while they do: nobody writes to one
     # that was replaced or removed. A stripe has one temporary file: killed writers leave no more.
 
