@@ -115,3 +115,50 @@ def test_a_remembered_session_is_adopted(before, make_after, clock):
     cookie = before.begin(remember)
     clock.advance(MONTH - 60)
     assert make_after().do(see, cookie) == {"a": 1}
+
+
+# From a store into a cookie
+
+
+def end(session):
+    session.invalidate()
+
+
+def fail(session):
+    assert session["a"] == 1
+    raise LookupError
+
+
+def test_a_request_that_fails_loses_no_session(before, make_after):
+    """A session leaves its store when a cookie is sent that has it, and no sooner."""
+    cookie = before.begin(lambda session: session.update(a=1))
+    after = make_after(type="cookie")
+    with pytest.raises(LookupError):
+        after.do(fail, cookie)
+    moved = after.moved(cookie)
+    assert after.do(see, moved) == {"a": 1}
+    assert after.do(see, cookie) == before.do(see, cookie) == {}
+
+
+@pytest.mark.parametrize("late", [{"b": 2}, {}], ids=["writes", "reads"])
+def test_requests_that_take_over_one_session_at_once(before, make_after, late, caplog):
+    """One of them takes it along; the other sends no cookie, and what it has set is dropped."""
+    cookie, moved = before.begin(lambda session: session.update(a=1)), []
+    after = make_after(type="cookie")
+
+    def meet(request):
+        assert see(request.session) == {"a": 1}
+        moved.append(after.moved(cookie))
+        request.session.update(late)
+
+    assert "Set-Cookie" not in Visitor(after, cookie).request(meet).headers
+    assert ("Changes of an ended session were dropped" in caplog.text) is bool(late)
+    assert after.do(see, moved[0]) == {"a": 1}
+
+
+def test_a_logout_with_the_first_request(before, make_after):
+    """A session that is ended by the request that takes it over is over there, too."""
+    cookie = before.begin(lambda session: session.update(a=1))
+    after = make_after(type="cookie")
+    after.do(end, cookie)
+    assert after.do(see, cookie) == before.do(see, cookie) == {}

@@ -17,8 +17,9 @@ from .sealed_cookie import LONGEST_COOKIE, CookieKey, CookieStore, SealedCookie
 from .session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from .previous import Adopted
     from .record import Record
     from .users import UserSessions
 
@@ -34,6 +35,8 @@ class ClientSideManager(SessionManager):
     cookie: SealedCookie
 
     make_cookie = SealedCookie
+
+    stores = False
 
     def _open_records(self) -> RecordStore:
         self.cookie.seals  # noqa: B018 - made when it is first asked for
@@ -65,6 +68,8 @@ class ClientSideSession(Session):
     #: How many bytes more there is room for at least; ``None`` until something is set.
     _left: float | None = None
     _sealed: tuple[str, Mapping[str, Any]] | None = None  # what ``_cookie`` was last sealed as
+    #: Removes the session where it was adopted from.
+    _forget_earlier: Callable[[], bool] | None = None
 
     def __setitem__(self, key: str, value: Any) -> None:
         before = self._values.get(key, UNSET)
@@ -89,11 +94,14 @@ class ClientSideSession(Session):
         Raises `SessionTooLarge` if it would be too long, and what `Session.persist` raises.
         """
         before = getattr(self._key, "record", None)
+        adopted = self._changed() if self._forget_earlier is not None else None
         super().persist()
         record = getattr(self._key, "record", None)
         due = self._cookie is not None and self._cookie is not self._sealed
         if record is not None and (due or record is not before):
             self._seal()
+        if adopted is not None and not self._detached:
+            self._leave_earlier(adopted)
 
     def bind_user(self, userid: str | int, **about: str | float | bool | None) -> None:
         """Raise `SessionStateError`: nobody could list or end this session."""
@@ -112,6 +120,19 @@ class ClientSideSession(Session):
     def _prepare_to_write(self, key: str | None = None) -> None:
         self._refuse_if_late("a session in a cookie cannot be changed")
         super()._prepare_to_write(key)
+
+    def _go_on_with(self, adopted: Adopted) -> None:
+        super()._go_on_with(adopted)
+        self._forget_earlier = adopted.forget
+
+    def _leave_earlier(self, changed: Mapping[str, bytes]) -> None:
+        """Remove what the answer has now, unless it was ended, or another answer has it."""
+        forget: Any = self._forget_earlier
+        self._forget_earlier = None
+        if not forget():
+            self._cookie, self._detached = None, True
+            if changed:
+                self._drop(changed)
 
     def _seal(self) -> None:
         cookie, own = self._manager.cookie, self._own_of_record()

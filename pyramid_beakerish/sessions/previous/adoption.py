@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from base64 import urlsafe_b64encode
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,7 +25,7 @@ from .counted import AdoptionCount
 from .derived import DerivedIds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ..events import SessionAdopted
     from ..manager import SessionManager
@@ -37,13 +38,18 @@ _SLACK = 120.0
 
 
 class Adopted(NamedTuple):
-    """A session that goes on here, as it was loaded; with an ``event`` if it was just brought."""
+    """A session that goes on here, as it was loaded; with an ``event`` if it was just brought.
+
+    Where no store has it now, ``forget`` is to be called once the visitor is given it: it removes
+    the earlier one, and tells whether that was still there.
+    """
 
     session_id: str
     key: str
     record: Record
     token: Any
     event: SessionAdopted | None = None
+    forget: Callable[[], bool] | None = None
 
     def __repr__(self) -> str:
         return "<Adopted>"  # a traceback with locals must not show an id
@@ -118,6 +124,9 @@ class Adoption:
         if not records.save(key, record, NEW, own, values):  # another request was faster
             return self._loaded(session_id)
         self._manager.check_size(key, record)
+        if not self._manager.stores:
+            event, forget = self._count.counted(session.name), partial(self._forget, session)
+            return Adopted(session_id, key, record, None, event, forget)
         if not self._forget(session):
             # Ended there since it was read: what was read must not outlive it.
             records.end(key, record, None)
