@@ -36,8 +36,6 @@ class ClientSideManager(SessionManager):
 
     make_cookie = SealedCookie
 
-    stores = False
-
     def _open_records(self) -> RecordStore:
         self.cookie.seals  # noqa: B018 - made when it is first asked for
         rules = self.settings, self.serializer, self.clock, self.notify

@@ -54,9 +54,6 @@ class SessionManager:
 
     make_cookie: Callable[..., SessionCookie] = SessionCookie
 
-    #: Whether a store has the sessions, and not their visitors.
-    stores = True
-
     #: The records of this configuration; raises `SettingsError` if its store cannot be had.
     records = _Opened()
 

@@ -124,7 +124,7 @@ class Adoption:
         if not records.save(key, record, NEW, own, values):  # another request was faster
             return self._loaded(session_id)
         self._manager.check_size(key, record)
-        if not self._manager.stores:
+        if not self._manager.settings.in_own_store:
             event, forget = self._count.counted(session.name), partial(self._forget, session)
             return Adopted(session_id, key, record, None, event, forget)
         if not self._forget(session):
