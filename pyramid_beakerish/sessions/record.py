@@ -13,6 +13,7 @@ from msgpack import unpackb
 
 from ..serializers import pack
 from ..settings import cookie_rules
+from ..settings.convert import LONGEST
 from .parts import KEYS_IN_A_PART, Parts
 
 if TYPE_CHECKING:
@@ -103,9 +104,6 @@ FRAMES = {
 
 #: Until when the cookie of an earlier configuration could open the session: its key stays taken.
 ADOPTED = "adopted"
-
-#: What a browser and a date can express, in seconds.
-LONGEST = 36_500 * 24 * 3600
 
 
 def _is_length(value: Any) -> bool:

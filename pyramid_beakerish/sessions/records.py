@@ -7,10 +7,11 @@ from dataclasses import replace
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SettingsError, StoreError, StoreUnavailable
+from ..errors import SettingsError, StoreError
 from ..settings import missing_requirements
 from ..stores import open_store
 from ..stores.base import WRITE_ID_SIZE, new_write_id
+from .contention import MOST_CONFLICTS, never_left_alone
 from .events import Refusal
 from .ids import SEED_BYTES, store_key, successor_id
 from .no_record import Ended, Moved, NoRecord
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from .record import Values
 
     Change = Callable[[Values], Values]
-
-#: Somebody else must have won so often in a row before a request gives up.
-MOST_CONFLICTS = 100
 
 #: The token of a session that is not stored yet.
 NEW: Any = object()
@@ -174,7 +172,7 @@ class RecordStore:
         now = self._clock()
         record = Record(now, now, None, {}, {})
         if not self.save(key, record, NEW, own, values):
-            raise StoreError("a new session id was in use already: the random source is broken")
+            raise _in_use()
         return record
 
     def update(
@@ -190,7 +188,7 @@ class RecordStore:
             if token is not None and self.save(key, record, token, own, change(record.values)):
                 return record
             record, token, _ = self.load(key)
-        raise _never_left_alone()
+        raise never_left_alone("a session was")
 
     def rotate(
         self,
@@ -215,7 +213,7 @@ class RecordStore:
                 return rotated
             self.store.delete(new_key)
             token = None
-        raise _never_left_alone()
+        raise never_left_alone("a session was")
 
     def renew(
         self, session_id: str, record: Record, token: Any, own: Mapping[str, Any], change: Change
@@ -248,7 +246,7 @@ class RecordStore:
                 key, record, token = self.find(key)
             except NoRecord:
                 return False
-        raise _never_left_alone()
+        raise never_left_alone("a session was")
 
     def find(self, key: str) -> tuple[str, Record, Any]:
         """Give the record, its token and its key, wherever the session has moved to."""
@@ -289,7 +287,7 @@ class RecordStore:
         kept = {name: value for name, value in record.own.items() if name != ADOPTED}
         copy = replace(record, own={})
         if not self.save(key, copy, NEW, {**kept, **own}, change(record.values)):
-            raise StoreError("a new session id was in use already: the random source is broken")
+            raise _in_use()
         return copy
 
     def _limits(self, own: Mapping[str, Any]) -> tuple[float, float, float]:
@@ -321,5 +319,5 @@ def _refusal(unused: float, age: float, idle: float) -> Refusal:
     return Refusal.IDLE if unused >= idle else Refusal.TOO_OLD
 
 
-def _never_left_alone() -> StoreUnavailable:
-    return StoreUnavailable("a session was changed by others again and again")
+def _in_use() -> StoreError:
+    return StoreError("a new session id was in use already: the random source is broken")

@@ -9,7 +9,7 @@ from typing import Any
 from ..errors import LockTimeout, StoreUnavailable
 from ..serializers import MsgpackSerializer
 from ..settings import cookie_rules
-from ..settings.convert import RefusedError
+from ..settings.convert import LONGEST, RefusedError
 from ..stores.lease import Lease
 from .components import WithComponents
 from .cookie import sent_values
@@ -17,7 +17,7 @@ from .flash import CSRF_KEY, FlashAndCSRF
 from .ids import csrf_token, store_key
 from .mapping import UNSET
 from .no_record import Moved, NoRecord
-from .record import LONGEST, NOTHING
+from .record import NOTHING
 from .stored import StoredMapping
 from .users import UserSessions, user_key
 

@@ -15,6 +15,7 @@ from msgpack import unpackb
 from ..errors import StoreUnavailable
 from ..serializers import pack
 from ..stores.base import WRITE_ID_SIZE, new_write_id
+from .contention import MOST_CONFLICTS, never_left_alone
 from .events import EndReason, SessionEnded
 from .no_record import NoRecord
 
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     Keys = dict[str, list[str]]
 
 log = logging.getLogger(__name__)
-
-#: Somebody else must have won so often in a row before a request gives up.
-MOST_CONFLICTS = 100
 
 #: A session that changes its id is for a moment under two keys, and one is left by who dies then:
 #: so many are kept without a look at what is there.
@@ -112,7 +110,7 @@ class UserIndex:
             is_needless = changed == keys and not even_if_same
             if is_needless or self._put(name, entry, changed):
                 return
-        raise _never_left_alone()
+        raise never_left_alone("the sessions of a user were")
 
     def _put(self, name: str, entry: Entry | None, keys: Keys) -> bool:
         value = new_write_id() + pack(keys)
@@ -202,7 +200,7 @@ class Users:
             if None not in found or self._index.keys(user) == keys:
                 alive = [session for session in found if session is not None]
                 return sorted(alive, key=lambda session: session.last_accessed, reverse=True)
-        raise _never_left_alone()
+        raise never_left_alone("the sessions of a user were")
 
     def end(self, user: str, sessions: Sequence[OneOfUser], reason: EndReason) -> None:
         """End these sessions of a user, whatever ids they are given meanwhile."""
@@ -225,7 +223,7 @@ class Users:
             sessions = [one for one in self.sessions_of(user, None) if one.handle in handles]
             if not sessions:
                 return
-        raise _never_left_alone()
+        raise never_left_alone("the sessions of a user were")
 
     def _session(self, handle: str, keys: list[str], is_current: bool) -> UserSession | None:
         """Give the session, which is under one of the keys if it is there."""
@@ -311,7 +309,3 @@ def _read(value: bytes) -> Keys:
         log.error("The list of a user's sessions is damaged: those in it cannot be ended by it.")
         return {}
     return keys
-
-
-def _never_left_alone() -> StoreUnavailable:
-    return StoreUnavailable("the sessions of a user were changed by others again and again")

@@ -1,0 +1,13 @@
+"""When to give up what others keep changing."""
+
+from __future__ import annotations
+
+from ..errors import StoreUnavailable
+
+#: Somebody else must have won so often in a row before a request gives up.
+MOST_CONFLICTS = 100
+
+
+def never_left_alone(what: str) -> StoreUnavailable:
+    """Make the error of a request that gives up."""
+    return StoreUnavailable(f"{what} changed by others again and again")
