@@ -82,10 +82,10 @@ class TransactionalSession(Session):
 
     _lasting = Session._lasting | {"_transactions", "_resource", "_unpublished", "_stale", "_turn"}
     _transactions: Transactions | None = None
-    _resource: SessionDataManager | None = None
-    _turn: Lease | None = None
-    _unpublished: Exception | None = None
-    _stale = False
+    _resource: SessionDataManager | None = None  # its part in the transaction that is under way
+    _turn: Lease | None = None  # what keeps other transactions from storing it
+    _unpublished: Exception | None = None  # why the commit could not store it
+    _stale = False  # whether another request has changed or ended it
 
     @property
     def _writable(self) -> bool:

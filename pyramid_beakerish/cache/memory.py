@@ -203,7 +203,7 @@ class MemoryEntries:
 class CopiedEntries(MemoryEntries):
     """Keeps a copy of each object, and gives everybody another one."""
 
-    #: Who held an entry would not copy.
+    #: A caller that held an entry would hand out the original.
     entry = None  # type: ignore[assignment]
 
     def load(self, key: str, group: str) -> Any:

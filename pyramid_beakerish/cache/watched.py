@@ -94,7 +94,7 @@ class WatchedRegion:
         return WatchedLookup(lookup, self.name, function), counters
 
     def entry(self, key: str) -> None:
-        """Give nothing to hold on to: whoever does, asks no region any more."""
+        """Give nothing to hold on to: a caller that held an entry would pass the region by."""
 
 
 class WatchedLookup:

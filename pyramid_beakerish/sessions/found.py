@@ -35,8 +35,8 @@ class FoundMapping(EncodedMapping):
     # The id, the key, the record and the token of each that this request has ended.
     _ended: tuple[tuple[str, str, Record, Any], ...] = ()
     _whole_header: str | None = None  # where others of its cookies have been tried
-    _forced = False
-    _renewing = False
+    _forced = False  # whether it is stored even if it is empty, or nothing has changed
+    _renewing = False  # whether its id is due to be renewed
 
     def __init__(self, manager: SessionManager, header: str | None) -> None:
         EncodedMapping.__init__(self, manager.serializer, manager.rotate_on)
@@ -48,11 +48,11 @@ class FoundMapping(EncodedMapping):
         self._id: str | None = None
         self._stored_id: str | None = None  # of the record; another than ``_id`` when rotating
         self._key = ""  # where the record is stored
-        self._parked: tuple[Any, ...] | None = None
-        self._failure: Exception | None = None
+        self._parked: tuple[Any, ...] | None = None  # what was loaded, while nobody uses it
+        self._failure: Exception | None = None  # what a write raises from now on
         self._unavailable: StoreUnavailable | None = None  # why there is no session, if anonymous
-        self._lease: Lease | None = None
-        self._used = False
+        self._lease: Lease | None = None  # what `lock` holds
+        self._used = False  # so that the answer depends on the cookie
         # Whether a use must extend the idle time. So it must where a cookie was found to be due on
         # loading: until the session is stored, another request may change its id once more.
         self._touch_due = False
@@ -88,7 +88,7 @@ class FoundMapping(EncodedMapping):
     def unpark(self, only_shown: bool) -> None:
         """Take note that nobody else has used the session since.
 
-        ``only_shown``: that was a use by whoever shows it to a developer, which extends nothing.
+        ``only_shown``: a developer's tool was the only reader, so that nothing is extended.
         """
         if self._parked is not None:
             self._take_back()

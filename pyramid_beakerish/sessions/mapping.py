@@ -59,11 +59,15 @@ class EncodedMapping(DictMethods):
         # The keys among them that may differ from what is stored, in the order of the application.
         # With the bytes that it takes where those are known.
         self._suspects: dict[str, bytes | None] = {}
-        self._gone = NO_KEYS
+        self._gone = NO_KEYS  # the keys that were removed
         # What `modify` made of a key, and how: to be done again on what others have stored.
         self._modifiers: Mapping[str, tuple[bytes, tuple[Modifier, ...]]] = NOTHING
-        self._cleared = self._unusual = False  # the latter: more was done than to set values
-        self._dirty = self._writable = self._writes_through = False
+        self._cleared = False  # what others have stored meanwhile goes as well
+        # Whether anything was done but to set values, which the shortest way to store knows.
+        self._unusual = False
+        self._dirty = False  # whether anything was written
+        self._writable = False  # whether `_prepare_to_write` may be left out
+        self._writes_through = False  # whether a change is stored at once: the answer is on its way
 
     @abstractmethod
     def _load(self) -> None:
@@ -280,7 +284,7 @@ class EncodedMapping(DictMethods):
         return changed
 
     def _apply(self, changed: dict[str, bytes], stored: Values) -> Values:
-        """Give the stored values with what has changed, be it others who stored them."""
+        """Give the stored values with what has changed, even if others stored them."""
         if stored is self._base and not (self._gone or self._cleared):
             return stored | changed
         values = {} if self._cleared else {**stored}

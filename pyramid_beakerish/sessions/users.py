@@ -69,7 +69,7 @@ class UserIndex:
 
     def enter(self, user: str, handle: str, key: str) -> None:
         """Enter a key of a session; what is not there any more of the user's others leaves."""
-        # Written in any case, or who has taken it for gone could take it out all the same.
+        # Written in any case, or a request that has taken it for gone would still remove it.
         self._change(user, lambda keys: self._entered(keys, handle, key), even_if_same=True)
 
     def keep(self, user: str, handle: str, key: str) -> None:

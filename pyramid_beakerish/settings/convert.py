@@ -97,7 +97,7 @@ def _positive(seconds: float, remedy: str) -> float:
 
 
 def duration(remedy: str) -> Converter:
-    """Seconds above zero; the remedy is what somebody wants who writes zero."""
+    """Seconds above zero; the remedy is what zero was meant to say."""
     return Converter(
         "a duration",
         "seconds, or a number with s, m, h or d (30m)",

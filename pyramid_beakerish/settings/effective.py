@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .option import Option
     from .options import RegionSettings, StoreSettings
 
-#: Of this value only those know who use it: what the table says of the default holds.
+#: A value that only its user knows: what the table says of the default is shown.
 UNKNOWN: Any = object()
 
 #: Stands for any number of options, which are shown if they are written.

@@ -146,8 +146,8 @@ def _check_earlier_cookie(
     before = {name: getattr(earlier, name) for name in ("key", "cookie_path", "cookie_domain")}
     report.mistakes.extend(
         f"{section.key(name)} must be {shown(value)}, as that of the earlier cookie was: with "
-        f"{section.key(forgetful)} = {FORGETFUL[forgetful]} this would log in again who has logged "
-        "out."
+        f"{section.key(forgetful)} = {FORGETFUL[forgetful]} the earlier cookie would otherwise log "
+        "its visitor in again after a logout."
         for name, value in before.items()
         if getattr(session, name) != value
     )

@@ -124,7 +124,7 @@ class CreationLock:
     def acquire(self, wait: bool = True) -> bool:
         """Become the one that creates; tell whether that succeeded.
 
-        Who waits goes on without the lock once the longest creation should be over.
+        A caller that waits goes on without the lock once the longest creation should be over.
         """
         return self._lease.acquire(LONGEST_CREATION if wait else 0) or wait
 

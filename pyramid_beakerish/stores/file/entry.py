@@ -199,7 +199,7 @@ def finish(fd: int, path: str, expires: float, fsync: bool) -> None:
 
 
 def hint_expiry(target: int | str, expires: float) -> None:
-    """Say by the time stamps when the entry expires: who sweeps needs not read it then.
+    """Say by the time stamps when the entry expires, so that a sweep need not read it.
 
     The file's modification time becomes the expiry. The access time is set a day later:
     that marks the pair as ours, and the kernel need not write it anew at each read

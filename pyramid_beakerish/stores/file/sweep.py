@@ -112,7 +112,7 @@ class Sweeper:
     def _steps(self) -> Iterator[str | None]:
         """Give the names of entries, by turns from folders of different locks; ``None`` for each.
 
-        Who takes the lock of each for a moment keeps nobody from any of them for long.
+        So a sweep that takes the lock of each for a moment holds none of them for long.
         """
         # Where one lock is let go and taken again for a whole folder others hardly meet the moments
         # between: beside a sweep of 60,000 files a write waited for 61 ms, and by turns for 29.

@@ -67,7 +67,7 @@ class Connection(Client):  # type: ignore[misc]
     def delete(self, name: bytes) -> bool:
         """Remove an entry; tell whether it was there.
 
-        pymemcache takes every answer but one for a no, and a logout would only seem to be done.
+        pymemcache takes an error for "not found", and a logout would only seem to be done.
         """
         answer = self._answer(b"delete %b\r\n" % name)
         if answer not in (DELETED, NOT_FOUND):

@@ -245,7 +245,7 @@ class SqlStore(Store):
     def _refuse_if_too_large(self, size: int) -> None:
         """Raise `StoreError` if MariaDB has broken the connection because of the value's size.
 
-        Who waits for the server would wait in vain.
+        To wait for the server would be in vain.
         """
         if self._statements.limit is None or size < LARGE:
             return

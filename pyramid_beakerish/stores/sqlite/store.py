@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 FILE = "sqlite.db"
 
 # Keys are blobs: they are compared byte by byte, and any string has its own. The order of the
-# columns lets who looks for expired entries pass over the value. A table WITHOUT ROWID would keep
+# columns lets a search for expired entries pass over the value. A table WITHOUT ROWID would keep
 # values between the keys: a load of one of 20,000 entries of 3 kB takes 5 us then, and not 3.7.
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS beakerish_store
