@@ -55,7 +55,8 @@ class BeakerStore(Store):
     ``manager`` is its class, ``options`` are the keyword arguments for it. It is handed bytes
     alone, under hashed names. Whether two processes can create one key, or lose each other's
     swaps, depends on the manager's own creation lock; a call that has waited for that for
-    ``patience`` seconds (10) raises `StoreUnavailable`. ``clock`` gives seconds since the epoch (`time.time`).
+    ``patience`` seconds (10) raises `StoreUnavailable`. ``clock`` gives seconds since the epoch
+    (`time.time`).
 
     >>> from beaker.container import MemoryNamespaceManager
     >>> store = BeakerStore(MemoryNamespaceManager, {})
