@@ -53,10 +53,10 @@ class StoreClaim:
     So those who wait see it by the load that also shows the value; and as the value is
     swapped for it, one that was invalidated meanwhile, on whatever host, is not kept.
 
-    :param entry: the claim as it was stored, with the old value, if there is one.
-    :param abandoned: where to note it if it cannot be ended.
-    :param expire: how long the new value is fresh, in seconds.
-    :param spare: how long a value is kept after that, in seconds.
+    ``entry``: the claim as it was stored, with the old value, if there is one.
+    ``abandoned``: where to note it if it cannot be ended.
+    ``expire``: how long the new value is fresh, in seconds.
+    ``spare``: how long a value is kept after that, in seconds.
     """
 
     def __init__(

@@ -37,7 +37,7 @@ def configure(regions: CacheRegions) -> None:
     leaves the others' in place. The regions of each application's own
     ``request.cache_regions`` are not touched.
 
-    :param regions: the regions of the application that is configured now.
+    ``regions``: the regions of the application that is configured now.
     """
     if configured.regions and not regions:
         return
@@ -60,7 +60,7 @@ def configured_region(name: str) -> Region:
 def enter_beaker_regions(regions: CacheRegions) -> None:
     """Enter the regions in ``beaker.cache.cache_regions``, for Beaker's own decorators.
 
-    :param regions: the regions; each is entered with Beaker's own options only.
+    ``regions``: the regions; each is entered with Beaker's own options only.
     """
     if not regions:
         return  # Beaker imports every client library that is installed: a third of a second

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 class Stats:
     """What became of the calls.
 
-    :param hits: answered with what was kept.
-    :param misses: the function, or creator, was called.
-    :param stale: answered with what had expired, while it was renewed or as that failed.
-    :param waits: had to wait for what another thread or process was just creating.
-    :param errors: the store failed, or gave back what could not be read, or a function failed
-        whose old result was there to answer with.
-    :param seconds_creating: time spent in the functions, in seconds.
+    ``hits``: answered with what was kept.
+    ``misses``: the function, or creator, was called.
+    ``stale``: answered with what had expired, while it was renewed or as that failed.
+    ``waits``: had to wait for what another thread or process was just creating.
+    ``errors``: the store failed, or gave back what could not be read, or a function failed
+    whose old result was there to answer with.
+    ``seconds_creating``: time spent in the functions, in seconds.
     """
 
     hits: int = 0

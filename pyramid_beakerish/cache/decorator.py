@@ -27,12 +27,12 @@ def cache_region(
 
     May be applied before the regions are configured; they are looked up at each call.
 
-    :param region: the name of the region.
-    :param args: anything that tells this function from others of its name; needed only
-        for functions that one factory makes of one ``def``.
-    :param ignore: names of parameters that the result does not depend on, as ``("request",)``.
-    :param key: a callable that is given the call's arguments and returns what tells the
-        calls apart, for arguments that have no stable key themselves.
+    ``region``: the name of the region.
+    ``args``: anything that tells this function from others of its name; needed only
+    for functions that one factory makes of one ``def``.
+    ``ignore``: names of parameters that the result does not depend on, as ``("request",)``.
+    ``key``: a callable that is given the call's arguments and returns what tells the
+    calls apart, for arguments that have no stable key themselves.
 
     The ``self`` or ``cls`` of a method is left out of the key, as in Beaker, so that all
     objects of the class share its results. A `UserWarning` at decoration says so, and what
@@ -72,9 +72,9 @@ def cache_region(
 def region_invalidate(namespace: Callable[..., Any], region: str | None, *args: object) -> None:
     """Forget one result of a decorated function.
 
-    :param namespace: the decorated function, or the bound method.
-    :param region: the name of its region, or ``None``.
-    :param args: the decorator's own arguments, then those of the call (without ``self``).
+    ``namespace``: the decorated function, or the bound method.
+    ``region``: the name of its region, or ``None``.
+    ``args``: the decorator's own arguments, then those of the call (without ``self``).
 
     Raises `CacheUsageError` for anything but a function that ``cache_region`` of this
     package decorated, for another region than its own, and if ``args`` do not begin with

@@ -27,11 +27,11 @@ class CallKeys:
     decorator, and each argument, bound to the signature with its defaults and spelt with
     its type: two calls share an entry only if the function cannot tell them apart.
 
-    :param function: the function that is cached.
-    :param given: the decorator's own arguments, which tell apart what has one name.
-    :param ignore: names of parameters that the result does not depend on.
-    :param key: instead of all that, a callable that is given the call's arguments and
-        returns a value that tells the calls apart.
+    ``function``: the function that is cached.
+    ``given``: the decorator's own arguments, which tell apart what has one name.
+    ``ignore``: names of parameters that the result does not depend on.
+    ``key``: instead of all that, a callable that is given the call's arguments and
+    returns a value that tells the calls apart.
 
     Raises `CacheUsageError` for a parameter that is not there, or a function whose
     parameters Python does not know, `CacheKeyError` for an argument without a stable key.

@@ -18,8 +18,8 @@ class LocalEntries:
 
     What this process invalidates is gone at once, what another one does after these seconds.
 
-    :param shared: the entries in the store.
-    :param near: the entries in memory, which are fresh for these seconds.
+    ``shared``: the entries in the store.
+    ``near``: the entries in memory, which are fresh for these seconds.
     """
 
     def __init__(self, shared: StoreEntries, near: MemoryEntries) -> None:

@@ -64,10 +64,10 @@ class Entries(Protocol):
 class Lookup:
     """The calls of one function, or of one region's direct users, answered and counted.
 
-    :param region: where the values are kept.
-    :param counters: what the calls are counted on.
-    :param source: what creates the values, for error messages.
-    :param group: what can be invalidated as a whole; "" is the region alone.
+    ``region``: where the values are kept.
+    ``counters``: what the calls are counted on.
+    ``source``: what creates the values, for error messages.
+    ``group``: what can be invalidated as a whole; "" is the region alone.
     """
 
     def __init__(self, region: Region, counters: Counters, source: str, group: str = "") -> None:

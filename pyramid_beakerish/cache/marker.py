@@ -24,7 +24,7 @@ class Marker:
     others, or of a marker that was lost, are marks of nothing: nothing has to be listed or
     removed for that, on whatever host the values are made.
 
-    :param name: the key of the marker's entry.
+    ``name``: the key of the marker's entry.
     """
 
     def __init__(self, name: str) -> None:
@@ -36,8 +36,8 @@ class Marker:
     def marks(self, found: bytes, group: str) -> bytes:
         """Give what a value of the group, or of any, must carry.
 
-        :param found: the bytes of the marker's entry.
-        :param group: what a function's values have in common, or "".
+        ``found``: the bytes of the marker's entry.
+        ``group``: what a function's values have in common, or "".
         """
         data, table, known = self._last
         if found != data:

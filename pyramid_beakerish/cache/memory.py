@@ -88,10 +88,10 @@ class MemoryEntries:
     a hit only to leave a mark. Each write looks at no more than 20 entries, from the
     oldest; all live equally long, so the expired ones are met first.
 
-    :param max_entries: how many are kept.
-    :param expire: how long they are fresh, in seconds.
-    :param clock: what tells the time, in seconds.
-    :param spare: how long they are kept after that, in seconds.
+    ``max_entries``: how many are kept.
+    ``expire``: how long they are fresh, in seconds.
+    ``clock``: what tells the time, in seconds.
+    ``spare``: how long they are kept after that, in seconds.
     """
 
     def __init__(

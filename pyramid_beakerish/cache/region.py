@@ -32,8 +32,8 @@ class Region:
     A region of type memory keeps and hands out the object itself; any other keeps what
     the serializer makes of it, in a store.
 
-    :param settings: the region's options.
-    :param clock: what tells the time, in seconds.
+    ``settings``: the region's options.
+    ``clock``: what tells the time, in seconds.
 
     Whatever befalls the store, `get_or_create` answers: it calls the creator, counts an
     error and logs one line a minute. `invalidate` and `clear`, which would leave something
@@ -94,9 +94,9 @@ class Region:
         is called again, as a function that is not cached would be. ``None`` is kept like any
         other value, an exception never.
 
-        :param key: any text; a long one is kept by its hash. What a visitor chooses needs a word
-            before it, as in ``f"search:{text}"``, not to be the key of a function's result.
-        :param creator: called without arguments.
+        ``key``: any text; a long one is kept by its hash. What a visitor chooses needs a word
+        before it, as in ``f"search:{text}"``, not to be the key of a function's result.
+        ``creator``: called without arguments.
         """
         value: T = self._lookup.get_or_create(key, creator)
         return value

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class CacheRegions(Mapping[str, "Region"]):
     """The regions of one application, by name: ``request.cache_regions``.
 
-    :param settings: the options of each region.
-    :param clock: what tells the time, in seconds.
+    ``settings``: the options of each region.
+    ``clock``: what tells the time, in seconds.
 
     Raises `RegionNotConfigured`, a `KeyError`, for a name that is not there.
     """

@@ -41,10 +41,10 @@ class StoreEntries:
     Nothing is listed or removed to clear the region: see `Marker`, which is loaded together
     with the value.
 
-    :param opener: makes the store.
-    :param settings: the region's options.
-    :param serializer: makes bytes of the values.
-    :param clock: what tells the time, in seconds.
+    ``opener``: makes the store.
+    ``settings``: the region's options.
+    ``serializer``: makes bytes of the values.
+    ``clock``: what tells the time, in seconds.
     """
 
     #: An entry in a store cannot be held on to.

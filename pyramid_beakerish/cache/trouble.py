@@ -19,8 +19,8 @@ LOG_INTERVAL = 60.0
 class Trouble:
     """Logs what goes wrong, once per interval.
 
-    :param what: a sentence that says what is the matter and what is done about it.
-    :param clock: what tells the time, in seconds.
+    ``what``: a sentence that says what is the matter and what is done about it.
+    ``clock``: what tells the time, in seconds.
     """
 
     def __init__(self, what: str, clock: Callable[[], float]) -> None:

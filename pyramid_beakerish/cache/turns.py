@@ -23,7 +23,7 @@ class Turns:
     always fails fail together. Nor does it wait longer than the lease, by its own pauses,
     whatever the clocks of other hosts say.
 
-    :param lease: how long to wait for others, in seconds.
+    ``lease``: how long to wait for others, in seconds.
     """
 
     def __init__(self, lease: float) -> None:
