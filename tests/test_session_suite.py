@@ -13,6 +13,7 @@ from pyramid_beakerish.testing import FrozenClock, SessionSuite
 from pyramid_beakerish.testing.session_base import error_of
 from pyramid_beakerish.testing.session_users import UsersSuite
 from pyramid_beakerish.testing.site import Site, WatchedStore
+from tests.broken_stores import DeleteIgnoresToken, NoKeys, SwapIgnoresToken, SwapRevives
 
 
 class TestInMemory(SessionSuite):
@@ -30,24 +31,6 @@ class TestInSqlite(SessionSuite):
         return {"session.type": "sqlite", "session.data_dir": str(folder)}
 
 
-class SwapIgnoresToken(MemoryStore):
-    def swap(self, key, token, value, ttl):
-        if super().load(key) is None:
-            return False
-        self.set(key, value, ttl)
-        return True
-
-
-class SwapRevives(MemoryStore):
-    def swap(self, key, token, value, ttl):
-        return super().swap(key, token, value, ttl) or super().create(key, value, ttl)
-
-
-class DeleteIgnoresToken(MemoryStore):
-    def delete(self, key, token=None):
-        return super().delete(key)
-
-
 class DeletesNothing(MemoryStore):
     def delete(self, key, token=None):
         return True
@@ -56,11 +39,6 @@ class DeletesNothing(MemoryStore):
 class CutsValuesOff(MemoryStore):
     def swap(self, key, token, value, ttl):
         return super().swap(key, token, value[:-1], ttl)
-
-
-class NoKeys(MemoryStore):
-    def keys(self, prefix):
-        return None
 
 
 def is_kept(store_class, promise):
