@@ -7,6 +7,7 @@ import csv
 import functools
 import pickle
 import re
+from datetime import date
 from unittest.mock import MagicMock
 
 import beaker.cache
@@ -151,6 +152,7 @@ def test_no_call_outlives_its_entry(regions, forget):
 
 TRICKY = [True, 1, 1.0, 0, 0.0, -0.0, False, None, "", "1", "a", b"a", bytearray(b"a")]
 TRICKY += [
+    date(2026, 1, 1),
     (),
     ("a",),
     ["a"],
@@ -230,6 +232,7 @@ def test_many_calls(regions, clock):
     assert len(function._cache.shortcut[0]) <= 10
     assert function("x" * 2000) is function("x" * 2000)
     assert len(function._cache.shortcut[0]) <= 10
+    assert max(map(len, function._cache.shortcut[0])) < 2000
 
 
 @pytest.mark.parametrize("kind", [{}, {"local": 10}, {"copy": True}])
