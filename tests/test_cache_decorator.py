@@ -7,6 +7,7 @@ import csv
 import functools
 import pickle
 import re
+from datetime import date
 from unittest.mock import MagicMock
 
 import beaker.cache
@@ -50,6 +51,23 @@ def counted(region="r", *args, **options):
         return len(calls), args, kwargs
 
     return function
+
+
+def counted_method(region="r"):
+    """Give the same as a method of an object, which is not in the key."""
+    calls = []
+
+    class Counter:
+        @cache_region(region, ignore=("self",))
+        def method(self, *args, **kwargs):
+            calls.append(1)
+            return len(calls), args, kwargs
+
+    return Counter().method
+
+
+#: A call of either is answered by code of its own.
+BOTH = pytest.mark.parametrize("make", [counted, counted_method])
 
 
 @pytest.mark.parametrize("region", ["r", "s"])
@@ -134,6 +152,7 @@ def test_no_call_outlives_its_entry(regions, forget):
 
 TRICKY = [True, 1, 1.0, 0, 0.0, -0.0, False, None, "", "1", "a", b"a", bytearray(b"a")]
 TRICKY += [
+    date(2026, 1, 1),
     (),
     ("a",),
     ["a"],
@@ -148,12 +167,13 @@ TRICKY += [
 ]
 
 
+@BOTH
 @given(st.lists(st.sampled_from(TRICKY), max_size=2), st.lists(st.sampled_from(TRICKY), max_size=2))
-def test_fast_calls_tell_arguments_apart(these, those):
+def test_fast_calls_tell_arguments_apart(make, these, those):
     """A repeated call is answered by its own entry, whatever was called in between."""
     regions_here = make_regions(FrozenClock(), r="memory")
     configured.configured.regions = regions_here
-    function = counted()
+    function = make()
     for args in (these, those, these, those):
         try:
             key = function.key_for(*args)
@@ -186,10 +206,17 @@ def spelt(*args):
     return repr([*args])
 
 
-def test_keywords_are_no_positions():
+@BOTH
+def test_keywords_are_no_positions(make):
     """f(x=1) and f(("x", 1)) have nothing in common."""
-    function = counted()
-    calls = [((), {"x": 1}), (((), {"x": 1}), {}), (([(), {"x": 1}],), {}), ((), {"x": True})]
+    function = make()
+    calls = [
+        ((), {}),
+        ((), {"x": 1}),
+        (((), {"x": 1}), {}),
+        (([(), {"x": 1}],), {}),
+        ((), {"x": True}),
+    ]
     for _ in range(2):
         assert [function(*args, **kwargs)[1:] for args, kwargs in calls] == calls
 
@@ -205,6 +232,7 @@ def test_many_calls(regions, clock):
     assert len(function._cache.shortcut[0]) <= 10
     assert function("x" * 2000) is function("x" * 2000)
     assert len(function._cache.shortcut[0]) <= 10
+    assert max(map(len, function._cache.shortcut[0])) < 2000
 
 
 @pytest.mark.parametrize("kind", [{}, {"local": 10}, {"copy": True}])
@@ -386,16 +414,34 @@ class _Vault:
     def __count(self, item):
         return item
 
+    @cache_region("r", ignore=("self",))
+    def __getitem__(self, item):
+        return item
+
     def renew(self, *args):
         return self.__count.refresh(*args)
 
 
 def test_private_methods_are_refreshed_with_self():
-    """So is a method whose name its class makes longer."""
+    """So is a method whose name its class makes longer, and no other one with underscores."""
     vault = _Vault()
-    assert vault.renew(vault, 3) == 3
+    assert vault.renew(vault, 3) == _Vault.__getitem__.refresh(vault, 3) == 3
     with pytest.raises(CacheUsageError, match=r"Class\.__count\.refresh\(self, \.\.\.\)"):
         vault.renew(3)
+
+
+def of_item(self, item):
+    """Become a method of a class."""
+    return item
+
+
+def test_function_that_becomes_a_method_is_refreshed_with_self():
+    """So is a method that was defined outside of its class."""
+
+    class Shelf:
+        of_item = cache_region("r", ignore=("self",))(of_item)
+
+    assert Shelf.of_item.refresh(Shelf(), 3) == 3
 
 
 def test_class_and_static_methods():
@@ -604,9 +650,10 @@ class TestConfiguration:
         with pytest.raises(RegionNotConfigured, match=r"'shrt' .*configured regions: r, s"):
             counted("shrt")("a")
 
-    def test_the_last_one_counts(self, regions, clock, caplog):
+    @BOTH
+    def test_the_last_one_counts(self, make, regions, clock, caplog):
         """Functions follow the last configuration; applications keep their own regions."""
-        function = counted()
+        function = make()
         assert [function("a")[0], function("a")[0]] == [1, 1]
         configured.configure(make_regions(clock, r="memory", s=regions["s"].settings.type))
         assert [function("a")[0], function("a")[0]] == [2, 2]
@@ -622,16 +669,24 @@ class TestConfiguration:
         )
         assert caplog.messages == [line]
 
+    @BOTH
     @pytest.mark.parametrize("region", ["r", "s"])
-    def test_enabled_at_run_time(self, regions, region):
+    def test_enabled_at_run_time(self, make, regions, region):
         """A disabled region is seen at the next call, and .invalidate works."""
-        function = counted(region)
+        function = make(region)
         assert [function("a")[0], function("a")[0], function("b")[0]] == [1, 1, 2]
         regions[region].enabled = False
-        assert [function("a")[0], function("a")[0], function.refresh("a")[0]] == [3, 4, 5]
+        assert [function("a")[0], function("a")[0]] == [3, 4]
         function.invalidate("b")
         regions[region].enabled = True
-        assert [function("a")[0], function("b")[0]] == [1, 6]
+        assert [function("a")[0], function("b")[0]] == [1, 5]
+
+    def test_disabled(self, regions):
+        """A function in a disabled region is called with whatever it is given."""
+        regions["r"].enabled = False
+        function, no_key = counted(), object()
+        for number, call in enumerate([function, function, function.refresh], 1):
+            assert call(no_key, x=no_key) == (number, (no_key,), {"x": no_key})
 
     def test_entered_for_beaker(self, monkeypatch, clock):
         """Beaker's decorators find the regions in the dict that is there at the moment."""

@@ -460,6 +460,13 @@ def test_functions_of_one_name_have_keys_of_their_own():
     assert CallKeys(make_late()).of_call((), {}) != CallKeys(make_early()).of_call((), {})
 
 
+def test_where_a_module_lies_makes_no_difference(monkeypatch):
+    """Hosts that share a region may have the same package in different folders."""
+    here = CallKeys(load).of_call((0, 1), {})
+    monkeypatch.setattr(sys.modules[__name__], "__file__", "/elsewhere/test_cache_keys.py")
+    assert CallKeys(load).of_call((0, 1), {}) == here
+
+
 def test_functions_of_two_scripts_have_keys_of_their_own(tmp_path):
     """What two scripts both define shares nothing; a child that is spawned shares it all."""
     scripts = [tmp_path / "users.py", tmp_path / "orders.py"]

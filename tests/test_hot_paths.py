@@ -46,11 +46,13 @@ EXPECTED = {
     ("memory", "write"): (32, 28, ""),
     ("memory", "new"): (59, 53, ""),
     ("memory", "hit of a region"): (2, 1, ""),
+    ("memory", "hit of a method"): (2, 1, ""),
     ("file", "untouched"): (1, 2, ""),
     ("file", "read"): (18, 25, ""),
     ("file", "write"): (49, 67, ""),
     ("file", "new"): (82, 104, ""),
     ("file", "hit of a region"): (25, 32, ""),
+    ("file", "hit of a method"): (25, 32, ""),
     ("sqlite", "untouched"): (1, 2, ""),
     ("sqlite", "read"): (20, 19, ""),
     ("sqlite", "write"): (40, 35, ""),
@@ -100,6 +102,8 @@ class Site:
         """Do once what this kind of request does."""
         if kind == "hit of a region":
             return hot(1)
+        if kind == "hit of a method":
+            return HOT.of(1)
         if kind == "new":
             self.environ = {**self.environ, "HTTP_COOKIE": ""}
         return self.visit(KINDS[kind])
@@ -141,6 +145,16 @@ def cost(store, kind, folder):
 def hot(number):
     """Give what is cached."""
     return {"number": number}
+
+
+class Hot:
+    @cache_region("hot", ignore=("self",))
+    def of(self, number):
+        """Give what is cached."""
+        return {"number": number}
+
+
+HOT = Hot()
 
 
 def is_ours(frame):

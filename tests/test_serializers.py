@@ -8,12 +8,14 @@ import json
 import sys
 import threading
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import Markup
+from msgpack import ExtType, packb
 from translationstring import TranslationString
 
 from pyramid_beakerish.errors import CorruptData, SerializationError
@@ -208,6 +210,45 @@ class TestEncoding:
         assert thread.result() == deep
 
 
+class TestStored:
+    """What earlier releases have stored is read, and they read what is stored today."""
+
+    NIGHT, TEXT = datetime(2024, 10, 27, 2, 30), "2024-10-27T02:30:00"
+    MESSAGE = TranslationString("m", "d", "x", {"n": 1}, "c")
+    BERLIN, HOUR, MICRO = ZoneInfo("Europe/Berlin"), timedelta(hours=1), 3600 * 10**6
+
+    @pytest.mark.parametrize(
+        ("code", "tag", "value", "content"),
+        [
+            (1, "tuple", (1, 2), [1, 2]),
+            (2, "set", {2, 1}, [1, 2]),
+            (3, "frozenset", frozenset([2, 1]), [1, 2]),
+            (4, "int", 2**64, "0x10000000000000000"),
+            (8, "datetime", NIGHT.replace(fold=1), [TEXT, 1, None, None]),
+            (8, "datetime", NIGHT.replace(tzinfo=timezone.utc), [TEXT, 0, 0, None]),
+            (8, "datetime", NIGHT.replace(tzinfo=BERLIN), [TEXT, 0, "Europe/Berlin", None]),
+            (8, "datetime", NIGHT.replace(tzinfo=timezone(HOUR)), [TEXT, 0, MICRO, None]),
+            (8, "datetime", NIGHT.replace(tzinfo=timezone(HOUR, "Z")), [TEXT, 0, MICRO, "Z"]),
+            (9, "date", date(2024, 1, 2), "2024-01-02"),
+            (10, "time", time(1, 2, 3), ["01:02:03", 0, None, None]),
+            (11, "timedelta", timedelta(1, 2, 3), [1, 2, 3]),
+            (12, "Decimal", decimal.Decimal("1.50"), "1.50"),
+            (13, "UUID", UUID(int=7), "00000000-0000-0000-0000-000000000007"),
+            (14, "TranslationString", MESSAGE, ["m", "d", "x", {"n": 1}, "c"]),
+            (15, "Markup", Markup("<b>"), "<b>"),
+        ],
+    )
+    def test_types_of_the_table(self, code, tag, value, content):
+        """Each type has its number in msgpack and its name in JSON for ever."""
+        assert MSGPACK.dumps(value) == packb(ExtType(code, packb(content)))
+        assert json.loads(JSON.dumps(value)) == {f"${tag}": content}
+
+    def test_other_keys(self):
+        """So has a dictionary with keys that the format does not have."""
+        assert MSGPACK.dumps({(): 5}) == packb(ExtType(7, packb([ExtType(1, packb([])), 5])))
+        assert json.loads(JSON.dumps({1: 5})) == {"$dict": [1, 5]}
+
+
 class TestJson:
     @few
     @given(value=values)
@@ -234,10 +275,8 @@ class TestJson:
             (b"abc", '{"$bytes":"YWJj"}'),
             ({1: "a"}, '{"$dict":[1,"a"]}'),
             ({"$set": 1}, '{"$dict":["$set",1]}'),
-            (2**64, '{"$int":"0x10000000000000000"}'),
-            (date(2024, 1, 2), '{"$date":"2024-01-02"}'),
-            (datetime(2024, 1, 2), '{"$datetime":["2024-01-02T00:00:00",0,null,null]}'),
-            (decimal.Decimal("1.50"), '{"$Decimal":"1.50"}'),
+            ([2**64 - 1, -(2**63)], "[18446744073709551615,-9223372036854775808]"),
+            (-(2**63) - 1, '{"$int":"-0x8000000000000001"}'),
         ],
         ids=str,
     )

@@ -46,6 +46,10 @@ class Text(str):
     __slots__ = ()
 
 
+class Items(list):
+    pass
+
+
 class Owner:
     pass
 
@@ -96,6 +100,7 @@ class TestRefusal:
             (Text("a"), f"{__name__}.Text", "convert it to str"),
             ({Text("a"): 1}, f"{__name__}.Text in a dict", "convert it to str"),
             (Point(1, 2), f"{__name__}.Point", "convert it to tuple"),
+            (Items(), f"{__name__}.Items", "convert it to list"),
             (collections.OrderedDict(), "collections.OrderedDict", "convert it to dict"),
             (
                 collections.UserList(),
@@ -146,11 +151,14 @@ class TestRefusal:
         assert "secret" not in str(caught.value)
 
     @both
-    def test_nameless_zone(self, serializer):
+    @pytest.mark.parametrize("rule", [b"\nUTC0\n", b"\nCET-1CEST,M3.5.0,M10.5.0/3\n"])
+    def test_nameless_zone(self, serializer, rule):
         """A ZoneInfo that was read from a file of one's own has no name to be stored by."""
         header = b"TZif2" + bytes(15) + bytes(16) + b"\0\0\0\1\0\0\0\4"
         block = bytes(6) + b"UTC\0"
-        nameless = ZoneInfo.from_file(io.BytesIO(header + block + header + block + b"\nUTC0\n"))
+        nameless = ZoneInfo.from_file(
+            io.BytesIO(header + block + header + block + b"\n" + rule + b"\n")
+        )
         for value in (time(1, tzinfo=nameless), datetime(2024, 1, 1, tzinfo=nameless)):
             with pytest.raises(SerializationError, match="time zone cannot be stored"):
                 serializer.dumps(value)

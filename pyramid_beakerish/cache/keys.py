@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import threading
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -165,7 +164,6 @@ def _changes_arguments(wrapper: Any) -> bool:
 
 
 _first_lines: dict[str, int] = {}
-_first_lines_lock = threading.Lock()
 
 
 def _identity(function: Callable[..., Any]) -> str:
@@ -181,9 +179,7 @@ def _identity(function: Callable[..., Any]) -> str:
     name = place(function)
     code = getattr(inspect.unwrap(function), "__code__", None)
     line = 0 if code is None else code.co_firstlineno
-    with _first_lines_lock:
-        first = _first_lines.setdefault(name, line)
-    if line == first and "<" not in name:
+    if line == _first_lines.setdefault(name, line) and "<" not in name:
         return name
     return f"{name}@{line}.{_column(code)}" if name.endswith("<lambda>") else f"{name}@{line}"
 
