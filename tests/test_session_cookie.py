@@ -14,6 +14,7 @@ from pyramid_beakerish.sessions.cookie import FOREVER, SessionCookie
 from pyramid_beakerish.sessions.events import Refusal
 from pyramid_beakerish.sessions.ids import new_id
 from pyramid_beakerish.settings import session_settings
+from pyramid_beakerish.testing import FrozenClock
 
 GOOD, EVIL = "g" * 43, "e" * 43
 NOW = 1_700_000_000.0
@@ -127,7 +128,8 @@ def test_a_header_full_of_the_name(piece):
 def test_first_that_verifies():
     """A cookie that somebody has planted in front does not hide the one that verifies."""
     cookie = cookie_of("a secret of the tests")
-    assert found_in(cookie, f"sid={EVIL}; sid={EVIL}.{'0' * 32}; {sent(cookie)}") == (GOOD, True)
+    for planted in (EVIL, f"{EVIL}.{'0' * 32}", f"{GOOD}.\xe9"):
+        assert found_in(cookie, f"sid={planted}; {sent(cookie)}") == (GOOD, True)
 
 
 OTHERS = st.text(st.characters(codec="latin-1", exclude_characters=";"), max_size=20)
@@ -236,6 +238,7 @@ def test_secure_auto():
         (timedelta(hours=1), 3600, True),
         (0.5, 1, True),
         (datetime(2030, 1, 1, tzinfo=timezone.utc), None, False),
+        (datetime(2030, 1, 1, 9, tzinfo=timezone(timedelta(hours=9))), None, False),
         (datetime(2030, 1, 1), None, False),
     ],
 )
@@ -249,6 +252,16 @@ def test_expiry(expires, seconds, slides):
         assert morsel["expires"] == "Tue, 01 Jan 2030 00:00:00 GMT"
     else:
         assert bool(morsel["expires"]) is (seconds is not None)
+
+
+def test_the_moment_of_expiry_moves_on():
+    """Browsers that know no Max-Age keep the cookie as long after each answer as the others."""
+    clock = FrozenClock(NOW)
+    cookie = SessionCookie(session_settings(key="sid", cookie_expires=60)[0], clock)
+    for moment in ("22:14:20", "22:14:50"):
+        header = cookie.header(GOOD, {}, https=False)
+        assert header.endswith(f"; Max-Age=60; Expires=Tue, 14 Nov 2023 {moment} GMT")
+        clock.advance(30)
 
 
 def test_own_settings():
@@ -277,3 +290,4 @@ def test_more_than_are_remembered(monkeypatch):
     drawn = [new_id() for _ in range(35)]
     for session_id in (*drawn, *drawn):
         assert found_in(cookie, sent(cookie, session_id)) == (session_id, True)
+        assert len(cookie._verified) <= 10

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from pyramid_beakerish.sessions.cookie import MOST_TRIED
+from pyramid_beakerish.sessions.ids import new_id
 from pyramid_beakerish.stores.memory import MemoryStore
-from pyramid_beakerish.testing.site import Site
+from pyramid_beakerish.testing.site import Site, WatchedStore
 from tests.rivals import KEY, Beakerish
 
 ours = pytest.mark.parametrize("package", [Beakerish])
@@ -22,11 +24,12 @@ def test_users_can_log_in_after_the_domain_was_changed(site):
 
 
 @ours
-@pytest.mark.parametrize("order", ["{dead}; {alive}", "{alive}; {dead}"])
+@pytest.mark.parametrize("order", ["{dead}; {alive}", "{alive}; {dead}", "{dead}; {quoted}"])
 def test_a_cookie_that_opens_nothing_hides_no_session(site, order):
     """A cookie whose session has ended does not keep another of the name from being found."""
     ended, visitor = site.visitor(user="old"), site.visitor(user="u")
-    header = order.format(dead=f"{KEY}={ended.cookie}", alive=f"{KEY}={visitor.cookie}")
+    alive = {"alive": f"{KEY}={visitor.cookie}", "quoted": f'{KEY}="{visitor.cookie}"'}
+    header = order.format(dead=f"{KEY}={ended.cookie}", **alive)
     ended.do(lambda session: session.invalidate())
     assert site.visitor(header).get("user") == "u"
 
@@ -39,6 +42,15 @@ def test_made_up_cookies_behind_one_that_opens_nothing_hide_no_session(site):
     header = "; ".join([f"{KEY}={ended.cookie}", *made_up, f"{KEY}={visitor.cookie}"])
     ended.do(lambda session: session.invalidate())
     assert site.visitor(header).get("user") == "u"
+
+
+def test_a_header_full_of_ids_costs_a_few_looks(clock):
+    """However many ids somebody makes up, the store is asked for a few of them, and no more."""
+    store = WatchedStore(MemoryStore(clock))
+    stranger = Site(store, clock, secret=None).stranger()
+    header = "; ".join(f"beaker.session.id={new_id()}" for _ in range(50))
+    assert stranger.visit(lambda request: dict(request.session), Cookie=header) == {}
+    assert store.calls == ["load"] * (1 + MOST_TRIED)
 
 
 @ours

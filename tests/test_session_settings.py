@@ -412,6 +412,7 @@ def test_constant_csrf_token(site):
     fixed, free = site(constant_csrf_token="fixed"), site()
     tokens = [fixed.stranger().use(lambda session: session.get_csrf_token()) for _ in range(2)]
     assert tokens == ["fixed", "fixed"]
+    assert fixed.stranger().use(lambda session: session.new_csrf_token()) == "fixed"
     tokens = [free.stranger().use(lambda session: session.new_csrf_token()) for _ in range(2)]
     assert len(set(tokens)) == 2
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, timezone
+from datetime import datetime
 from email.utils import formatdate
 from hashlib import blake2b
 from hmac import compare_digest
@@ -182,7 +182,7 @@ class SessionCookie:
         if expires is True:
             return ""
         if isinstance(expires, datetime):
-            return f"; Expires={_http_date(_timestamp(expires))}"
+            return f"; Expires={_http_date(expires.timestamp())}"
         seconds = FOREVER if expires is False else math.ceil(expires)
         return f"; Max-Age={seconds}; Expires={_http_date(self._clock() + seconds)}"
 
@@ -227,10 +227,6 @@ def _signed(session_id: str, key: blake2b) -> str:
     signature = key.copy()
     signature.update(session_id.encode())
     return f"{session_id}.{signature.hexdigest()}"
-
-
-def _timestamp(moment: datetime) -> float:
-    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
 
 
 def _http_date(timestamp: float) -> str:

@@ -256,9 +256,12 @@ class ContentsSuite(SessionSuiteBase):
         visitor.use(lambda session: (session.flash("one"), session.flash("err", "errors")))
         visitor.use(lambda session: session.flash("two"))
         visitor.use(lambda session: session.flash("two", allow_duplicate=False))
-        assert visitor.use(lambda session: session.peek_flash()) == ["one", "two"]
-        assert visitor.use(lambda session: session.pop_flash()) == ["one", "two"]
+        visitor.use(lambda session: session.flash("new", allow_duplicate=False))
+        visitor.use(lambda session: session.flash("one"))
+        assert visitor.use(lambda session: session.peek_flash()) == ["one", "two", "new", "one"]
+        assert visitor.use(lambda session: session.pop_flash()) == ["one", "two", "new", "one"]
         assert visitor.use(lambda session: session.pop_flash()) == []
+        assert visitor.use(lambda session: session.peek_flash()) == []
         assert visitor.use(lambda session: session.pop_flash("errors")) == ["err"]
 
     def test_empty_pop_begins_nothing(self) -> None:
