@@ -101,6 +101,7 @@ def test_file_dir_stands_in_for_data_dir():
     assert session_settings(type="file", file_dir="/f")[0].data_dir == "/f"
     assert session_settings(type="file", file_dir="/f", data_dir="/d")[0].data_dir == "/d"
     assert session_settings(type="file", file_dir="/f", format="beaker")[0].data_dir is None
+    assert session_settings(type="sqlite", file_dir="/f")[0].data_dir is None
 
 
 @pytest.mark.parametrize(

@@ -392,10 +392,22 @@ def test_one_option_with_two_values():
     assert problems(settings) == [
         "session.timeout = '30m' and beaker.session.timeout = '60m' are one option: keep one line."
     ]
-    secrets = {"session.secret": "a" * 40, "beaker.session.secret": "b" * 40}
-    assert problems(secrets) == [
-        "session.secret = '***' and beaker.session.secret = '***' are one option: keep one line."
-    ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("secret", "encrypt_key", "validate_key", "constant_csrf_token", "password"),
+        *("url", "urls", "sa_opts", "sa.password", "redis.password", "previous.secret"),
+    ],
+)
+def test_secrets_are_not_shown(name):
+    """No message holds what an option holds that is a secret, or may have one in it."""
+    settings = {f"session.{name}": "hush", f"beaker.session.{name}": "hush, too"}
+    assert (
+        f"session.{name} = '***' and beaker.session.{name} = '***' are one option: keep one line."
+    ) in problems(settings)
+    assert "hush" not in str(problems(settings))
 
 
 def test_one_option_with_one_value_twice():
