@@ -467,7 +467,7 @@ def test_the_site_stops_while_a_session_is_looked_at(
 
 
 def test_find_and_end_a_session_by_its_id(browser, site, store):
-    """A session is found by its id, can be changed and ended; there is a `KeyError` else."""
+    """A session is found by its id, changed and ended, told once; there is a `KeyError` else."""
     calls = []
 
     def wait(session):
@@ -480,9 +480,11 @@ def test_find_and_end_a_session_by_its_id(browser, site, store):
     site.find_session(uid).addCallback(found.append)
     assert isinstance(found[0], TwistedSession)
     assert dict(found[0]) == {"a": 1}
+    found[0].notifyOnExpire(lambda: calls.append(2))
+    site.save(found[0])
     found[0].expire()
     site.save(found[0])
-    assert (calls, list(store.keys(""))) == ([1], [])
+    assert (calls, list(store.keys(""))) == ([1, 2], [])
     site.find_session(uid).addErrback(failed.append)
     assert failed[0].check(KeyError)
     assert uid not in str(failed[0].value)
