@@ -139,10 +139,16 @@ def test_same_site_none_with_secure():
     assert (read.samesite, read.secure) == ("None", True)
 
 
-@pytest.mark.parametrize("prefix", ["__Host-", "__secure-"])
-def test_cookie_name_with_prefix(prefix):
+@pytest.mark.parametrize(
+    ("key", "place"),
+    [
+        ("__Host-sid", {}),
+        ("__secure-sid", {"cookie_path": "/app", "cookie_domain": "example.com"}),
+    ],
+)
+def test_cookie_name_with_prefix(key, place):
     """A cookie name with a prefix is allowed where its promise is kept."""
-    assert session(key=prefix + "sid", secure="true").key == prefix + "sid"
+    assert session(key=key, secure="true", **place).key == key
 
 
 @pytest.mark.parametrize(
@@ -355,7 +361,9 @@ def test_host_prefix_rules():
 
 def test_long_host_name():
     """A host name has at most 253 characters."""
-    (problem,) = problems({"session.cookie_domain": ".".join(["abcdefgh"] * 40)})
+    longest = ".".join(["a" * 63] * 3 + ["b" * 61])
+    assert session(cookie_domain=longest).cookie_domain == longest
+    (problem,) = problems({"session.cookie_domain": f"{longest}b"})
     assert problem.endswith("is not a host name: use a host name such as example.com.")
 
 
