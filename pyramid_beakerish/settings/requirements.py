@@ -54,15 +54,11 @@ def _missing_for_sessions(settings: SessionSettings) -> Iterator[str]:
     elif "encrypt_key" in settings.given and find_spec("cryptography") is None:
         yield f"{settings.prefix}encrypt_key needs pyramid_beakerish[encryption]: install it."
     # What nobody has named is no requirement: it is looked for if it can be.
-    if _is_named(settings.previous):
+    if _is_earlier(settings.previous):
         yield from missing_requirements(settings.previous)
 
 
-def _is_named(previous: object) -> TypeGuard[SessionSettings]:
-    return isinstance(previous, SessionSettings) and _is_earlier(previous)
-
-
-def _is_earlier(settings: StoreSettings) -> bool:
+def _is_earlier(settings: object) -> TypeGuard[SessionSettings]:
     return isinstance(settings, SessionSettings) and settings.prefix.endswith(GROUP)
 
 
@@ -84,7 +80,7 @@ def _instead(settings: StoreSettings, option: Option) -> tuple[tuple[str, ...], 
     """Give the options which together stand in for this one, and those of which each does."""
     kind = str(settings.type)
     together, single = option.instead.get(kind, ()), option.alternatives.get(kind, ())
-    if (together or single) and _is_beakers(settings):
+    if _is_beakers(settings):
         return together, ()
     return (), single
 
@@ -102,7 +98,7 @@ def _value(settings: StoreSettings, name: str) -> Any:
     """Give what was given for an option, wherever it is kept."""
     if name in settings.backend:
         return settings.backend[name]
-    engine = settings.backend.get("sa_opts", {}) if settings.type in SQL_TYPES else {}
+    engine = settings.backend.get("sa_opts", {})
     given = getattr(settings, "given", {})
     return getattr(settings, name, None) or given.get(name) or engine.get(name)
 
@@ -137,11 +133,8 @@ def _wrong_for_store(settings: StoreSettings) -> list[str]:
 
 def _is_beakers(settings: StoreSettings) -> bool:
     """Tell whether a back end of Beaker's keeps the bytes, whoever uses it."""
-    if runs_on_beaker(settings.type):
-        return True
-    if isinstance(settings, SessionSettings):
-        return settings.format == "beaker"
-    return not has_own_store(settings.type)
+    is_asked_for = isinstance(settings, SessionSettings) and settings.format == "beaker"
+    return is_asked_for or runs_on_beaker(settings.type)
 
 
 def _missing_for_transactions() -> Iterator[str]:
