@@ -232,6 +232,8 @@ def test_the_client_library(monkeypatch):
     monkeypatch.setitem(sys.modules, "pymemcache", None)
     needed = "session.previous.type = ext:memcached needs pymemcache: install it."
     assert refusals(**memcached) == [needed]
+    redis = {"type": "ext:redis", "url": "redis://h", "format": "beaker"}
+    assert missing_requirements(session_settings(**named(redis))[0]) == []
 
 
 def named(options):

@@ -421,6 +421,8 @@ def test_requirements():
         ({"cache.lock_dir": "l/../l"}, None),
         ({"cache.a.data_dir": "other"}, None),
         ({"cache.type": "sqlite"}, None),
+        ({"session.type": "sqlite", "cache.type": "sqlite"}, None),
+        ({"session.lock_dir": "d"}, None),
         ({"cache.a.enabled": "false"}, None),
         ({"session.format": "beaker"}, None),
         (

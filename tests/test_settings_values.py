@@ -164,6 +164,7 @@ def test_cookie_name_with_prefix(key, place):
         ("timeout", True, f"= True is not a duration: {DURATION}"),
         ("timeout", float("nan"), f"= nan is not a duration: {DURATION}"),
         ("timeout", 10**400, f"= <int> is not a duration: {DURATION}"),
+        ("timeout", -(10**400), f"= <int> is not a duration: {DURATION}"),
         ("timeout", [60], f"= <list> is not a duration: {DURATION}"),
         ("timeout", "0", f"= '0' {NO_TIMEOUT}"),
         ("timeout", -1, f"= -1 {NO_TIMEOUT}"),
