@@ -104,11 +104,9 @@ class Endings:
         return record.expires
 
     def _go_on(self, key: str, expires: float | None) -> None:
-        if key not in self._awaited:
-            return
         if expires == ENDED:
             self._end(key)
-        else:
+        elif key in self._awaited:
             self._arm(key, self._awaited[key], self._left(expires))
 
     def _end(self, key: str) -> None:

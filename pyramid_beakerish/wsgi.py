@@ -307,7 +307,7 @@ def current_session() -> EnvironSession | None:
 
 def beaker_session_filter_app(app: App, global_conf: dict[str, str], **local: Any) -> Any:
     """Make `SessionMiddleware` from an ini file, as Beaker's filter of that name."""
-    return SessionMiddleware(app, global_conf, local.pop("environ_key", "beaker.session"), **local)
+    return SessionMiddleware(app, global_conf, **local)
 
 
 def beaker_session_filter(global_conf: dict[str, str], **local: Any) -> Callable[[App], Any]:

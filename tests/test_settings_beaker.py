@@ -47,6 +47,7 @@ def _no_regions(monkeypatch):
         ({"secure": "true", "samesite": "none"}, {"secure": True, "samesite": "None"}),
         ({"samesite": None}, {"samesite": None}),
         ({"data_dir": "/x", "type": "file"}, {"data_dir": "/x", "type": "file"}),
+        ({"encrypt_nonce_bits": "48"}, {"encrypt_nonce_bits": 48}),
         ({"auto": "no", "invalidate_corrupt": "0"}, {"auto": False, "invalidate_corrupt": False}),
         (
             {"namespace_class": MemoryNamespaceManager, "colour": "red"},

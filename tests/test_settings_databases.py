@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import create_engine, make_url
@@ -134,6 +135,13 @@ def test_mistakes(options, sentences):
     assert problems(type="sql", **options) == sentences
 
 
+def test_an_engine_of_another_database():
+    """An engine is judged as the URL that it was made from would be."""
+    driver = SimpleNamespace(Cursor=object, version="4", paramstyle="qmark")
+    (problem,) = problems(type="sql", url=create_engine("mssql+pyodbc://h", module=driver))
+    assert problem.startswith("session.url leads to mssql, which has no store here")
+
+
 @pytest.mark.parametrize(
     "place", ["postgresql://host/x", "mysql://host/x", create_engine("mariadb+pymysql://host/x")]
 )
@@ -152,7 +160,7 @@ def test_a_table_name_that_is_too_long(place):
     ("url", "driver", "package"),
     [
         ("postgresql://user:secret@host/x", "psycopg", "psycopg[binary]"),
-        ("postgresql+psycopg://host/x", "psycopg", "psycopg[binary]"),
+        ("postgresql+psycopg://host", "psycopg", "psycopg[binary]"),
         ("mysql://host/x", "pymysql", "PyMySQL"),
         ("mariadb://host/x", "pymysql", "PyMySQL"),
     ],

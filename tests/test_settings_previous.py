@@ -58,6 +58,7 @@ def test_what_beaker_had_not():
     assert settings.previous.data_serializer == "pickle"
     assert settings.previous.timeout is None
     assert beaker_options(settings.previous) == {"type": "file", "data_dir": "x"}
+    assert "format" not in settings.previous.given
 
 
 @pytest.mark.parametrize(
@@ -72,6 +73,13 @@ def test_what_beaker_had_not():
         {"type": "memory", "format": "beaker"},
         {"type": "file", "data_dir": "x", "format": "beaker", "previous": "none"},
         {"type": "x", "namespace_class": MemoryNamespaceManager, "format": "beaker"},
+        {
+            "type": "file",
+            "data_dir": "x",
+            "format": "beaker",
+            "session_class": "beaker.session:Session",
+        },
+        {"type": "signed_cookie"},
         {"type": "file", "format": "beakerish"},
     ],
     ids=str,
@@ -224,6 +232,8 @@ def test_the_client_library(monkeypatch):
     monkeypatch.setitem(sys.modules, "pymemcache", None)
     needed = "session.previous.type = ext:memcached needs pymemcache: install it."
     assert refusals(**memcached) == [needed]
+    redis = {"type": "ext:redis", "url": "redis://h", "format": "beaker"}
+    assert missing_requirements(session_settings(**named(redis))[0]) == []
 
 
 def named(options):

@@ -396,6 +396,12 @@ def test_longer_than_memcached_takes(name, expire, to_beaker):
     assert beaker_region_options(region)["expire"] == to_beaker
 
 
+def test_others_take_longer_than_memcached():
+    """Other types keep results for as long as the settings say, also where Beaker has them."""
+    region = regions(regions="a", type="memory", expire="31d")["a"]
+    assert beaker_region_options(region)["expire"] == 31 * 86400
+
+
 def test_requirements():
     """What a region's type needs is a mistake when read strictly, unless it is switched off."""
     settings = {"cache.regions": "a, b", "cache.type": "file", "cache.b.enabled": "false"}
@@ -415,6 +421,8 @@ def test_requirements():
         ({"cache.lock_dir": "l/../l"}, None),
         ({"cache.a.data_dir": "other"}, None),
         ({"cache.type": "sqlite"}, None),
+        ({"session.type": "sqlite", "cache.type": "sqlite"}, None),
+        ({"session.lock_dir": "d"}, None),
         ({"cache.a.enabled": "false"}, None),
         ({"session.format": "beaker"}, None),
         (

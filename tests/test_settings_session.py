@@ -90,6 +90,11 @@ def test_settings_are_frozen():
         SessionSettings().timeout = 1
 
 
+def test_blanks_around_a_name():
+    """A name that has blanks around it after its prefix is that name, as in pyramid_beaker."""
+    assert read_session_settings({"session. timeout ": "30m"})[0].timeout == 1800
+
+
 def test_data_dir_means_file():
     """Without a type, a data_dir means files."""
     assert session_settings(data_dir="/x")[0].type == "file"
@@ -101,6 +106,7 @@ def test_file_dir_stands_in_for_data_dir():
     assert session_settings(type="file", file_dir="/f")[0].data_dir == "/f"
     assert session_settings(type="file", file_dir="/f", data_dir="/d")[0].data_dir == "/d"
     assert session_settings(type="file", file_dir="/f", format="beaker")[0].data_dir is None
+    assert session_settings(type="sqlite", file_dir="/f")[0].data_dir is None
 
 
 @pytest.mark.parametrize(
@@ -144,6 +150,20 @@ def test_store_object_is_a_type():
         (
             {"session.cookie_httponly": "true"},
             "session.cookie_httponly = 'true' is no option. Did you mean session.httponly?",
+        ),
+        (
+            {"session.TimeOut": "30m"},
+            "session.TimeOut = '30m' is no option. Did you mean session.timeout?",
+        ),
+        (
+            {"session.TIMEOT": "30m"},
+            "session.TIMEOT = '30m' is no option. Did you mean session.timeout?",
+        ),
+        ({"session.typo": "file"}, "session.typo = 'file' is no option."),
+        ({"session.MyPassphrase": "hunter2"}, "session.MyPassphrase = '***' is no option."),
+        (
+            {"session.type": "cookie", "session.validate_key": SECRET, "session.color": "red"},
+            "session.color = 'red' is no option.",
         ),
         ({"session.color": "red"}, "session.color = 'red' is no option."),
         ({"session.": 1}, "session. = 1 is no option."),
@@ -308,6 +328,7 @@ def test_beakers_options_are_obeyed_where_beaker_serves():
     """Where Beaker keeps the sessions its options have an effect, so nothing is said."""
     settings = {"session.format": "beaker", "session.auto": "true", "session.rotate_on": "x"}
     assert messages(settings) == []
+    assert messages({**settings, "session.session_class": "beaker.session:Session"}) == []
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,6 +19,7 @@ EXPIRES = (
     "or a number with s, m, h or d (30d)."
 )
 NEEDS_SECURE = "needs session.secure = true: browsers drop a cookie of that name otherwise."
+SERIALIZER = "is not a serializer: use msgpack, json, pickle or an object with dumps and loads."
 ENGINE = "= '***' is not a dictionary of engine options: use a dictionary with keys such as sa.url."
 
 
@@ -61,6 +63,8 @@ def problems(settings):
         ("timeout", 0.5, 0.5),
         ("timeout", timedelta(hours=1), 3600),
         ("lifetime", "30d", 30 * 86400),
+        ("lifetime", "36500d", 36500 * 86400),
+        ("max_entries", "1", 1),
         ("max_entries", "250", 250),
         ("max_entries", 250, 250),
         ("cookie_expires", "true", True),
@@ -71,7 +75,6 @@ def problems(settings):
         ("cookie_expires", 300, 300),
         ("cookie_expires", "30d", 30 * 86400),
         ("cookie_expires", timedelta(days=1), 86400),
-        ("cookie_expires", datetime(2040, 1, 1), datetime(2040, 1, 1, tzinfo=timezone.utc)),
         (
             "cookie_expires",
             datetime(2040, 1, 1, tzinfo=timezone(timedelta(hours=1))),
@@ -111,6 +114,18 @@ def test_value_is_understood(name, value, meaning):
     assert getattr(session(**{name: value}), name) == meaning
 
 
+def test_a_moment_without_a_zone(monkeypatch):
+    """A date that says no zone is in UTC, as in Beaker, wherever the server is."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        read = session(cookie_expires=datetime(2040, 1, 1))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert read.cookie_expires == datetime(2040, 1, 1, tzinfo=timezone.utc)
+
+
 def test_serializer_object():
     """An object with dumps and loads is a serializer as it is."""
     import json
@@ -124,10 +139,16 @@ def test_same_site_none_with_secure():
     assert (read.samesite, read.secure) == ("None", True)
 
 
-@pytest.mark.parametrize("prefix", ["__Host-", "__secure-"])
-def test_cookie_name_with_prefix(prefix):
+@pytest.mark.parametrize(
+    ("key", "place"),
+    [
+        ("__Host-sid", {}),
+        ("__secure-sid", {"cookie_path": "/app", "cookie_domain": "example.com"}),
+    ],
+)
+def test_cookie_name_with_prefix(key, place):
     """A cookie name with a prefix is allowed where its promise is kept."""
-    assert session(key=prefix + "sid", secure="true").key == prefix + "sid"
+    assert session(key=key, secure="true", **place).key == key
 
 
 @pytest.mark.parametrize(
@@ -143,6 +164,7 @@ def test_cookie_name_with_prefix(prefix):
         ("timeout", True, f"= True is not a duration: {DURATION}"),
         ("timeout", float("nan"), f"= nan is not a duration: {DURATION}"),
         ("timeout", 10**400, f"= <int> is not a duration: {DURATION}"),
+        ("timeout", -(10**400), f"= <int> is not a duration: {DURATION}"),
         ("timeout", [60], f"= <list> is not a duration: {DURATION}"),
         ("timeout", "0", f"= '0' {NO_TIMEOUT}"),
         ("timeout", -1, f"= -1 {NO_TIMEOUT}"),
@@ -159,20 +181,13 @@ def test_cookie_name_with_prefix(prefix):
             "0",
             "= '0' is not above zero: leave it out for a tenth of the timeout, at most 60 s.",
         ),
-        (
-            "max_entries",
-            "0",
-            "= '0' is not a whole number above zero: use a number such as 250.",
-        ),
-        (
-            "max_entries",
-            "1_000",
-            "= '1_000' is not a whole number above zero: use a number such as 250.",
-        ),
-        (
-            "max_entries",
-            True,
-            "= True is not a whole number above zero: use a number such as 250.",
+        *(
+            (
+                "max_entries",
+                value,
+                f"= {value!r} is not a whole number above zero: use a number such as 250.",
+            )
+            for value in ("0", "1_000", "\N{ARABIC-INDIC DIGIT THREE}", True, 2.5)
         ),
         ("cookie_expires", "someday", f"= 'someday' {EXPIRES}"),
         (
@@ -242,21 +257,14 @@ def test_cookie_name_with_prefix(prefix):
             "= 7 is not a list: use names with commas or line ends between them.",
         ),
         (
-            "data_serializer",
-            "yaml",
-            (
-                "= 'yaml' is not a serializer: "
-                "use msgpack, json, pickle or an object with dumps and loads."
-            ),
+            "pickle_classes",
+            [7],
+            "= <list> is not a list: use names with commas or line ends between them.",
         ),
-        (
-            "data_serializer",
-            object(),
-            (
-                "= <object> is not a serializer: "
-                "use msgpack, json, pickle or an object with dumps and loads."
-            ),
-        ),
+        ("data_serializer", "yaml", f"= 'yaml' {SERIALIZER}"),
+        ("data_serializer", object(), f"= <object> {SERIALIZER}"),
+        ("data_serializer", SimpleNamespace(dumps=str), f"= <SimpleNamespace> {SERIALIZER}"),
+        ("data_serializer", SimpleNamespace(loads=str), f"= <SimpleNamespace> {SERIALIZER}"),
         (
             "rotate_on",
             "yes",
@@ -317,6 +325,7 @@ def test_cookie_name_with_prefix(prefix):
         ),
         ("sa_opts", "pool_size=5", ENGINE),
         ("sa_opts", {"pool_size": 5}, ENGINE),
+        ("sa_opts", {5: "sa.pool_size"}, ENGINE),
     ],
 )
 def test_wrong_value(name, value, sentence):
@@ -353,7 +362,9 @@ def test_host_prefix_rules():
 
 def test_long_host_name():
     """A host name has at most 253 characters."""
-    (problem,) = problems({"session.cookie_domain": ".".join(["abcdefgh"] * 40)})
+    longest = ".".join(["a" * 63] * 3 + ["b" * 61])
+    assert session(cookie_domain=longest).cookie_domain == longest
+    (problem,) = problems({"session.cookie_domain": f"{longest}b"})
     assert problem.endswith("is not a host name: use a host name such as example.com.")
 
 
@@ -392,10 +403,22 @@ def test_one_option_with_two_values():
     assert problems(settings) == [
         "session.timeout = '30m' and beaker.session.timeout = '60m' are one option: keep one line."
     ]
-    secrets = {"session.secret": "a" * 40, "beaker.session.secret": "b" * 40}
-    assert problems(secrets) == [
-        "session.secret = '***' and beaker.session.secret = '***' are one option: keep one line."
-    ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("secret", "encrypt_key", "validate_key", "constant_csrf_token", "password"),
+        *("url", "urls", "sa_opts", "sa.password", "redis.password", "previous.secret"),
+    ],
+)
+def test_secrets_are_not_shown(name):
+    """No message holds what an option holds that is a secret, or may have one in it."""
+    settings = {f"session.{name}": "hush", f"beaker.session.{name}": "hush, too"}
+    assert (
+        f"session.{name} = '***' and beaker.session.{name} = '***' are one option: keep one line."
+    ) in problems(settings)
+    assert "hush" not in str(problems(settings))
 
 
 def test_one_option_with_one_value_twice():

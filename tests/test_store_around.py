@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pyramid_beakerish.lingering import LingeringStore
+from pyramid_beakerish.settings import session_settings
 from pyramid_beakerish.stores.encrypted import EncryptedStore
 from pyramid_beakerish.stores.memory import MemoryStore
 from pyramid_beakerish.stores.timed import TimedStore
@@ -12,11 +13,12 @@ from pyramid_beakerish.testing import StoreSuite
 from pyramid_beakerish.testing.site import WatchedStore
 from pyramid_beakerish.testing.stores import stamped
 
+SECRET = "a secret that only these tests know"
 KINDS = [
     LingeringStore,
     TimedStore,
     WatchedStore,
-    lambda store: EncryptedStore(store, ["a secret that only these tests know"]),
+    lambda store: EncryptedStore(store, [SECRET]),
 ]
 
 
@@ -67,3 +69,28 @@ def test_sweeping(make, clock):
     store.set("k", stamped(), 10)
     clock.advance(30)
     assert store.sweep() == 1
+
+
+@pytest.mark.parametrize("make", KINDS)
+def test_listing(make):
+    """What the store that keeps the bytes can list is listed."""
+    store = make(MemoryStore())
+    store.set("a:k", stamped(), None)
+    assert list(store.keys("a:")) == ["a:k"]
+
+
+@pytest.mark.parametrize("kind", [LingeringStore, EncryptedStore])
+def test_made_from_settings(kind, clock):
+    """The store that the settings describe lives by the clock that is given."""
+    settings, _ = session_settings(type="memory", encrypt_key=SECRET)
+    store = kind.from_settings(settings, clock)
+    store.set("k", stamped(), 10)
+    clock.advance(30)
+    assert store.load("k") is None
+
+
+def test_timing_a_look_at_several_entries():
+    """The kinds of all entries are told, also where an iterator gives their keys."""
+    store = TimedStore(MemoryStore())
+    store.load_many(iter(["session:a", "user:b", "user:c"]))
+    assert [command.kind for command in store.commands] == ["session, user"]

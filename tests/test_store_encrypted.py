@@ -18,6 +18,11 @@ from tests.previous_help import Here
 
 OLD, NEW = "the older secret of these tests", "the newer secret of these tests"
 VALUE = b"12345678contents of a session"
+#: The entry ``a`` of that value, as version 0.1 has encrypted it with OLD.
+STORED = (
+    "3132333435363738e512db3bcca925081ea6b341369f9349f40373f3a344f6c1"
+    "f41d08b8f38c6bdc8bc97e76936724401f3a777985dd2e4d16"
+)
 
 
 class TestEncryptedStore(StoreSuite):
@@ -47,6 +52,12 @@ def test_nothing_can_be_read(inner):
         assert stored[:8] == VALUE[:8]
         seen.add(stored)
     assert len(seen) == 3
+
+
+def test_what_an_earlier_version_has_stored(inner):
+    """An update of this package logs nobody out: what is in the store can still be read."""
+    inner.set("a", bytes.fromhex(STORED), None)
+    assert EncryptedStore(inner, [NEW, OLD]).load("a")[0] == VALUE
 
 
 def test_keys_are_replaced(inner):

@@ -97,8 +97,12 @@ def test_a_late_release_ends_nothing(lease, clock):
 
 
 def test_release_without_a_lease(lease):
-    """Releasing what was never acquired does nothing."""
+    """Releasing what was never acquired does nothing, also while somebody else holds it."""
     assert lease().release() is False
+    holder = lease()
+    holder.acquire(0)
+    assert lease().release() is False
+    assert holder.release() is True
 
 
 def test_a_lost_answer(lease, store, clock):

@@ -177,6 +177,8 @@ def test_webtest_varname(store, prefix, caplog):
     response = visitor.visit(lambda environ: environ["beaker.session"].update(a=1))
     assert dict(response.sess) == {"a": 1}
     assert "webtest_varname" not in caplog.text
+    served = visitor.app({}, lambda status, headers, exc_info: None)  # where no test is
+    assert list(served) == [b"None"]
 
 
 def test_messages_and_mistakes(store, caplog):
@@ -185,6 +187,8 @@ def test_messages_and_mistakes(store, caplog):
     assert "session.colour" in caplog.text
     with pytest.raises(SettingsError, match=r"needs session\.data_dir"):
         SessionMiddleware(Application(), {"session.type": "file"})
+    with pytest.raises(SettingsError, match=r"needs session\.data_dir"):
+        SessionMiddleware(Application(), {"session.type": "file"}, format="beaker")
     with pytest.raises(SettingsError, match="WSGISession is given the transaction"):
         SessionMiddleware(Application(), {"session.type": store}, transactional=True)
     with pytest.raises(SettingsError, match="signed_cookie is served under Pyramid only"):
@@ -200,6 +204,25 @@ def test_a_store_that_cannot_be_had_is_told_at_once():
 
     with pytest.raises(SettingsError, match="no such place"):
         SessionMiddleware(Application(), type=Misplaced())
+
+
+@pytest.mark.parametrize("format_name", ["beaker", "beakerish"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_secure_cookies(format_name, scheme):
+    """A cookie that was set over https is sent back over https alone."""
+    options = {"format": format_name, "data_serializer": "json"}
+    visitor = Visitor(SessionMiddleware, type="cookie", validate_key=SECRET, **options)
+    environ = {"wsgi.url_scheme": scheme}
+    response = visitor.visit(lambda environ: fill(environ["beaker.session"]), extra_environ=environ)
+    assert ("secure" in response.headers["Set-Cookie"].lower()) == (scheme == "https")
+
+
+def test_the_clock(clock):
+    """Sessions live by the clock that is given."""
+    visitor = Visitor(SessionMiddleware, type="memory", timeout=100, clock=clock)
+    visitor.use(fill)
+    clock.advance(200)
+    assert visitor.contents() == "{}"
 
 
 @pytest.mark.parametrize("format_name", ["beaker", "beakerish"])
@@ -280,7 +303,7 @@ def test_clear_site_data(store):
 
 
 def test_a_list_of_headers_that_the_application_keeps(store):
-    """Nobody's cookie goes into a list that the application hands to everybody."""
+    """What it says is sent, and nobody's cookie goes into what is handed to everybody."""
     shared = [("Content-Type", "text/plain")]
 
     def application(environ, start_response):
@@ -290,19 +313,32 @@ def test_a_list_of_headers_that_the_application_keeps(store):
         return [b""]
 
     app = SessionMiddleware(application, type=store)
-    assert "Set-Cookie" in TestApp(app, lint=False).get("/fill").headers
+    filled = TestApp(app, lint=False).get("/fill").headers
+    assert ("Set-Cookie" in filled, filled["Content-Type"]) == (True, "text/plain")
     assert "Set-Cookie" not in TestApp(app, lint=False).get("/").headers
+
+
+def test_a_file_that_the_server_sends_itself(store):
+    """An answer reaches the server as it is, which so knows a file that it has wrapped."""
+    parts = [b"part"]
+
+    def application(environ, start_response):
+        start_response("200 OK", [])
+        return parts
+
+    app = SessionMiddleware(application, type=store)
+    assert app({}, lambda status, headers, exc_info: None) is parts
 
 
 def test_a_cookie_is_not_read_where_there_are_none(store):
     """With ``use_cookies = false`` none is read and none is sent."""
-    visitor = Visitor(SessionMiddleware, type=store, use_cookies=False)
-    visitor.use(fill)
-    assert visitor.browser.cookies == {}
     other = Visitor(SessionMiddleware, type=store)
     other.use(fill)
+    visitor = Visitor(SessionMiddleware, type=store, use_cookies=False)
     visitor.keep(other)
     assert visitor.contents() == "{}"
+    filled = visitor.visit(lambda environ: fill(environ["beaker.session"]))
+    assert "Set-Cookie" not in filled.headers
 
 
 def test_an_application_that_raises_saves_nothing(store):
@@ -390,6 +426,8 @@ def test_an_error_response(store, saved):
     visitor.use(fill)
     visitor.application.exc_info = None
     assert visitor.contents() == ("{'a': [1]}" if saved else "{}")
+    visitor.use(fill)
+    assert visitor.contents() == "{'a': [1]}"
 
 
 def _swallowing(app):
@@ -411,13 +449,30 @@ def test_a_store_that_is_down(store):
 # cromlech.wsgistate's wrappers
 
 
+def test_without_options(clock):
+    """As in cromlech's package sessions end after five minutes, and have one name for all."""
+    visitor = Visitor(session_wrapper, clock=clock)
+
+    def work(environ):
+        with WSGISession(environ) as session:
+            fill(session)
+        return environ["session.key"] is session
+
+    assert visitor.visit(work).text == "True"
+    clock.advance(299.5)
+    assert visitor.contents() == "{'a': [1]}"
+    clock.advance(330.5)  # and a tenth: so late may a use be noted
+    assert visitor.contents() == "{}"
+
+
 def test_files_outlive_the_process(tmp_path):
     """Sessions in files are found by the next process that has the same path."""
     path = tmp_path / "sessions"
-    first = Visitor(file_session_wrapper, path=str(path))
+    first = Visitor(file_session_wrapper, path=str(path), session_key="mine", key="sid")
     first.use(fill)
     assert path.is_dir()
-    second = Visitor(file_session_wrapper, path=str(path))
+    assert (first.app._environ_key, list(first.browser.cookies)) == ("mine", ["sid"])
+    second = Visitor(file_session_wrapper, path=str(path), key="sid")
     second.keep(first)
     assert second.contents() == "{'a': [1]}"
 
@@ -505,20 +560,25 @@ def paste_app(global_conf):
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "key"),
+    ("name", "options", "key", "kind"),
     [
-        ("session", "session_key = mine", "mine"),
-        ("file_session", "path = %(here)s/data\ntimeout = 60", "session.key"),
-        ("beaker_session", "session.type = memory\nenviron_key = mine", "mine"),
-        ("beaker_session", "session.type = file\nsession.data_dir = %(here)s", "beaker.session"),
+        ("session", "session_key = mine\ntimeout = 60", "mine", "memory"),
+        ("file_session", "path = %(here)s/data\ntimeout = 60", "session.key", "file"),
+        ("beaker_session", "timeout = 60\nenviron_key = mine", "mine", "memory"),
+        (
+            "beaker_session",
+            "session.type = file\nsession.data_dir = %(here)s\nsession.timeout = 60",
+            "beaker.session",
+            "file",
+        ),
     ],
 )
-def test_paste_filters(tmp_path, name, options, key):
-    """An ini file wraps an application in a filter of this package."""
+def test_paste_filters(tmp_path, name, options, key, kind):
+    """An ini file wraps an application in a filter of this package, with its options."""
     path = tmp_path / "app.ini"
     path.write_text(INI.format(name=name, options=options))
     app = loadapp(f"config:{path}")
-    assert app._environ_key == key
+    assert (app._environ_key, app._settings.type, app._settings.timeout) == (key, kind, 60)
 
 
 def test_a_paste_filter_app(tmp_path):

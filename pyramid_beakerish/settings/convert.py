@@ -61,7 +61,7 @@ def is_none(value: Any) -> bool:
 
 
 def _boolean(value: Any) -> bool:
-    word = str(value).lower() if isinstance(value, (str, bool, int)) else ""
+    word = str(value).lower()
     if word in TRUE_WORDS:
         return True
     if word in FALSE_WORDS:

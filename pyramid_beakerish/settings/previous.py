@@ -9,7 +9,6 @@ from .beaker_only import ALL_SESSION_OPTIONS, PREVIOUS
 from .option import EARLIER
 from .section import Report, Section, Written
 from .sentences import listed
-from .store_types import has_own_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,16 +68,13 @@ def build_previous(
         return None
     aside = Report(report.unknown_settings)
     previous = build(earlier, aside)  # its messages would be about what is no longer in use
-    report.mistakes.extend(aside.mistakes)
-    if not aside.mistakes:
-        report.mistakes.extend(_unreadable(earlier, previous))
+    report.mistakes.extend([*aside.mistakes, *_unreadable(earlier, previous)])
     return previous
 
 
 def is_read_from_beaker(values: dict[str, Any]) -> bool:
     """Tell whether the records that Beaker has stored under these settings can be read here."""
-    own_class = any(name in values for name in OWN_CLASSES)
-    return values["type"] in READ_FROM_BEAKER and not own_class
+    return values["type"] in READ_FROM_BEAKER and not _has_own_class(values)
 
 
 def may_have_had_others(section: Section, values: dict[str, Any], format_name: str) -> bool:
@@ -87,10 +83,13 @@ def may_have_had_others(section: Section, values: dict[str, Any], format_name: s
         return False
     if format_name == "beakerish":
         return is_read_from_beaker(values) and not _lacks_something(values)
-    # Where nobody has asked for Beaker's format only Beaker can serve these settings.
-    own_class = any(name in values for name in OWN_CLASSES)
-    is_own = values["type"] == "cookie" or has_own_store(values["type"])
-    return "format" in values and is_own and not own_class and not _lacks_cryptography(values)
+    # Classes of one's own are Beaker's to serve, signed cookies Pyramid's.
+    served = format_name == "beaker" and not _has_own_class(values)
+    return served and not _lacks_cryptography(values)
+
+
+def _has_own_class(values: dict[str, Any]) -> bool:
+    return any(name in values for name in OWN_CLASSES)
 
 
 def _lacks_something(values: dict[str, Any]) -> bool:
@@ -110,11 +109,7 @@ def _lacks_cryptography(values: dict[str, Any]) -> bool:
 
 def as_had_before(values: dict[str, Any]) -> dict[str, Any]:
     """Give the values without what is new in the format that they name."""
-    kept = {
-        name: value
-        for name, value in values.items()
-        if name not in ("previous", "format") and not name.startswith(EARLIER)
-    }
+    kept = {name: value for name, value in values.items() if name != "format"}
     if kept.get("data_serializer") == "msgpack":  # which Beaker does not have
         del kept["data_serializer"]
     return kept

@@ -75,7 +75,7 @@ def _instead(settings: StoreSettings, option: Option) -> tuple[tuple[str, ...], 
     """Give the options which together stand in for this one, and those of which each does."""
     kind = str(settings.type)
     together, single = option.instead.get(kind, ()), option.alternatives.get(kind, ())
-    if (together or single) and _is_beakers(settings):
+    if _is_beakers(settings):
         return together, ()
     return (), single
 
@@ -93,7 +93,7 @@ def _value(settings: StoreSettings, name: str) -> Any:
     """Give what was given for an option, wherever it is kept."""
     if name in settings.backend:
         return settings.backend[name]
-    engine = settings.backend.get("sa_opts", {}) if settings.type in SQL_TYPES else {}
+    engine = settings.backend.get("sa_opts", {})
     return getattr(settings, name, None) or settings.given.get(name) or engine.get(name)
 
 
@@ -128,11 +128,8 @@ def _wrong_for_store(settings: StoreSettings) -> list[str]:
 
 def _is_beakers(settings: StoreSettings) -> bool:
     """Tell whether a back end of Beaker's keeps the bytes, whoever uses it."""
-    if runs_on_beaker(settings.type):
-        return True
-    if isinstance(settings, SessionSettings):
-        return settings.format == "beaker"
-    return not has_own_store(settings.type)
+    is_asked_for = isinstance(settings, SessionSettings) and settings.format == "beaker"
+    return is_asked_for or runs_on_beaker(settings.type)
 
 
 def _missing_for_transactions() -> Iterator[str]:

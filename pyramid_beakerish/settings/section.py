@@ -11,7 +11,7 @@ from .option import EARLIER
 from .sentences import near_miss, shown, sounds_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from .option import Option
 
@@ -120,7 +120,7 @@ class Section:
 
 def cut(
     settings: Mapping[str, Any],
-    prefixes: Iterable[str],
+    prefixes: tuple[str, ...],
     options: dict[str, Option],
     report: Report,
 ) -> Section:
@@ -129,7 +129,6 @@ def cut(
     The first prefix is the one in which new keys are suggested. One option that is spelt
     with both prefixes and different values is a mistake.
     """
-    prefixes = tuple(prefixes)
     section = Section(prefixes[0], options, {})
     for key, value in settings.items():
         prefix = _prefix_of(key, prefixes)

@@ -60,7 +60,7 @@ def no_effect(name: str, option: Option, session: SessionSettings) -> str | None
         return option.inert
     if session.format == "beakerish":
         return _no_effect_here(name, option, session)
-    if session.format == "beaker" and option.obeyed_by == "beakerish":
+    if option.obeyed_by == "beakerish":
         return "Beaker keeps the sessions and has no such option"
     return _of_another_type(option, option.types, session)
 
