@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..settings.beaker_only import ALL_SESSION_OPTIONS
+from ..settings.all_options import ALL_SESSION_OPTIONS
 from ..settings.read import SESSION_PREFIXES
 from ..settings.section import Report, cut
 from ..settings.session_messages import SECRETS, weak_secrets

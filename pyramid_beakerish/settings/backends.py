@@ -6,7 +6,8 @@ import math
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from .beaker_only import SESSION, find_option
+from .all_options import find_option
+from .beaker_only import SESSION
 from .convert import DAY
 from .options import SESSION_OPTIONS, STORE_OPTIONS
 from .store_types import BEAKER_TYPES, DATABASES, MEMCACHED, has_own_store, runs_on_beaker

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .beaker_only import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS, find_option
+from .all_options import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS, find_option
 from .options import CACHE_OPTIONS, PACKAGE_OPTIONS, SessionSettings
 from .read import CACHE_PREFIXES, PACKAGE_PREFIXES, SESSION_PREFIXES, examine_settings
 from .reference import default_shown, spelt

@@ -1,7 +1,8 @@
-"""THE table: every option of sessions, regions and the package itself, declared once.
+"""The options that this package's sessions, regions and stores obey, declared once.
 
 A field with its metadata is the whole declaration of an option. Parsing, messages, near-misses
-and the reference in the docs are derived from it.
+and the reference in the docs are derived from it. The options of single back ends, and those that
+are Beaker's or Pyramid's alone, are in modules of their own; `all_options` has them all.
 """
 
 # ruff: noqa: RUF009 (option() is dataclasses.field() with a declaration)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from .beaker_only import ALL_SESSION_OPTIONS, PREVIOUS
+from .all_options import ALL_SESSION_OPTIONS, PREVIOUS
 from .option import EARLIER
 from .section import Report, Section, Written
 from .sentences import listed

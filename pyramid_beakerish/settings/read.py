@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pyramid_beakerish.errors import SettingsError
 
-from .beaker_only import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS, BACKEND
+from .all_options import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS
+from .backend_options import BACKEND
 from .option import GivenOptions
 from .options import (
     CACHE_OPTIONS,

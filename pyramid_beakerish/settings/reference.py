@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .beaker_only import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS
+from .all_options import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS
 from .options import CACHE_OPTIONS, PACKAGE_OPTIONS
 from .store_types import SQL_TYPES
 

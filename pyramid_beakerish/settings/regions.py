@@ -6,8 +6,9 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from .all_options import ALL_REGION_OPTIONS, find_option
+from .backend_options import BACKEND, REGION
 from .backends import backend_options, own_data_dir
-from .beaker_only import ALL_REGION_OPTIONS, BACKEND, REGION, find_option
 from .option import GivenOptions
 from .options import REGION_OPTIONS, RegionSettings
 from .section import Section

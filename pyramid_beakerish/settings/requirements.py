@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyramid_beakerish.errors import SettingsError
 
-from .beaker_only import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS
+from .all_options import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS
 from .options import RegionSettings, SessionSettings
 from .sentences import listed
 from .store_types import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from .beaker_only import find_option
+from .all_options import find_option
 from .convert import RefusedError
 from .option import EARLIER
 from .sentences import near_miss, shown, sounds_secret

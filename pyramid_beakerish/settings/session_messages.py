@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .beaker_only import ALL_SESSION_OPTIONS, find_option
+from .all_options import ALL_SESSION_OPTIONS, find_option
 from .pyramid_only import SHARED, SIGNED_COOKIE_OPTIONS
 from .sentences import listed
 from .store_types import passes_on

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from .backend_options import BACKEND
 from .backends import backend_options, own_data_dir
-from .beaker_only import BACKEND
 from .convert import MINUTE
 from .cookie_rules import broken_rules
 from .option import EARLIER, GivenOptions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .beaker_only import find_option
+from .all_options import find_option
 from .sentences import did_you_mean, listed, near_miss
 
 if TYPE_CHECKING:
