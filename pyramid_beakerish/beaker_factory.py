@@ -9,8 +9,8 @@ from pyramid.interfaces import ISession
 from zope.interface import implementer
 
 from .factory import SessionFactory, SessionUnavailable, cookie_header_of_double, notify
+from .sessions.beaker_adoption import open_adoption
 from .sessions.beaker_format import BeakerSession
-from .sessions.beaker_previous import open_adoption
 from .visit import Visit
 
 if TYPE_CHECKING:

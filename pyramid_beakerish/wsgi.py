@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from .errors import BeakerishError, SessionStateError, SettingsError
 from .headers import add_vary, keep_to_visitor, site_data
 from .lingering import LingeringStore
+from .sessions.beaker_adoption import open_adoption
 from .sessions.beaker_format import BeakerSession
-from .sessions.beaker_previous import open_adoption
 from .sessions.client_side import ClientSideManager, ClientSideSession
 from .sessions.manager import SessionManager
 from .sessions.session import Session

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ..settings import SessionSettings
-    from .beaker_previous import BeakerAdoption
+    from .beaker_adoption import BeakerAdoption
 
 #: The attributes of a session that are also its cookie's, beside the domain and the path.
 OF_COOKIE = frozenset(("cookie_expires", "httponly", "samesite", "secure"))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..settings import SessionSettings
-    from .beaker_previous import BeakerAdoption
+    from .beaker_adoption import BeakerAdoption
 
 log = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ from ..serializers.foreign_pickles import ForeignPickles
 from ..stores.system.forks import notice_fork, renew_after_fork
 from .previous.earlier import moment
 from .previous.envelope import from_base64, from_json
-from .previous.raw_local import checked_space
+from .previous.raw import checked_space
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

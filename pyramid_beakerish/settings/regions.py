@@ -14,7 +14,7 @@ from .options import REGION_OPTIONS, RegionSettings
 from .section import Section
 from .sentences import listed, shown
 from .store_types import PYRAMID_TYPES, passes_on
-from .types_read import drop_wrong_type
+from .type_option import drop_wrong_type
 from .unknown import unknown_defaults, unknown_options
 
 if TYPE_CHECKING:

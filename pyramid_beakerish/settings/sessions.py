@@ -16,7 +16,7 @@ from .pyramid_only import SIGNED_COOKIE
 from .sentences import shown
 from .session_messages import session_messages, weak_secrets
 from .store_types import beaker_has, passes_on
-from .types_read import drop_wrong_type
+from .type_option import drop_wrong_type
 from .unknown import unknown_options
 
 if TYPE_CHECKING:

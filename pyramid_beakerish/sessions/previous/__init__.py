@@ -11,8 +11,9 @@ from ...serializers.foreign_pickles import ForeignPickles
 from ...settings.pyramid_only import SIGNED_COOKIE
 from .adoption import Adopted as Adopted
 from .adoption import Adoption as Adoption
-from .beaker import BeakerCookies, BeakerSessions, NoRaw
+from .beaker import BeakerCookies, BeakerSessions
 from .own import OwnCookies, OwnSessions
+from .raw import NoRaw
 from .signed_cookie import SignedCookies
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
     from ...settings import SessionSettings
     from ..manager import SessionManager
-    from .beaker import RawStore
     from .earlier import Earlier
+    from .raw import RawStore
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import re
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ...errors import CorruptData
 from ..cookie import sent_values
@@ -19,34 +19,11 @@ if TYPE_CHECKING:
     from ...serializers.foreign_pickles import ForeignPickles
     from ...settings import SessionSettings
     from .earlier import Contents, EarlierSession
+    from .raw import RawStore
 
 #: The ids that Beaker draws: ``uuid4().hex``.
 _ID = re.compile(r"[0-9a-f]{32}").fullmatch
 _SIGNATURE_LENGTH = 40  # of HMAC-SHA1 in hexadecimal
-
-
-class RawStore(Protocol):
-    """Where Beaker keeps the text of a session, under its id."""
-
-    def read(self, session_id: str) -> Any:
-        """Give what is stored, a str unless it was tampered with, or ``None``.
-
-        Raises `CorruptData` and `StoreUnavailable`.
-        """
-
-    def remove(self, session_id: str) -> bool:
-        """Remove it; tell whether it was there."""
-
-
-class NoRaw:
-    """A place where nothing is."""
-
-    def read(self, session_id: str) -> None:
-        """Give nothing."""
-
-    def remove(self, session_id: str) -> bool:
-        """Tell that nothing was there."""
-        return False
 
 
 class BeakerSessions:

@@ -16,6 +16,7 @@ from ..events import Refusal
 from ..no_record import NoRecord
 from ..record import NOTHING
 from .earlier import Contents, moment
+from .raw import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +29,6 @@ log = logging.getLogger(__name__)
 _EVERYWHERE = frozenset(("_accessed_time", "_creation_time", "_domain", "_path"))
 
 _PICKLE = b"\x80"  # begins every pickle of protocol 2 and above, and nothing that zlib writes
-#: No session is larger: what is compressed may claim any size.
-LARGEST = 16 * 2**20
 
 
 def beakers_own(kind: object) -> frozenset[str]:

@@ -13,6 +13,7 @@ from beaker.container import MemoryNamespaceManager
 from beaker.synchronization import file_synchronizer
 
 from ...errors import CorruptData, StoreUnavailable
+from .raw import KEY, text_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from ...serializers.foreign_pickles import ForeignPickles
     from ...settings import SessionSettings
 
-#: The key under which Beaker's sessions keep all of a session.
-KEY = "session"
 #: Seconds for which a lock of Beaker's is waited for.
 PATIENCE = 1.0
 _PAUSE = 0.005
@@ -118,18 +117,6 @@ class DbmRaw:
             yield
         finally:
             lock.release_write_lock()
-
-
-def text_in(space: Any) -> Any:
-    """Give the text of a session out of what Beaker calls a namespace."""
-    return checked_space(space).get(KEY)
-
-
-def checked_space(space: Any) -> dict[str, Any]:
-    """Give what was loaded as Beaker's namespace; raises `CorruptData` if it is none."""
-    if type(space) is not dict:
-        raise CorruptData("what Beaker has stored is not a dictionary")
-    return space
 
 
 def _path(folder: Path, session_id: str, ending: str) -> Path:

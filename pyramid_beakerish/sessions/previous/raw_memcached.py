@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pymemcache import Client, MemcacheError
 
 from ...errors import CorruptData, StoreUnavailable
-from .envelope import LARGEST
-from .raw_local import KEY
-from .timeouts import ANSWER, CONNECT
+from .raw import ANSWER, CONNECT, KEY, LARGEST
 
 if TYPE_CHECKING:
     from ...serializers.foreign_pickles import ForeignPickles

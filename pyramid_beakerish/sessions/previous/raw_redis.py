@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from redis import Redis, RedisError
 
 from ...errors import StoreUnavailable
-from .raw_local import KEY
-from .timeouts import ANSWER, CONNECT
+from .raw import ANSWER, CONNECT, KEY
 
 if TYPE_CHECKING:
     from ...serializers.foreign_pickles import ForeignPickles

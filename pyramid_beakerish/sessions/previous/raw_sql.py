@@ -9,8 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from ...errors import StoreUnavailable
-from .raw_local import text_in
-from .timeouts import ANSWER
+from .raw import ANSWER, text_in
 
 if TYPE_CHECKING:
     from ...serializers.foreign_pickles import ForeignPickles

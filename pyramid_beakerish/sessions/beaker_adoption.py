@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .events import SessionAdopted
     from .previous.earlier import Earlier, EarlierSession
 
-    _Moved = tuple[Any, SessionAdopted | None]
+    _TakenOver = tuple[Any, SessionAdopted | None]
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class BeakerAdoption:
         """Open what the earlier configuration reads from."""
         self._earlier.open()
 
-    def find(self, header: str, opened: Callable[[str], Any]) -> _Moved | None:
+    def find(self, header: str, opened: Callable[[str], Any]) -> _TakenOver | None:
         """Give Beaker's session for one that the header names there, if there is one.
 
         With it comes the event, if it was just adopted. ``opened`` gives Beaker's session for a
@@ -76,7 +76,7 @@ class BeakerAdoption:
         """
         for session in islice(self._earlier.find(header), MOST_TRIED):
             try:
-                return self._moved(session, opened)
+                return self._taken_over(session, opened)
             except NoRecord:
                 continue
             except StoreUnavailable as error:
@@ -85,35 +85,35 @@ class BeakerAdoption:
                 log.warning("An earlier session is left as it is, and not adopted: %s", error)
         return None
 
-    def _moved(self, session: EarlierSession, opened: Callable[[str], Any]) -> _Moved:
+    def _taken_over(self, session: EarlierSession, opened: Callable[[str], Any]) -> _TakenOver:
         if self._settings.type == "cookie":
-            return self._moved_to_cookie(session, opened(""))
+            return self._taken_into_cookie(session, opened(""))
         cookie, stored = self._cookie(session.name), False
-        moved = opened(cookie)
-        if moved.is_new:
+        taken = opened(cookie)
+        if taken.is_new:
             try:
-                stored = self._fill(session, moved)
+                stored = self._fill(session, taken)
             except Exception:  # each back end has its own, where another request was faster
                 if opened(cookie).is_new:
                     raise
-            moved = opened(cookie)  # as it is stored, perhaps by another request
-        if moved.is_new:
+            taken = opened(cookie)  # as it is stored, perhaps by another request
+        if taken.is_new:
             raise StoreError(_NOT_KEPT) if stored else NoRecord(Refusal.UNKNOWN)
-        moved._update_cookie_out()
-        return moved, self._forgotten(session) if stored else None
+        taken._update_cookie_out()
+        return taken, self._forgotten(session) if stored else None
 
-    def _moved_to_cookie(self, session: EarlierSession, moved: Any) -> _Moved:
-        moved["_id"] = self._id(session.name)
+    def _taken_into_cookie(self, session: EarlierSession, taken: Any) -> _TakenOver:
+        taken["_id"] = self._id(session.name)
         try:
-            stored = self._fill(session, moved)
+            stored = self._fill(session, taken)
         except BeakerException as error:  # it is longer than what browsers keep
             raise SerializationError(str(error)) from error
         if not stored:
             raise NoRecord(Refusal.UNKNOWN)
-        moved.is_new = False
-        return moved, self._forgotten(session)
+        taken.is_new = False
+        return taken, self._forgotten(session)
 
-    def _fill(self, session: EarlierSession, moved: Any) -> bool:
+    def _fill(self, session: EarlierSession, taken: Any) -> bool:
         """Store what there is of the session; tell whether there was anything."""
         try:
             contents = session.read()
@@ -121,11 +121,11 @@ class BeakerAdoption:
             return False  # there is none, or another request was faster
         settings = self._settings
         contents.idle_limit(self._clock(), (self._earlier.timeout, settings.timeout), None)
-        moved.update(_without(beakers_own(settings.type), contents.values))
-        moved["_creation_time"] = contents.created
-        moved.update({f"_{name}": contents.own[name] for name in _OWN if name in contents.own})
-        refuse_unstorable(moved.serializer, moved)
-        moved.save()
+        taken.update(_without(beakers_own(settings.type), contents.values))
+        taken["_creation_time"] = contents.created
+        taken.update({f"_{name}": contents.own[name] for name in _OWN if name in contents.own})
+        refuse_unstorable(taken.serializer, taken)
+        taken.save()
         return True
 
     def _forgotten(self, session: EarlierSession) -> SessionAdopted | None:
