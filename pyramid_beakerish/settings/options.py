@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from pyramid_beakerish.stores.base import Store
+    from ..stores.base import Store
 
 #: What leads to a server as a URL does.
 REDIS_SERVERS = ("redis.sentinels", "redis.startup_nodes", "redis.client_factory")

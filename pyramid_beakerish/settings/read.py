@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from pyramid_beakerish.errors import SettingsError
-
+from ..errors import SettingsError
 from .all_options import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS
 from .backend_options import BACKEND
 from .option import GivenOptions

@@ -5,8 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from pyramid_beakerish.errors import SettingsError
-
+from ..errors import SettingsError
 from .all_options import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS
 from .options import RegionSettings, SessionSettings
 from .sentences import listed
@@ -116,7 +115,7 @@ def _missing_client(settings: StoreSettings) -> Iterator[str]:
 
 def _wrong_for_store(settings: StoreSettings) -> list[str]:
     """Give what the store itself finds wrong with its options: making one contacts nothing."""
-    from pyramid_beakerish.stores import open_store
+    from ..stores import open_store
 
     if has_own_store(settings.type) and not _is_beakers(settings):
         try:

@@ -59,21 +59,21 @@ PASSING_ON = frozenset({"ext:rediscluster"})
 def is_store(value: object) -> bool:
     """Tell whether the value is a store itself, not the name of a type."""
     # Stores are typed by these settings, so that an import at the top would be a circle.
-    from pyramid_beakerish.stores import Store
+    from ..stores import Store
 
     return isinstance(value, Store)
 
 
 def has_own_store(type_name: object) -> bool:
     """Tell whether the type has a store of this package, or one that is registered with it."""
-    from pyramid_beakerish.stores import OWN_STORES, known_types
+    from ..stores import OWN_STORES, known_types
 
     return type_name in OWN_STORES or type_name in known_types()
 
 
 def runs_on_beaker(type_name: object) -> bool:
     """Tell whether the type has a store that keeps its entries with a back end of Beaker's."""
-    from pyramid_beakerish.stores import runs_on_beaker
+    from ..stores import runs_on_beaker
 
     return runs_on_beaker(type_name)
 
@@ -85,7 +85,7 @@ def beaker_has(type_name: object) -> bool:
 
 def passes_on(type_name: object) -> bool:
     """Tell whether options that nobody here knows belong to the backend of this type."""
-    from pyramid_beakerish.stores import OWN_STORES
+    from ..stores import OWN_STORES
 
     known = type_name in BEAKER_TYPES or type_name in OWN_STORES or type_name in PYRAMID_TYPES
     if known or is_store(type_name):
@@ -95,14 +95,14 @@ def passes_on(type_name: object) -> bool:
 
 def known_here() -> frozenset[str]:
     """Give every type that needs no other package to be registered."""
-    from pyramid_beakerish.stores import OWN_STORES
+    from ..stores import OWN_STORES
 
     return frozenset(OWN_STORES) | PYRAMID_TYPES | frozenset(BEAKER_TYPES)
 
 
 def all_types() -> frozenset[str]:
     """Give every type that somebody serves."""
-    from pyramid_beakerish.stores import known_types
+    from ..stores import known_types
 
     return known_here() | known_types() | _registered_with_beaker()
 

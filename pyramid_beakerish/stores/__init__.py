@@ -6,16 +6,15 @@ import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from pyramid_beakerish.errors import SettingsError
-from pyramid_beakerish.settings.registered import registered
-from pyramid_beakerish.settings.store_types import SQL_TYPES
-
+from ..errors import SettingsError
+from ..settings.registered import registered
+from ..settings.store_types import SQL_TYPES
 from .base import Store as Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pyramid_beakerish.settings import StoreSettings
+    from ..settings import StoreSettings
 
 #: Where packages register stores of their own: name = "module:StoreClass".
 ENTRY_POINTS = "pyramid_beakerish.stores"

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 from beaker.container import NamespaceManager
 from beaker.util import SyncDict
 
-from pyramid_beakerish.errors import CorruptData, SerializationError, StoreError
-from pyramid_beakerish.serializers import serializer_for
-from pyramid_beakerish.settings import store_settings
-
+from ..errors import CorruptData, SerializationError, StoreError
+from ..serializers import serializer_for
+from ..settings import store_settings
 from . import open_store
 from .base import WRITE_ID_SIZE, new_write_id
 from .lease import Lease

@@ -6,8 +6,7 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-from pyramid_beakerish.errors import LockTimeout
-
+from ..errors import LockTimeout
 from .base import WRITE_ID_SIZE, new_write_id
 
 if TYPE_CHECKING:

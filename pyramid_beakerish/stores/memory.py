@@ -17,7 +17,7 @@ from .system.forks import renew_after_fork
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pyramid_beakerish.settings import StoreSettings
+    from ..settings import StoreSettings
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pyramid_beakerish.settings import read_session_settings
-
+from ..settings import read_session_settings
 from .clock import FrozenClock
 from .site import Browser, Site, WatchedStore
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pyramid_beakerish.errors import LockTimeout
-from pyramid_beakerish.sessions.events import SessionChangesDropped
-
+from ..errors import LockTimeout
+from ..sessions.events import SessionChangesDropped
 from .session_base import SessionSuiteBase, error_of
 
 if TYPE_CHECKING:

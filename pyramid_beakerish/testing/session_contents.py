@@ -8,10 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from pyramid_beakerish.errors import SerializationError
-from pyramid_beakerish.sessions.events import Refusal, SessionRefused
-from pyramid_beakerish.sessions.ids import store_key
-
+from ..errors import SerializationError
+from ..sessions.events import Refusal, SessionRefused
+from ..sessions.ids import store_key
 from .session_base import COOKIE, SessionSuiteBase, error_of
 from .site import SECRET
 from .stores import stamped

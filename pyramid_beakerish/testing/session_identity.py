@@ -13,8 +13,7 @@ from pyramid.csrf import (
 from pyramid.interfaces import ICSRFStoragePolicy
 from pyramid.security import forget, remember
 
-from pyramid_beakerish.sessions.events import SessionRotated
-
+from ..sessions.events import SessionRotated
 from .session_base import COOKIE, SessionSuiteBase, error_of
 
 if TYPE_CHECKING:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pyramid_beakerish.sessions.events import SessionRotated
-
+from ..sessions.events import SessionRotated
 from .session_base import COOKIE, SessionSuiteBase
 
 if TYPE_CHECKING:

@@ -6,8 +6,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pyramid_beakerish.sessions.events import Refusal, SessionRefused
-
+from ..sessions.events import Refusal, SessionRefused
 from .session_base import COOKIE, SessionSuiteBase, error_of
 
 if TYPE_CHECKING:

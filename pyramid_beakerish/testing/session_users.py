@@ -6,8 +6,7 @@ import secrets
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pyramid_beakerish.sessions.events import EndReason, SessionEnded
-
+from ..sessions.events import EndReason, SessionEnded
 from .session_base import SessionSuiteBase, error_of
 
 if TYPE_CHECKING:

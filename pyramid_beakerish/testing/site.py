@@ -12,15 +12,15 @@ from pyramid.config import Configurator
 from pyramid.request import Request
 from pyramid.response import Response
 
-from pyramid_beakerish.errors import StoreUnavailable
-from pyramid_beakerish.sessions.events import ALL_EVENTS
-from pyramid_beakerish.stores.around import StoreAround
-from pyramid_beakerish.stores.base import Store
+from ..errors import StoreUnavailable
+from ..sessions.events import ALL_EVENTS
+from ..stores.around import StoreAround
+from ..stores.base import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from pyramid_beakerish.stores.base import Entry
+    from ..stores.base import Entry
 
     Work = Callable[[Any], Any]
 

@@ -7,14 +7,13 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyramid_beakerish.stores.base import new_write_id
-
+from ..stores.base import new_write_id
 from .clock import FrozenClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pyramid_beakerish.stores.base import Entry, Store
+    from ..stores.base import Entry, Store
 
 
 class StoreSuiteBase(ABC):

@@ -6,13 +6,12 @@ import functools
 import os
 from typing import TYPE_CHECKING
 
-from pyramid_beakerish.stores.base import WRITE_ID_SIZE
-
+from ..stores.base import WRITE_ID_SIZE
 from .store_base import StoreSuiteBase, stamped
 from .together import in_threads, succeeds_in_child
 
 if TYPE_CHECKING:
-    from pyramid_beakerish.stores.base import Store
+    from ..stores.base import Store
 
 
 class StoreConcurrencySuite(StoreSuiteBase):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pyramid_beakerish.stores.base import PROBE, WRITE_ID_SIZE
-from pyramid_beakerish.stores.facts import StoreFacts
-
+from ..stores.base import PROBE, WRITE_ID_SIZE
+from ..stores.facts import StoreFacts
 from .store_base import StoreSuiteBase, stamped
 
 #: Keys that are awkward in file names, in protocols, in patterns and in encodings.

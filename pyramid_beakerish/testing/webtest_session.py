@@ -10,7 +10,7 @@ from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.threadlocal import RequestContext
 
-from pyramid_beakerish.factory import SessionFactory
+from ..factory import SessionFactory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from beaker.container import DBMNamespaceManager
 from beaker.synchronization import null_synchronizer
 
-from pyramid_beakerish.errors import SettingsError
-
+from ...errors import SettingsError
 from ..base import PROBE, decode_key, encode_key, sweeping_in_passing
 from ..file.store import STRIPES
 from ..file.sweep import Sweeper, list_folder
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from pyramid_beakerish.settings import StoreSettings
-
+    from ...settings import StoreSettings
     from ..facts import StoreFacts
     from ..file.entry import Record
 

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from beaker.exceptions import BeakerException
 
-from pyramid_beakerish.errors import SettingsError, StoreError, StoreUnavailable
-from pyramid_beakerish.settings.registered import registered
-
+from ...errors import SettingsError, StoreError, StoreUnavailable
+from ...settings.registered import registered
 from ..base import WRITE_ID_SIZE, Entry, Store, encode_key
 from ..file.entry import FRAME_SIZE, Record, pack, read_record
 from ..system.folders import make_private_folder, own_folder
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
-    from pyramid_beakerish.settings import StoreSettings
+    from ...settings import StoreSettings
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,7 @@ from hashlib import blake2b
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from pyramid_beakerish.errors import SettingsError
-
+from ...errors import SettingsError
 from ..base import (
     PAUSE,
     PROBE,
@@ -53,8 +52,7 @@ from .sweep import STEP, Sweeper
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pyramid_beakerish.settings import StoreSettings
-
+    from ...settings import StoreSettings
     from ..facts import StoreFacts
 
 log = logging.getLogger(__name__)

@@ -17,12 +17,12 @@ from pymemcache.exceptions import (
     MemcacheUnknownError,
 )
 
-from pyramid_beakerish.errors import StoreError, StoreUnavailable
+from ...errors import StoreError, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pyramid_beakerish.settings.addresses import Address
+    from ...settings.addresses import Address
 
 #: Seconds to wait for a connection, and then for each part of an answer.
 CONNECT_TIMEOUT, ANSWER_TIMEOUT = 0.5, 1.0

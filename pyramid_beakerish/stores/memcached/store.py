@@ -7,9 +7,8 @@ import time
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from pyramid_beakerish.errors import SettingsError, StoreUnavailable
-from pyramid_beakerish.settings.addresses import read_addresses
-
+from ...errors import SettingsError, StoreUnavailable
+from ...settings.addresses import read_addresses
 from ..base import Entry, Store, encode_key
 from ..facts import Advice, StoreFacts
 from .server import Connection, Server
@@ -17,7 +16,7 @@ from .server import Connection, Server
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pyramid_beakerish.settings import StoreSettings
+    from ...settings import StoreSettings
 
 #: No name that Beaker, or anybody else, gives begins like this.
 PREFIX = b"beakerish:"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from redis import exceptions
 
-from pyramid_beakerish.errors import StoreError, StoreUnavailable
-
+from ...errors import StoreError, StoreUnavailable
 from ..translating import translating
 
 

@@ -13,9 +13,8 @@ from redis.connection import Connection, SSLConnection, UnixDomainSocketConnecti
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from pyramid_beakerish.errors import SettingsError
-from pyramid_beakerish.settings import convert
-
+from ...errors import SettingsError
+from ...settings import convert
 from .client import Client
 from .connections import SOON, Connections
 from .parameters import Given, parameters_of

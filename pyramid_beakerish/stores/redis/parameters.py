@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from pyramid_beakerish.settings import convert
-from pyramid_beakerish.settings.convert import Converter, RefusedError
-from pyramid_beakerish.settings.sentences import did_you_mean, near_miss
+from ...settings import convert
+from ...settings.convert import Converter, RefusedError
+from ...settings.sentences import did_you_mean, near_miss
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

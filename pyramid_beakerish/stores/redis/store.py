@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ResponseError
 
-from pyramid_beakerish.settings.convert import LONGEST
-
+from ...settings.convert import LONGEST
 from ..base import PROBE, WRITE_ID_SIZE, Entry, Store, decode_key
 from .errors import FAILURES, AnswerLost, translated, translating_errors
 from .facts import facts_told
@@ -20,8 +19,7 @@ from .server import Script
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from pyramid_beakerish.settings import StoreSettings
-
+    from ...settings import StoreSettings
     from ..facts import StoreFacts
     from .server import Server
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Engine, engine_from_config, event, make_url
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 
-from pyramid_beakerish.errors import SettingsError
-from pyramid_beakerish.settings.databases import database_of, engine_options, with_driver
-
+from ...errors import SettingsError
+from ...settings.databases import database_of, engine_options, with_driver
 from .errors import TAKES_NO_WRITES, code_of
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
     from sqlalchemy.engine import ExceptionContext
 
-    from pyramid_beakerish.settings import StoreSettings
+    from ...settings import StoreSettings
 
 #: Seconds to wait for a connection, for an answer, and for a connection of the pool.
 CONNECT, ANSWER, POOL = 1.0, 1.5, 1

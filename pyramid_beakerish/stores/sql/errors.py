@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import exc
 
-from pyramid_beakerish.errors import StoreError, StoreUnavailable
+from ...errors import StoreError, StoreUnavailable
 
 #: SQLSTATE of PostgreSQL and numbers of MariaDB for a statement that was rolled back because of
 #: another one, and may be tried again: https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html

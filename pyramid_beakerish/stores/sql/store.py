@@ -9,9 +9,8 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any, Literal
 
-from pyramid_beakerish.errors import SettingsError, StoreError, StoreUnavailable
-from pyramid_beakerish.settings.databases import database_mistakes
-
+from ...errors import SettingsError, StoreError, StoreUnavailable
+from ...settings.databases import database_mistakes
 from ..base import (
     PAUSE,
     PROBE,
@@ -41,8 +40,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine, Executable
 
-    from pyramid_beakerish.settings import StoreSettings
-
+    from ...settings import StoreSettings
     from .database import Written
 
 log = logging.getLogger(__name__)

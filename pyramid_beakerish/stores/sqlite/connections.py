@@ -10,8 +10,7 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from pyramid_beakerish.errors import StoreError, StoreUnavailable
-
+from ...errors import StoreError, StoreUnavailable
 from ..system.errors import unavailable
 from ..system.folders import fsync_name, make_private_folder
 from ..system.forks import notice_fork, stop_for_fork

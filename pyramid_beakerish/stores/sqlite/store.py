@@ -9,8 +9,7 @@ import time
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from pyramid_beakerish.errors import SettingsError
-
+from ...errors import SettingsError
 from ...settings.file_url import read_file_url
 from ..base import (
     PAUSE,
@@ -29,8 +28,7 @@ from .connections import Connections
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from pyramid_beakerish.settings import StoreSettings
-
+    from ...settings import StoreSettings
     from ..facts import StoreFacts
 
 #: The name of the file in our own folder of ``data_dir``.

@@ -10,8 +10,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from pyramid_beakerish.errors import StoreUnavailable
-
+from ...errors import StoreUnavailable
 from .folders import make_private_folder
 from .forks import notice_fork, renew_after_fork
 
