@@ -112,6 +112,7 @@ def test_renamed(value, name, protocol):
         Calls(eval, "1"),
         Calls(getattr, Point, "mro"),
         Calls(getattr, zoneinfo.ZoneInfo, "clear_cache"),
+        Calls(getattr, 5, "_unpickle"),
         Calls(bytes, 10**12),
         Calls(bytearray, 10),
         Calls(zoneinfo.ZoneInfo, "UTC"),
@@ -149,6 +150,22 @@ ENCODE = b"\x80\x02c_codecs\nencode\nX\x01\x00\x00\x00aX\x05\x00\x00\x00utf-8\x8
 )
 def test_no_pickle_of_these(data):
     """What Python does not write by protocol 2 and above, or by halves, is corrupt data."""
+    with pytest.raises(CorruptData):
+        ForeignPickles().loads(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        (b"\x80\x02Nr\x00\x10\x00\x00.", None),  # a memo that has room for thousands
+        (b"\x80\x02(cbuiltins\nint\nX\x01\x00\x00\x005o.", 5),
+        (b"\x80\x02cbuiltins\nint\n0(X\x01\x00\x00\x005ibuiltins\nint\n.", 5),
+        (b"\x80\x05\x96\x01" + bytes(7) + b"a.", bytearray(b"a")),
+    ],
+)
+def test_no_opcode_of_these(data, value):
+    """Nor is what Python could read by other opcodes."""
+    assert pickle.loads(data) == value
     with pytest.raises(CorruptData):
         ForeignPickles().loads(data)
 
