@@ -6,6 +6,8 @@ import datetime
 import decimal
 import os
 import pickle
+import sys
+import types
 import uuid
 import zoneinfo
 from collections import OrderedDict, UserDict, defaultdict
@@ -168,6 +170,16 @@ def test_no_opcode_of_these(data, value):
     assert pickle.loads(data) == value
     with pytest.raises(CorruptData):
         ForeignPickles().loads(data)
+
+
+@protocols
+def test_a_module_of_an_old_name(protocol, monkeypatch):
+    """The class that is listed is read, though Python 2 had another module of this name."""
+    commands = types.ModuleType("commands")
+    commands.Order = type("Order", (), {"__module__": "commands"})
+    monkeypatch.setitem(sys.modules, "commands", commands)
+    back = ForeignPickles(["commands:Order"]).loads(pickle.dumps(commands.Order(), protocol))
+    assert type(back) is commands.Order
 
 
 def test_classes_stay_as_they_are():

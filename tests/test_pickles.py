@@ -126,6 +126,13 @@ class TestPickle:
             PICKLE.dumps(Planted())
         assert not canary.exists()
 
+    def test_another_of_an_old_name(self):
+        """What is listed is loaded, and not what protocol 2 means by that name."""
+        listed = serializer_for("pickle", ["commands:Popen"])
+        for protocol in (b"\x02", b"\x04"):
+            with pytest.raises(CorruptData):
+                listed.loads(b"\x80" + protocol + b"\x8c\x08commands\x8c\x05Popen\x93.")
+
     def test_imports_nothing(self, tmp_path, monkeypatch):
         """A module that is not listed is not even imported."""
         (tmp_path / "beakerish_canary.py").write_text("class Cart: pass")
