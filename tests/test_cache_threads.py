@@ -118,7 +118,7 @@ class ReturnsAnother(Exception):
     """An exception whose copy is something else."""
 
     def __reduce__(self):
-        return Exception, ()
+        return Exception, self.args
 
 
 class Unlike:
