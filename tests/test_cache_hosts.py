@@ -339,9 +339,13 @@ class TestInvalidation:
 class TestRefresh:
     """Who creates anew wins over what is there and what is on its way."""
 
-    def test_over_a_creation_of_another_host(self, hosts):
-        """The result of the creation that began later is kept."""
-        one, other = hosts()
+    @pytest.mark.parametrize("there", [False, True])
+    def test_over_a_creation_of_another_host(self, hosts, clock, there):
+        """The result of the creation that began later is kept, in whosever place."""
+        one, other = hosts(stale_on_error=600)
+        if there:
+            one.set("key", "oldest")
+            clock.advance(60)
         with overtaken(one):
             assert other.refresh("key", lambda: "new") == "new"
         assert one.peek("key") == "new"
@@ -376,13 +380,17 @@ class TestRefresh:
 class TestMarker:
     """The entry by which everything is invalidated at once."""
 
-    def test_lost(self, clock):
-        """Without its marker a region is empty, and gets a new one."""
+    @pytest.mark.parametrize("age", [0, 60])
+    def test_lost(self, clock, age):
+        """Without its marker a region is empty, of old values too, and gets a new one."""
         store = MemoryStore(clock)
-        region = make_regions(clock, r={"type": store})["r"]
+        region = make_regions(clock, r={"type": store, "stale_on_error": 600})["r"]
         region.set("key", 1)
+        clock.advance(age)
         store.delete("cache:1:r:#all")
         assert region.peek("key") is None
+        with pytest.raises(LookupError):
+            region.get_or_create("key", lambda: raising(LookupError()))
         assert [region.get_or_create("key", lambda n=n: n) for n in (2, 3)] == [2, 2]
 
     @pytest.mark.parametrize("data", [b"", b"\0", b"\0" * 20])

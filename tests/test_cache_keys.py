@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import enum
 import functools
 import importlib
@@ -12,7 +13,7 @@ import sys
 from collections import namedtuple
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
-from pathlib import PurePosixPath
+from pathlib import PurePosixPath, PureWindowsPath
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
@@ -33,6 +34,15 @@ class Colour(enum.Enum):
     BLUE = 2
 
 
+class Paint(enum.Enum):
+    RED = 1
+    ONE = "1"
+
+
+class Pair(tuple):
+    """Two values, and attributes that may be more."""
+
+
 class Level(enum.IntEnum):
     LOW = 1
 
@@ -51,7 +61,8 @@ class Keyed:
 
 
 class OtherKeyed(Keyed):
-    pass
+    class Within:
+        pass
 
 
 class Plain:
@@ -155,12 +166,16 @@ DIFFERENT = [
     (([1],), ((1,),)),
     (({1},), (frozenset({1}),)),
     (([[1], []],), ([[], [1]],)),
+    (({"a": 1},), ({"b": 1},)),
     ((Colour.RED,), (1,)),
+    ((Colour.RED,), (Paint.RED,)),
+    ((Paint.RED,), (Paint.ONE,)),
     ((Level.LOW,), (1,)),
     ((Right.READ,), (Right.READ | Right.WRITE,)),
     ((Keyed(1),), (OtherKeyed(1),)),
     ((Keyed(1),), (Keyed(2),)),
     ((Point(1, 2),), ((1, 2),)),
+    ((Point(1, 2),), (Point(1, 3),)),
     ((Plain,), (Keyed,)),
     ((date(2026, 1, 1),), (datetime(2026, 1, 1),)),
     ((datetime(2026, 1, 1),), (datetime(2026, 1, 1, tzinfo=timezone.utc),)),
@@ -171,6 +186,8 @@ DIFFERENT = [
     ((datetime(2026, 1, 1),), (datetime(2026, 1, 1, fold=1),)),
     ((Decimal("1.0"),), (Decimal("1.00"),)),
     ((PurePosixPath("a"),), ("a",)),
+    ((PurePosixPath("a"),), (PurePosixPath("b"),)),
+    ((PurePosixPath("a"),), (PureWindowsPath("a"),)),
     ((1j,), (1,)),
     ((timedelta(1),), (timedelta(seconds=1),)),
     ((UUID(int=1),), (UUID(int=2),)),
@@ -208,7 +225,10 @@ def test_equal_values_have_one_spelling(one, other):
 
 @pytest.mark.parametrize(
     "value",
-    [object(), Plain(), [Plain()], lambda: 1, bytearray(b"x"), range(3), time(tzinfo=Zone())],
+    [
+        *(object(), Plain(), [Plain()], lambda: 1, bytearray(b"x"), range(3), time(tzinfo=Zone())),
+        *(Pair("ab"), ast.Pass()),
+    ],
     ids=lambda value: type(value).__name__,
 )
 def test_no_stable_key_is_an_error(value):
@@ -228,7 +248,7 @@ def made_class():
 
 def test_a_class_that_others_have_the_name_of_is_refused():
     """A class has a key if its name leads to it: a function may make many of one name."""
-    assert spell(Plain) == spell(Plain) != spell(Keyed)
+    assert spell(Plain) == spell(Plain) != spell(Keyed) != spell(OtherKeyed.Within)
     for nameless in (made_class(), type("Plain", (), {}), type("X", (), {"__module__": "none"})):
         with pytest.raises(NoStableKeyError):
             spell(nameless)

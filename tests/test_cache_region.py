@@ -400,6 +400,8 @@ class TestDamage:
         assert [region.get_or_create("key", lambda n=n: n) for n in (1, 2)] == [1, 1]
         assert caplog.messages[0].startswith("cache region 'r' dropped a damaged entry")
         assert region.stats().errors == 2
+        store.set("cache:1:r:key", data, None)
+        assert region.refresh("key", lambda: 3) == region.peek("key") == 3
 
     @pytest.mark.parametrize("data", [b"", b"garbage"])
     def test_in_a_file(self, clock, tmp_path, data):

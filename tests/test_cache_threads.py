@@ -101,11 +101,24 @@ class BadText(UnicodeDecodeError):
         super().__init__("ascii", text, 0, 1, "no text")
 
 
+class HasSlots(Exception):
+    """An exception that keeps what it was given where only its class puts it."""
+
+    __slots__ = ("code",)
+
+    def __init__(self, code):
+        super().__init__(code)
+        self.code = code
+
+    def __str__(self):
+        return f"code {self.code}"
+
+
 class ReturnsAnother(Exception):
     """An exception whose copy is something else."""
 
     def __reduce__(self):
-        return Exception, ()
+        return Exception, self.args
 
 
 class Unlike:
@@ -121,6 +134,7 @@ class Unlike:
         NoUser("bob"),
         NoRow("users", 7),
         BadText(b"\xff"),
+        HasSlots(7),
         ReturnsAnother("text"),
         KeyError(Unlike()),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from contextlib import suppress
 
 import pytest
 from pyramid.exceptions import ConfigurationExecutionError
@@ -75,7 +76,7 @@ def test_nothing_for_those_who_only_look(site):
     stranger = application.stranger()
     assert stranger.use(dict) == {}
     assert stranger.set_cookies == []
-    visitor = application.stranger().put(a=1)
+    visitor = application.stranger().put(a=1, items=["tea"])
     visitor.use(dict)
     assert visitor.set_cookies == []
 
@@ -144,12 +145,14 @@ def test_another_name_or_kind_is_another_key(site, clock):
     )
 
 
+@pytest.mark.parametrize("accessed", ["true", "false"])
 @pytest.mark.parametrize("option", ["secret", "encrypt_key", "validate_key"])
-def test_keys_are_replaced(clock, option):
+def test_keys_are_replaced(clock, option, accessed):
     """The newest key seals, all open; what an older one has sealed is sealed anew."""
 
     def application(keys):
-        return Site("cookie", clock, **{"secret": None, option: keys})
+        options = {"secret": None, option: keys, "save_accessed_time": accessed}
+        return Site("cookie", clock, **options)
 
     visitor = application(OLD).stranger().put(a=1)
     both = application(f"{NEW}\n{OLD}").stranger().keep(visitor.cookies)
@@ -226,7 +229,7 @@ def test_too_large(site):
         session["small"] = 2
         with pytest.raises(SessionTooLarge, match="'huge', 'large', 'larger'"):
             session["huge"] = "z" * 2000
-        with pytest.raises(SessionTooLarge, match="of at most 4096"):
+        with pytest.raises(SessionTooLarge, match=r"have 63\d\d bytes of at most 4096"):
             session["small"] = "z" * 2000
         return dict(session)
 
@@ -275,6 +278,32 @@ def test_what_is_taken_is_sent(site, serializer):
         refused += not kept
         assert visitor.contents().get("b") == ("x" * size if kept else None)
     assert 0 < refused < 22
+
+
+@pytest.mark.parametrize("value", [0, "x" * 50])
+def test_little_by_little(site, value):
+    """Of many values set one after the other each is refused, or is there at the next request."""
+    visitor = site().stranger()
+    taken = visitor.use(
+        lambda session: [key for key in map(str, range(999)) if _taken(session, key, value)]
+    )
+    assert 10 < len(taken) < 500
+    assert visitor.contents() == dict.fromkeys(taken, value)
+
+
+def test_up_to_the_last_byte(site):
+    """What grows in place is refused from the first byte on that browsers need not keep."""
+    visitor = site().stranger("https").put(items=[""])
+
+    def grow(size):
+        visitor.use(lambda session: session["items"].__setitem__(0, "x" * size))
+        return len(visitor.set_cookies[0])
+
+    longest = grow(2700)
+    for size in range(2701, 3000):
+        with suppress(SessionTooLarge):
+            longest = grow(size)
+    assert longest == 4096
 
 
 def _taken(session, key, value):

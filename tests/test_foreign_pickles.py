@@ -6,6 +6,8 @@ import datetime
 import decimal
 import os
 import pickle
+import sys
+import types
 import uuid
 import zoneinfo
 from collections import OrderedDict, UserDict, defaultdict
@@ -112,6 +114,7 @@ def test_renamed(value, name, protocol):
         Calls(eval, "1"),
         Calls(getattr, Point, "mro"),
         Calls(getattr, zoneinfo.ZoneInfo, "clear_cache"),
+        Calls(getattr, 5, "_unpickle"),
         Calls(bytes, 10**12),
         Calls(bytearray, 10),
         Calls(zoneinfo.ZoneInfo, "UTC"),
@@ -151,6 +154,32 @@ def test_no_pickle_of_these(data):
     """What Python does not write by protocol 2 and above, or by halves, is corrupt data."""
     with pytest.raises(CorruptData):
         ForeignPickles().loads(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        (b"\x80\x02Nr\x00\x10\x00\x00.", None),  # a memo that has room for thousands
+        (b"\x80\x02(cbuiltins\nint\nX\x01\x00\x00\x005o.", 5),
+        (b"\x80\x02cbuiltins\nint\n0(X\x01\x00\x00\x005ibuiltins\nint\n.", 5),
+        (b"\x80\x05\x96\x01" + bytes(7) + b"a.", bytearray(b"a")),
+    ],
+)
+def test_no_opcode_of_these(data, value):
+    """Nor is what Python could read by other opcodes."""
+    assert pickle.loads(data) == value
+    with pytest.raises(CorruptData):
+        ForeignPickles().loads(data)
+
+
+@protocols
+def test_a_module_of_an_old_name(protocol, monkeypatch):
+    """The class that is listed is read, though Python 2 had another module of this name."""
+    commands = types.ModuleType("commands")
+    commands.Order = type("Order", (), {"__module__": "commands"})
+    monkeypatch.setitem(sys.modules, "commands", commands)
+    back = ForeignPickles(["commands:Order"]).loads(pickle.dumps(commands.Order(), protocol))
+    assert type(back) is commands.Order
 
 
 def test_classes_stay_as_they_are():

@@ -126,6 +126,13 @@ class TestPickle:
             PICKLE.dumps(Planted())
         assert not canary.exists()
 
+    def test_another_of_an_old_name(self):
+        """What is listed is loaded, and not what protocol 2 means by that name."""
+        listed = serializer_for("pickle", ["commands:Popen"])
+        for protocol in (b"\x02", b"\x04"):
+            with pytest.raises(CorruptData):
+                listed.loads(b"\x80" + protocol + b"\x8c\x08commands\x8c\x05Popen\x93.")
+
     def test_imports_nothing(self, tmp_path, monkeypatch):
         """A module that is not listed is not even imported."""
         (tmp_path / "beakerish_canary.py").write_text("class Cart: pass")
@@ -135,9 +142,12 @@ class TestPickle:
             PICKLE.loads(data)
         assert "beakerish_canary" not in sys.modules
 
-    def test_forged_name(self):
-        """What stands in the place of a class name, and is none, is not repeated."""
-        data = b"\x80\x04\x8c\x06secret\x8c\x05a\nlog\x93."
+    @pytest.mark.parametrize(
+        "names", [b"\x8c\x06secret\x8c\x05a\nlog", b"\x8c\x05a\nlog\x8c\x06secret"]
+    )
+    def test_forged_name(self, names):
+        """What stands in the place of a module or class name, and is none, is not repeated."""
+        data = b"\x80\x04" + names + b"\x93."
         with pytest.raises(CorruptData, match=r"^a stored value names a class that cannot be$"):
             PICKLE.loads(data)
 
@@ -157,6 +167,20 @@ class TestPickle:
         with pytest.raises(CorruptData):
             PICKLE.loads(data)
 
+    @pytest.mark.parametrize(
+        "before",
+        [
+            *(b"N", b"K\x01", b"\x8a\x01\x05", b"\x8b\x01\x00\x00\x00\x05", b"\x8c\x01a"),
+            *(b"X\x01\x00\x00\x00a", b"\x8e\x01" + bytes(7) + b"a"),
+        ],
+    )
+    def test_hostile_behind_what_is_not(self, before):
+        """Wherever such an opcode stands it is found, also where Python would carry it out."""
+        data = b"\x80\x05" + before + b"0\x96\x01" + bytes(7) + b"a."
+        assert pickle.loads(data) == bytearray(b"a")
+        with pytest.raises(CorruptData):
+            PICKLE.loads(data)
+
     def test_table_cannot_be_altered(self):
         """A pickle cannot change how the types of the table are made or named afterwards."""
         stored = PICKLE.dumps(uuid.UUID(int=1))
@@ -170,7 +194,9 @@ class TestPickle:
             PICKLE.loads(b"\x80\x04\x8c\x0amarkupsafe\x8c\x06Markup\x93N}\x8c\x06escapeNs\x86b.")
         assert Markup.escape("<") == Markup("&lt;")
 
-    @pytest.mark.parametrize("entry", ["Cart", "", ":Cart", "shop:", "shop.models:a b", "shop:.x"])
+    @pytest.mark.parametrize(
+        "entry", ["Cart", "", ":Cart", "shop:", "shop.models:a b", "a b:Cart", "shop:.x"]
+    )
     def test_bad_entry(self, entry):
         """A name that is no module and class is an error at once."""
         with pytest.raises(ValueError, match=r"is not package\.module:Class"):

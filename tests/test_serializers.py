@@ -8,6 +8,7 @@ import json
 import sys
 import threading
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from types import SimpleNamespace
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -108,6 +109,7 @@ class TestRoundTrip:
             -0.0,
             {1: "a", "1": "b", None: 3, 2.5: 4, b"1": 5},
             {(1, 2): 1, frozenset([1]): 2, 2**70: 3},
+            ({1: "a"},),
             {"$tuple": [1]},
             {"$": 1},
             {"$dict": {"$dict": []}},
@@ -342,7 +344,14 @@ class TestObject:
 
 
 class TestSerializerFor:
-    @pytest.mark.parametrize("wanted", ["yaml", "", None, object(), object])
+    @pytest.mark.parametrize(
+        "wanted",
+        [
+            *("yaml", "", None, object(), object),
+            *(SimpleNamespace(dumps=str), SimpleNamespace(loads=str)),
+            *(SimpleNamespace(dumps=str, loads=""), SimpleNamespace(dumps="", loads=str)),
+        ],
+    )
     def test_unknown(self, wanted):
         """What is no serializer is an error that says what is one."""
         with pytest.raises(ValueError, match="msgpack, json, pickle or an object with dumps"):

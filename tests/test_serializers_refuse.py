@@ -20,6 +20,7 @@ from translationstring import TranslationString
 
 from pyramid_beakerish.errors import CorruptData, SerializationError
 from pyramid_beakerish.serializers import serializer_for
+from pyramid_beakerish.serializers.foreign_pickles import ForeignPickles
 from pyramid_beakerish.testing.together import in_threads
 from tests.strategies import values
 
@@ -68,6 +69,17 @@ class BadZone(tzinfo):
 
     def dst(self, moment):
         return None
+
+
+#: A pickle that calls ``int``.
+INT_OF_SECRET = b"\x80\x04\x8c\x08builtins\x8c\x03int\x93\x8c\x06secret\x85R."
+
+
+def shown(error):
+    """Give the error, and those that its traceback shows with it."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def raises(*_):
@@ -290,6 +302,46 @@ class TestForeignBytes:
         """What is not strict JSON, or not of the table, is corrupt."""
         with pytest.raises(CorruptData, match=r"^a stored value is not JSON as written here$"):
             JSON.loads(data)
+
+
+class Telling:
+    """What is given to it is in its errors, as a serializer and when it is pickled."""
+
+    def dumps(self, value):
+        raise ValueError("secret")
+
+    def loads(self, data):
+        raise ValueError(data)
+
+    def __reduce__(self):
+        raise ValueError("secret")
+
+
+class TestNoContents:
+    """Not even the traceback of an error, which is logged, has what was stored."""
+
+    @pytest.mark.parametrize(
+        ("serializer", "data"),
+        [
+            (MSGPACK, msgpack.packb(msgpack.ExtType(4, msgpack.packb("secret")))),
+            (JSON, b'{"$int":"secret"}'),
+            (serializer_for(Telling()), b"bsecret"),
+            (serializer_for("pickle", ["builtins:int"]), INT_OF_SECRET),
+            (ForeignPickles(), INT_OF_SECRET),
+        ],
+    )
+    def test_corrupt(self, serializer, data):
+        """It is not told of what could not be read."""
+        with pytest.raises(CorruptData) as caught:
+            serializer.loads(data)
+        assert "secret" not in "\n".join(map(str, shown(caught.value)))
+
+    @pytest.mark.parametrize("serializer", [serializer_for(Telling()), PICKLE])
+    def test_refused(self, serializer):
+        """Nor of what could not be written."""
+        with pytest.raises(SerializationError) as caught:
+            serializer.dumps(Telling())
+        assert "secret" not in "\n".join(map(str, shown(caught.value)))
 
 
 class TestSharedPackers:

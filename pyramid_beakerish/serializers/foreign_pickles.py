@@ -99,7 +99,7 @@ def _of_today(module: str, name: str) -> tuple[str, str]:
 
 class _Unpickler(pickle.Unpickler):
     def __init__(self, data: bytes, classes: frozenset[tuple[str, str]], known: Any) -> None:
-        super().__init__(io.BytesIO(data))
+        super().__init__(io.BytesIO(data), fix_imports=False)
         self._classes = classes
         self._known = known
 

@@ -63,7 +63,8 @@ class _Pickler(pickle.Pickler):
 
 class _Unpickler(pickle.Unpickler):
     def __init__(self, data: bytes, classes: frozenset[tuple[str, str]]) -> None:
-        super().__init__(io.BytesIO(data))
+        # Not what protocol 2 means by the name of a class that is listed: ``commands:Popen``, say.
+        super().__init__(io.BytesIO(data), fix_imports=False)
         self._classes = classes
 
     def find_class(self, module: str, name: str) -> Any:
