@@ -172,7 +172,7 @@ class SessionRequest(Request):  # type: ignore[misc]
         self.site = site = self.channel.site
         # As WSGI decodes it: under a name that is text Twisted gives UTF-8, or raises.
         header = b"; ".join(self.requestHeaders.getRawHeaders(b"cookie", [])).decode("latin-1")
-        self._opened = site.make_session(header or None)
+        self._opened = site.make_session(header)
         loading = site.run(self._load) if header else maybeDeferred(lambda: None)
         loading.addErrback(self._remember)
         loading.addCallback(lambda _: None if self._gone else Request.process(self))

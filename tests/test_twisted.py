@@ -233,6 +233,23 @@ def test_uid(browser):
     assert first != second == browser.use(lambda session: session.uid)
 
 
+def test_a_login(browser):
+    """Who logs in gets a new id, as under Pyramid."""
+    before = browser.use(lambda session: session.update(a=1) or session.uid)
+    browser.use(lambda session: session.update({"auth.userid": "bob"}))
+    assert browser.use(lambda session: session.uid) != before
+    assert browser.use(lambda session: session["a"]) == "1"
+
+
+def test_cookies_in_several_headers(browser, site):
+    """The session is found by the cookie in any of them."""
+    browser.use(lambda session: session.update(a=1))
+    ((name, value),) = browser.cookies.items()
+    site.resource.work = lambda request: dict(get_session(request))
+    browser.cookies = {name: f"{value}\r\nCookie: b=2"}
+    assert browser.get().body == b"{'a': 1}"
+
+
 def test_an_unknown_id_gives_a_new_session(browser):
     """An id that the server did not give is not taken on."""
     browser.cookies[COOKIE] = "x" * 43
@@ -750,14 +767,29 @@ def test_a_second_save_waits_for_the_first(site, store):
     site.run = lambda save: handed.append((save, Deferred())) or handed[-1][1]
     session = site.make_session(None)
     session["a"] = 1
+    saved = []
     for _ in range(2):
-        site.save(session)
-    store.meanwhile = lambda: order.append("first")
-    (_, first_saved), (second, second_saved) = handed
+        site.save(session).addBoth(saved.append)
+    entered = threading.Event()
+
+    def in_the_store():
+        store.meanwhile = lambda: order.append("the second meanwhile")
+        entered.set()
+        threading.Event().wait(0.05)  # so long the second must wait
+        order.append("the first is over")
+        store.meanwhile = lambda: None
+
+    store.meanwhile = in_the_store
+    (first, first_saved), (second, second_saved) = handed
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert entered.wait(10)
     second()
-    assert order == ["first"]
+    thread.join(10)
+    assert order == ["the first is over"]
     first_saved.callback(None)
     second_saved.callback(None)
+    assert saved == [None, None]
     assert session.finish({}) is not None
     session["a"] = 2
     assert session["a"] == 2
@@ -858,20 +890,74 @@ def test_a_store_that_fails_after_the_response_has_begun(browser, site, logged, 
 
 
 def test_a_visitor_who_leaves(browser, site):
-    """A connection that is lost before the response harms nobody."""
-    requests = []
+    """A connection that is lost before the response is told to who waits, and harms nobody."""
+    requests, told = [], []
 
     def work(request):
         get_session(request)["a"] = 1
-        request.notifyFinish().addErrback(lambda failure: None)
+        request.notifyFinish().addErrback(told.append)
         requests.append(request)
         return NOT_DONE_YET
 
     site.resource.work = work
     browser.open()
     browser.protocol.connectionLost(Failure(ConnectionError()))
+    assert told[0].check(ConnectionError)
     requests[0].write(b"late")
     assert browser.use(dict) == "{}"
+
+
+def test_a_visitor_who_leaves_while_the_session_is_saved(browser, site, logged):
+    """The page is not sent to who is gone, and nothing fails."""
+    site.resource.work = lambda request: get_session(request).update(a=1) or "late"
+    _, save, saving = open_and_keep_the_save(browser)
+    browser.protocol.connectionLost(Failure(ConnectionError()))
+    save()
+    saving.callback(None)
+    gc.collect()  # Twisted logs a failure that nobody has taken care of when it is forgotten
+    assert not any(event.get("log_failure") for event in logged)
+
+
+def test_a_visitor_who_leaves_while_the_session_is_loaded(browser, site):
+    """Nothing is made for who is gone."""
+    browser.use(lambda session: session.update(a=1))
+    asked, loading = [], Deferred()
+    site.resource.work, site.run = asked.append, lambda load: loading
+    browser.open()
+    browser.protocol.connectionLost(Failure(ConnectionError()))
+    loading.callback(None)
+    assert asked == []
+
+
+def test_a_store_that_is_back_when_the_session_is_asked_for(browser, site, store, logged):
+    """What kept the session from being loaded is told: the reactor does not wait for the store."""
+    browser.use(lambda session: session.update(a=1))
+    store.failing = ("load",)
+
+    def work(request):
+        store.failing = ()
+        return get_session(request)["a"]
+
+    site.resource.work = work
+    assert browser.get().status == 503
+
+
+def test_a_producer_that_waits_by_itself(browser, site):
+    """What pushes data, and can pause, goes on to do so while the session is saved."""
+    streaming = []
+
+    def work(request):
+        get_session(request)["a"] = 1
+        request.registerProducer(Pieces(request, 1), True)
+        request.write(b"one")
+        streaming.append(request.streamingProducer)
+        request.unregisterProducer()
+        request.finish()
+        return NOT_DONE_YET
+
+    site.resource.work = work
+    assert browser.get().body == b"one"
+    assert streaming == [True]
 
 
 def test_settings(store, logged):
