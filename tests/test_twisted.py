@@ -222,6 +222,35 @@ def test_headers(site):
     assert "HttpOnly; SameSite=Lax" in response.headers["Set-Cookie"]
     assert response.headers["Vary"] == "Cookie"
     assert response.headers["Cache-Control"] == "private"
+    browser.site.resource.work = lambda request: dict(get_session(request))
+    response = browser.get()
+    assert (response.headers["Set-Cookie"], response.headers["Vary"]) == (None, "Cookie")
+
+
+def test_headers_of_the_page(site):
+    """What the page says of itself stays, but for what would have others see the session."""
+
+    def work(request):
+        request.setHeader(b"Vary", b"Accept")
+        request.setHeader(b"Cache-Control", b"public, max-age=60")
+        get_session(request)["a"] = 1
+
+    site.resource.work = work
+    response = Browser(site).get()
+    assert response.headers.get_all("Vary") == ["Accept, Cookie"]
+    assert response.headers.get_all("Cache-Control") == ["max-age=60, private"]
+
+
+@pytest.mark.parametrize("https", [False, True])
+def test_a_secure_cookie(site, https):
+    """A cookie that was set over https, be it to a proxy, is sent back over https alone."""
+
+    def work(request):
+        request.setHost(b"example.com", 443, ssl=https)
+        get_session(request)["a"] = 1
+
+    site.resource.work = work
+    assert ("Secure" in Browser(site).get().headers["Set-Cookie"]) is https
 
 
 def test_uid(browser):
