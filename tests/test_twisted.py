@@ -25,7 +25,7 @@ from pyramid_beakerish.errors import SerializationError, StoreUnavailable
 from pyramid_beakerish.sessions import components
 from pyramid_beakerish.sessions.components import ComponentRegistry
 from pyramid_beakerish.stores.memory import MemoryStore
-from pyramid_beakerish.twisted import SessionSite, TwistedSession, get_session
+from pyramid_beakerish.twisted import APOLOGY, SessionSite, TwistedSession, get_session
 
 COOKIE = "beaker.session.id"
 
@@ -894,6 +894,64 @@ def test_the_apology_for_a_store_has_no_header_of_the_page(browser, site, store)
     response = browser.get()
     assert response.status == 503
     assert {*response.headers} == {"Server", "Date", "Content-Type", "Content-Length"}
+    assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+    transport = browser.open(b"HEAD")
+    head = browser.read(transport)
+    assert (head.status, head.body, transport.disconnecting) == (503, b"", True)
+
+
+def test_a_page_that_goes_on_after_the_apology(browser, site, store):
+    """What a resource says after its session could not be saved is heard by nobody."""
+    requests = []
+
+    def work(request):
+        get_session(request)["a"] = 1
+        request.write(b"one ")
+        requests.append(request)
+        return NOT_DONE_YET
+
+    store.failing = ("create",)
+    site.resource.work = work
+    transport = browser.open()
+    requests[0].write(b"two")
+    requests[0].finish()
+    assert browser.read(transport).body == APOLOGY
+
+
+def test_a_page_and_its_save_that_both_fail(browser, site, logged):
+    """The visitor is told once that the store is down."""
+    requests = []
+
+    def work(request):
+        get_session(request)["a"] = 1
+        request.write(b"one ")
+        requests.append(request)
+        return NOT_DONE_YET
+
+    site.resource.work = work
+    transport, _, saving = open_and_keep_the_save(browser)
+    requests[0].processingFailed(Failure(StoreUnavailable("down")))
+    saving.errback(Failure(StoreUnavailable("down")))
+    assert browser.read(transport).body == APOLOGY
+    gc.collect()  # Twisted logs a failure that nobody has taken care of when it is forgotten
+    failures = [event["log_failure"] for event in logged if "log_failure" in event]
+    assert all(failure.check(StoreUnavailable) for failure in failures)
+
+
+def test_a_lock_of_a_session_that_cannot_be_saved(browser, site, store):
+    """Whoever locks the session next need not wait until the lock ends by itself."""
+    browser.use(lambda session: session.update(a=1))
+
+    def work(request):
+        session = get_session(request)
+        session.lock()
+        session.regenerate_id()
+        store.failing = ("create",)
+
+    site.resource.work = work
+    assert browser.get().status == 503
+    store.failing = ()
+    browser.use(lambda session: session.lock(wait=0))
 
 
 @pytest.mark.parametrize("ended", [False, True])
