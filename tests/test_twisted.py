@@ -796,10 +796,7 @@ def test_a_second_save_waits_for_the_first(site, store):
     site.run = lambda save: handed.append((save, Deferred())) or handed[-1][1]
     session = site.make_session(None)
     session["a"] = 1
-    saved = []
-    for _ in range(2):
-        site.save(session).addBoth(saved.append)
-    entered = threading.Event()
+    saved, entered = [], threading.Event()
 
     def in_the_store():
         store.meanwhile = lambda: order.append("the second meanwhile")
@@ -809,13 +806,15 @@ def test_a_second_save_waits_for_the_first(site, store):
         store.meanwhile = lambda: None
 
     store.meanwhile = in_the_store
-    (first, first_saved), (second, second_saved) = handed
-    thread = threading.Thread(target=first)
+    site.save(session).addBoth(saved.append)
+    thread = threading.Thread(target=handed[0][0])
     thread.start()
     assert entered.wait(10)
+    site.save(session).addBoth(saved.append)
+    (_, first_saved), (second, second_saved) = handed
     second()
-    thread.join(10)
     assert order == ["the first is over"]
+    thread.join(10)
     first_saved.callback(None)
     second_saved.callback(None)
     assert saved == [None, None]
