@@ -173,7 +173,7 @@ class SessionRequest(Request):  # type: ignore[misc]
         # As WSGI decodes it: under a name that is text Twisted gives UTF-8, or raises.
         header = b"; ".join(self.requestHeaders.getRawHeaders(b"cookie", [])).decode("latin-1")
         header = header if site.reads_cookies else ""
-        self._opened = site.make_session(header or None)
+        self._opened = site.make_session(header)
         loading = site.run(self._load) if header else maybeDeferred(lambda: None)
         loading.addErrback(self._remember)
         loading.addCallback(lambda _: None if self._gone else Request.process(self))

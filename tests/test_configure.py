@@ -13,6 +13,7 @@ from pyramid.testing import DummyRequest, DummySession
 
 import pyramid_beakerish
 from pyramid_beakerish import (
+    BeakerSessionFactoryConfig,
     SettingsError,
     StoreUnavailable,
     cache_region,
@@ -240,6 +241,43 @@ def test_without_the_include_the_packages_options_are_read(read, caplog, own_cac
     assert caplog.messages == [
         "beakerish.clok = 'time:time' is no option. Did you mean beakerish.clock?"
     ]
+
+
+def test_without_the_include_messages_of_options_are_logged(caplog):
+    """Options without a prefix, too, are told where they are none."""
+    BeakerSessionFactoryConfig(secret=SECRET, colour="red")
+    assert caplog.messages == ["colour = 'red' is no option."]
+
+
+def test_with_the_include_messages_are_logged(caplog, own_caches):
+    """What an administrator may not expect is a line in the log at the start."""
+    configured({**SETTINGS, "session.auto": "true"}).commit()
+    (message,) = caplog.messages
+    assert message.startswith("session.auto has no effect")
+
+
+def test_with_the_include_the_clock_is_the_settings(clock, own_caches):
+    """Sessions and regions live by ``beakerish.clock``."""
+    config = configured({**SETTINGS, "beakerish.clock": clock, "session.type": "memory"})
+    config.commit()
+    session = factory_of(config)(DummyRequest())
+    session["key"] = 1
+    assert session["_creation_time"] == clock()
+    region = config.registry.pyramid_beakerish_regions["short_term"]
+    assert region.get_or_create("key", lambda: 1) == 1
+    clock.advance(60)
+    assert region.get_or_create("key", lambda: 2) == 2
+
+
+def test_the_store_of_sessions_is_opened():
+    """A store that cannot be had is told at configuration, and not at the first request."""
+
+    class Misplaced(MemoryStore):
+        def prepare(self):
+            raise SettingsError(["There is no such place."])
+
+    with pytest.raises(ConfigurationExecutionError, match="no such place"):
+        configured({**SETTINGS, "session.type": Misplaced()}).commit()
 
 
 def test_public_names():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from types import SimpleNamespace
 
 import pytest
 from pyramid.config import Configurator
@@ -28,6 +29,9 @@ class Reversed(JSONSerializer):
 
     def loads(self, bstruct):
         return super().loads(bstruct[::-1])
+
+
+REVERSED = Reversed()
 
 
 def make_app(session_factory=None, **options):
@@ -151,6 +155,7 @@ def test_every_option_is_in_the_table():
         ({"cookie_on_exception": "false"}, "set_on_exception", False),
         ({"samesite": ""}, "samesite", None),
         ({"serializer": Reversed}, "serializer", Reversed),
+        ({"serializer": REVERSED}, "serializer", REVERSED),
         ({"secret": f"{SECRET}\nanother secret"}, "secret", SECRET),
     ],
 )
@@ -163,6 +168,7 @@ def test_values(options, name, expected):
 def test_what_is_not_given_is_pyramids():
     """Pyramid's defaults hold for what is left out, but for the cookie's safety."""
     assert set(options_of()) == {"secret", "httponly", "samesite", "max_age", "set_on_exception"}
+    assert options_of(serializer="JSON") == options_of()
 
 
 def test_exceptions():
@@ -182,6 +188,8 @@ def test_exceptions():
         ({"reissue_time": "soon"}, "is not a duration: use seconds from 0"),
         ({"serializer": "no.such:thing"}, "cannot be imported"),
         ({"serializer": "json:JSONDecoder"}, "is not a serializer"),
+        ({"serializer": SimpleNamespace(dumps=bytes)}, "is not a serializer"),
+        ({"serializer": SimpleNamespace(loads=bytes)}, "is not a serializer"),
         ({"serializer": "pickle"}, "runs what is in a cookie: it reads earlier sessions only"),
         ({"set_on_exception": "maybe"}, "is not a boolean"),
         ({"cookie_expires": datetime(2030, 1, 1)}, "is a date: signed cookies need a number"),

@@ -25,7 +25,7 @@ from pyramid_beakerish.errors import SerializationError, StoreUnavailable
 from pyramid_beakerish.sessions import components
 from pyramid_beakerish.sessions.components import ComponentRegistry
 from pyramid_beakerish.stores.memory import MemoryStore
-from pyramid_beakerish.twisted import SessionSite, TwistedSession, get_session
+from pyramid_beakerish.twisted import APOLOGY, SessionSite, TwistedSession, get_session
 
 COOKIE = "beaker.session.id"
 
@@ -222,6 +222,35 @@ def test_headers(site):
     assert "HttpOnly; SameSite=Lax" in response.headers["Set-Cookie"]
     assert response.headers["Vary"] == "Cookie"
     assert response.headers["Cache-Control"] == "private"
+    browser.site.resource.work = lambda request: dict(get_session(request))
+    response = browser.get()
+    assert (response.headers["Set-Cookie"], response.headers["Vary"]) == (None, "Cookie")
+
+
+def test_headers_of_the_page(site):
+    """What the page says of itself stays, but for what would have others see the session."""
+
+    def work(request):
+        request.setHeader(b"Vary", b"Accept")
+        request.setHeader(b"Cache-Control", b"public, max-age=60")
+        get_session(request)["a"] = 1
+
+    site.resource.work = work
+    response = Browser(site).get()
+    assert response.headers.get_all("Vary") == ["Accept, Cookie"]
+    assert response.headers.get_all("Cache-Control") == ["max-age=60, private"]
+
+
+@pytest.mark.parametrize("https", [False, True])
+def test_a_secure_cookie(site, https):
+    """A cookie that was set over https, be it to a proxy, is sent back over https alone."""
+
+    def work(request):
+        request.setHost(b"example.com", 443, ssl=https)
+        get_session(request)["a"] = 1
+
+    site.resource.work = work
+    assert ("Secure" in Browser(site).get().headers["Set-Cookie"]) is https
 
 
 def test_uid(browser):
@@ -231,6 +260,23 @@ def test_uid(browser):
     assert browser.use(lambda session: session.uid) == first
     second = browser.use(lambda session: session.regenerate_id() or session.uid)
     assert first != second == browser.use(lambda session: session.uid)
+
+
+def test_a_login(browser):
+    """Who logs in gets a new id, as under Pyramid."""
+    before = browser.use(lambda session: session.update(a=1) or session.uid)
+    browser.use(lambda session: session.update({"auth.userid": "bob"}))
+    assert browser.use(lambda session: session.uid) != before
+    assert browser.use(lambda session: session["a"]) == "1"
+
+
+def test_cookies_in_several_headers(browser, site):
+    """The session is found by the cookie in any of them."""
+    browser.use(lambda session: session.update(a=1))
+    ((name, value),) = browser.cookies.items()
+    site.resource.work = lambda request: dict(get_session(request))
+    browser.cookies = {name: f"{value}\r\nCookie: b=2"}
+    assert browser.get().body == b"{'a': 1}"
 
 
 def test_an_unknown_id_gives_a_new_session(browser):
@@ -809,14 +855,28 @@ def test_a_second_save_waits_for_the_first(site, store):
     site.run = lambda save: handed.append((save, Deferred())) or handed[-1][1]
     session = site.make_session(None)
     session["a"] = 1
-    for _ in range(2):
-        site.save(session)
-    store.meanwhile = lambda: order.append("first")
+    saved, entered = [], threading.Event()
+
+    def in_the_store():
+        store.meanwhile = lambda: order.append("the second meanwhile")
+        entered.set()
+        threading.Event().wait(0.05)  # so long the second must wait
+        order.append("the first is over")
+        store.meanwhile = lambda: None
+
+    store.meanwhile = in_the_store
+    site.save(session).addBoth(saved.append)
+    thread = threading.Thread(target=handed[0][0])
+    thread.start()
+    assert entered.wait(10)
+    site.save(session).addBoth(saved.append)
     (_, first_saved), (second, second_saved) = handed
     second()
-    assert order == ["first"]
+    assert order == ["the first is over"]
+    thread.join(10)
     first_saved.callback(None)
     second_saved.callback(None)
+    assert saved == [None, None]
     assert session.finish({}) is not None
     session["a"] = 2
     assert session["a"] == 2
@@ -912,6 +972,64 @@ def test_the_apology_for_a_store_has_no_header_of_the_page(browser, site, store)
     response = browser.get()
     assert response.status == 503
     assert {*response.headers} == {"Server", "Date", "Content-Type", "Content-Length"}
+    assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+    transport = browser.open(b"HEAD")
+    head = browser.read(transport)
+    assert (head.status, head.body, transport.disconnecting) == (503, b"", True)
+
+
+def test_a_page_that_goes_on_after_the_apology(browser, site, store):
+    """What a resource says after its session could not be saved is heard by nobody."""
+    requests = []
+
+    def work(request):
+        get_session(request)["a"] = 1
+        request.write(b"one ")
+        requests.append(request)
+        return NOT_DONE_YET
+
+    store.failing = ("create",)
+    site.resource.work = work
+    transport = browser.open()
+    requests[0].write(b"two")
+    requests[0].finish()
+    assert browser.read(transport).body == APOLOGY
+
+
+def test_a_page_and_its_save_that_both_fail(browser, site, logged):
+    """The visitor is told once that the store is down."""
+    requests = []
+
+    def work(request):
+        get_session(request)["a"] = 1
+        request.write(b"one ")
+        requests.append(request)
+        return NOT_DONE_YET
+
+    site.resource.work = work
+    transport, _, saving = open_and_keep_the_save(browser)
+    requests[0].processingFailed(Failure(StoreUnavailable("down")))
+    saving.errback(Failure(StoreUnavailable("down")))
+    assert browser.read(transport).body == APOLOGY
+    gc.collect()  # Twisted logs a failure that nobody has taken care of when it is forgotten
+    failures = [event["log_failure"] for event in logged if "log_failure" in event]
+    assert all(failure.check(StoreUnavailable) for failure in failures)
+
+
+def test_a_lock_of_a_session_that_cannot_be_saved(browser, site, store):
+    """Whoever locks the session next need not wait until the lock ends by itself."""
+    browser.use(lambda session: session.update(a=1))
+
+    def work(request):
+        session = get_session(request)
+        session.lock()
+        session.regenerate_id()
+        store.failing = ("create",)
+
+    site.resource.work = work
+    assert browser.get().status == 503
+    store.failing = ()
+    browser.use(lambda session: session.lock(wait=0))
 
 
 def test_the_apology_for_a_store_tells_that_it_is_the_last_answer(browser, site, store):
@@ -947,20 +1065,77 @@ def test_a_store_that_fails_after_the_response_has_begun(browser, site, logged, 
 
 
 def test_a_visitor_who_leaves(browser, site):
-    """A connection that is lost before the response harms nobody."""
-    requests = []
+    """A connection that is lost before the response is told to who waits, and harms nobody."""
+    requests, told = [], []
 
     def work(request):
         get_session(request)["a"] = 1
-        request.notifyFinish().addErrback(lambda failure: None)
+        request.notifyFinish().addErrback(told.append)
         requests.append(request)
         return NOT_DONE_YET
 
     site.resource.work = work
     browser.open()
     browser.protocol.connectionLost(Failure(ConnectionError()))
+    assert told[0].check(ConnectionError)
     requests[0].write(b"late")
     assert browser.use(dict) == "{}"
+
+
+def test_a_visitor_who_leaves_while_the_session_is_saved(browser, site, logged):
+    """The page is not sent to who is gone, and nothing fails."""
+    site.resource.work = lambda request: get_session(request).update(a=1) or "late"
+    _, save, saving = open_and_keep_the_save(browser)
+    browser.protocol.connectionLost(Failure(ConnectionError()))
+    save()
+    saving.callback(None)
+    gc.collect()  # Twisted logs a failure that nobody has taken care of when it is forgotten
+    assert not any(event.get("log_failure") for event in logged)
+
+
+def test_a_visitor_who_leaves_while_the_session_is_loaded(browser, site, logged):
+    """Nothing is made for who is gone, and nothing fails."""
+    browser.use(lambda session: session.update(a=1))
+    asked, loading = [], Deferred()
+    site.resource.work, site.run = asked.append, lambda load: loading
+    browser.open()
+    browser.protocol.connectionLost(Failure(ConnectionError()))
+    loading.callback(None)
+    assert asked == []
+    del loading
+    gc.collect()  # Twisted logs a failure that nobody has taken care of when it is forgotten
+    assert not any(event.get("log_failure") for event in logged)
+
+
+def test_a_store_that_is_back_when_the_session_is_asked_for(browser, site, store, logged):
+    """What kept the session from being loaded is told: the reactor does not wait for the store."""
+    browser.use(lambda session: session.update(a=1))
+    store.failing = ("load",)
+
+    def work(request):
+        store.failing = ()
+        return get_session(request)["a"]
+
+    site.resource.work = work
+    assert browser.get().status == 503
+
+
+def test_a_producer_that_waits_by_itself(browser, site):
+    """What pushes data, and can pause, goes on to do so while the session is saved."""
+    streaming = []
+
+    def work(request):
+        get_session(request)["a"] = 1
+        request.registerProducer(Pieces(request, 1), True)
+        request.write(b"one")
+        streaming.append(request.streamingProducer)
+        request.unregisterProducer()
+        request.finish()
+        return NOT_DONE_YET
+
+    site.resource.work = work
+    assert browser.get().body == b"one"
+    assert streaming == [True]
 
 
 def test_settings(store, logged):

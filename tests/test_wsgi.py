@@ -188,7 +188,7 @@ def test_messages_and_mistakes(store, caplog):
     with pytest.raises(SettingsError, match=r"needs session\.data_dir"):
         SessionMiddleware(Application(), {"session.type": "file"})
     with pytest.raises(SettingsError, match=r"needs session\.data_dir"):
-        SessionMiddleware(Application(), {"session.type": "file"}, format="beaker")
+        SessionMiddleware(Application(), type="file", format="beaker", previous="none")
     with pytest.raises(SettingsError, match="WSGISession is given the transaction"):
         SessionMiddleware(Application(), {"session.type": store}, transactional=True)
     with pytest.raises(SettingsError, match="signed_cookie is served under Pyramid only"):

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .all_options import ALL_REGION_OPTIONS, ALL_SESSION_OPTIONS, find_option
+from .all_options import ALL_SESSION_OPTIONS, find_option
 from .options import CACHE_OPTIONS, PACKAGE_OPTIONS, SessionSettings
 from .read import CACHE_PREFIXES, PACKAGE_PREFIXES, SESSION_PREFIXES, examine_settings
 from .reference import default_shown, spelt
@@ -56,7 +56,7 @@ def effective_options(settings: Mapping[str, Any]) -> list[EffectiveOption]:
     read, _ = examine_settings(settings)
     package = _written(settings, PACKAGE_PREFIXES, PACKAGE_OPTIONS)
     session = _written(settings, SESSION_PREFIXES, ALL_SESSION_OPTIONS)
-    cache = _written(settings, CACHE_PREFIXES, {**CACHE_OPTIONS, **ALL_REGION_OPTIONS})
+    cache = _written(settings, CACHE_PREFIXES, CACHE_OPTIONS)
     rows = (
         *_as_converted(package, PACKAGE_OPTIONS),
         *_of_session(session, read.session),
