@@ -1096,13 +1096,12 @@ def test_a_visitor_who_leaves_while_the_session_is_saved(browser, site, logged):
 def test_a_visitor_who_leaves_while_the_session_is_loaded(browser, site, logged):
     """Nothing is made for who is gone, and nothing fails."""
     browser.use(lambda session: session.update(a=1))
-    asked, loading = [], Deferred()
-    site.resource.work, site.run = asked.append, lambda load: loading
+    asked, loading = [], [Deferred()]
+    site.resource.work, site.run = asked.append, lambda load: loading[0]
     browser.open()
     browser.protocol.connectionLost(Failure(ConnectionError()))
-    loading.callback(None)
+    loading.pop().callback(None)
     assert asked == []
-    del loading
     gc.collect()  # Twisted logs a failure that nobody has taken care of when it is forgotten
     assert not any(event.get("log_failure") for event in logged)
 
