@@ -76,6 +76,23 @@ class TestOneCreation:
         assert [each.result() for each in threads] == [1] * 20
         assert creator.calls == 1
 
+    def test_lost_race(self, clock):
+        """Who is late to renew an old value gets the new one of who was faster."""
+        store = MemoryStore(clock)
+        options = {"type": store, "stale_on_error": 600}
+        one, other = (make_regions(clock, r=options)["r"] for _ in "12")
+        one.set("key", "old")
+        clock.advance(60)
+        swap = store.swap
+
+        def late(*args):
+            del store.swap
+            one.refresh("key", lambda: "new")
+            return swap(*args)
+
+        store.swap = late
+        assert other.get_or_create("key", never) == "new"
+
     def test_few_commands(self, clock):
         """Twenty threads that miss one key send at most a hundred commands between them."""
         store = FailingStore(clock)

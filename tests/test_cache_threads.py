@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
+import weakref
 
 import pytest
 from pyramid.httpexceptions import HTTPNotFound
@@ -314,6 +316,31 @@ def test_down_between_the_look_and_the_turn():
 
     store.before_load = be_faster
     assert region.get_or_create("key", lambda: "slower") == "slower"
+
+
+def test_nobody_holds_on_to_what_he_has_waited_for():
+    """A value that is forgotten leaves the memory, though the threads that waited go on."""
+    region = make_regions(FrozenClock(), r="memory")["r"]
+    creator, go_on = Held(Unlike()), threading.Event()
+
+    def ask():
+        region.get_or_create("key", creator)
+        return go_on.wait(10)
+
+    threads = [Background(ask) for _ in range(3)]
+    all_wait(region, 2)
+    creator.go.set()
+    until(lambda: region.stats().misses == 1 and region.peek("key"))
+    region.clear()
+    value, creator.result = weakref.ref(creator.result), None
+
+    def is_gone():
+        gc.collect()
+        return value() is None
+
+    until(is_gone)
+    go_on.set()
+    assert all(thread.result() for thread in threads)
 
 
 def test_counts_of_threads_are_exact():
