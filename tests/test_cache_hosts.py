@@ -226,9 +226,13 @@ class TestKilledHolder:
 class TestFailingCreator:
     """A creator that fails holds up nobody."""
 
-    def test_waiters_fail_together(self, hosts):
+    @pytest.mark.parametrize("there", [False, True])
+    def test_waiters_fail_together(self, hosts, clock, there):
         """Hosts that waited for a failure call their creators at once, not one by one."""
-        one, *others = hosts(3)
+        one, *others = hosts(3, stale_on_error=600)
+        if there:
+            one.set("key", "old")
+            clock.advance(60)
         fails = Held(LookupError("first"))
         first = Asking(one, fails)
         assert fails.begun.wait(10)
@@ -242,7 +246,9 @@ class TestFailingCreator:
         for other in others:
             waits(other)
         fails.go.set()
-        assert [str(each.result()) for each in (first, *threads)] == ["first", "own", "own"]
+        expected = ["old"] * 3 if there else ["first", "own", "own"]
+        assert [str(each.result()) for each in (first, *threads)] == expected
+        assert not together.broken
         assert one.get_or_create("key", lambda: 1) == 1
 
     def test_response_of_two_visitors(self, hosts):
