@@ -117,7 +117,7 @@ class TestOneCreation:
         assert asked == [4, 3, 1]
 
     def test_waiting_is_patient(self, clock, monkeypatch):
-        """Who waits a second for another host looks less than thirty times."""
+        """Who waits a second for another host looks less than thirty times, and waits once."""
         store = FailingStore(clock)
         one, other = (make_regions(clock, r={"type": store, "lease": 1.0})["r"] for _ in "12")
         pauses = []
@@ -128,6 +128,7 @@ class TestOneCreation:
         asked = store.asked
         assert other.get_or_create("key", lambda: "own") == "own"
         assert store.asked - asked < 60
+        assert other.stats().waits == 1
         assert 1 <= sum(pauses) < 1.1
         assert min(pauses) >= 0.005
         assert max(pauses) <= 0.05

@@ -305,6 +305,20 @@ def test_created_between_the_look_and_the_turn(region):
     assert region.stats().misses == 1
 
 
+def test_invalidated_before_it_is_claimed(region):
+    """A creation that is not wanted any more leaves nothing that others would wait for."""
+    acquire = region.entries.acquire
+
+    def late(*args):
+        del region.entries.acquire
+        region.invalidate("key")
+        return acquire(*args)
+
+    region.entries.acquire = late
+    assert [region.get_or_create("key", lambda n=n: n) for n in (1, 2, 3)] == [1, 2, 2]
+    assert region.stats().waits == 0
+
+
 def test_down_between_the_look_and_the_turn():
     """Who then cannot look creates the value."""
     region, store = slow_region()
