@@ -76,6 +76,23 @@ class TestOneCreation:
         assert [each.result() for each in threads] == [1] * 20
         assert creator.calls == 1
 
+    def test_lost_race(self, clock):
+        """Who is late to renew an old value gets the new one of who was faster."""
+        store = MemoryStore(clock)
+        options = {"type": store, "stale_on_error": 600}
+        one, other = (make_regions(clock, r=options)["r"] for _ in "12")
+        one.set("key", "old")
+        clock.advance(60)
+        swap = store.swap
+
+        def late(*args):
+            del store.swap
+            one.refresh("key", lambda: "new")
+            return swap(*args)
+
+        store.swap = late
+        assert other.get_or_create("key", never) == "new"
+
     def test_few_commands(self, clock):
         """Twenty threads that miss one key send at most a hundred commands between them."""
         store = FailingStore(clock)
@@ -100,7 +117,7 @@ class TestOneCreation:
         assert asked == [4, 3, 1]
 
     def test_waiting_is_patient(self, clock, monkeypatch):
-        """Who waits a second for another host looks less than thirty times."""
+        """Who waits a second for another host looks less than thirty times, and waits once."""
         store = FailingStore(clock)
         one, other = (make_regions(clock, r={"type": store, "lease": 1.0})["r"] for _ in "12")
         pauses = []
@@ -111,6 +128,7 @@ class TestOneCreation:
         asked = store.asked
         assert other.get_or_create("key", lambda: "own") == "own"
         assert store.asked - asked < 60
+        assert other.stats().waits == 1
         assert 1 <= sum(pauses) < 1.1
         assert min(pauses) >= 0.005
         assert max(pauses) <= 0.05
@@ -209,9 +227,13 @@ class TestKilledHolder:
 class TestFailingCreator:
     """A creator that fails holds up nobody."""
 
-    def test_waiters_fail_together(self, hosts):
+    @pytest.mark.parametrize("there", [False, True])
+    def test_waiters_fail_together(self, hosts, clock, there):
         """Hosts that waited for a failure call their creators at once, not one by one."""
-        one, *others = hosts(3)
+        one, *others = hosts(3, stale_on_error=600)
+        if there:
+            one.set("key", "old")
+            clock.advance(60)
         fails = Held(LookupError("first"))
         first = Asking(one, fails)
         assert fails.begun.wait(10)
@@ -225,7 +247,9 @@ class TestFailingCreator:
         for other in others:
             waits(other)
         fails.go.set()
-        assert [str(each.result()) for each in (first, *threads)] == ["first", "own", "own"]
+        expected = ["old"] * 3 if there else ["first", "own", "own"]
+        assert [str(each.result()) for each in (first, *threads)] == expected
+        assert not together.broken
         assert one.get_or_create("key", lambda: 1) == 1
 
     def test_response_of_two_visitors(self, hosts):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
+import weakref
 
 import pytest
 from pyramid.httpexceptions import HTTPNotFound
@@ -288,19 +290,71 @@ def test_invalidated_while_it_is_saved():
     assert region.peek("key") is None
 
 
-@pytest.mark.parametrize("down", [False, True])
-def test_created_between_the_look_and_the_turn(down):
+def test_created_between_the_look_and_the_turn(region):
     """Who looked too early looks again before he creates, if somebody was faster."""
+    load = region.entries.load
+
+    def early(key, group):
+        del region.entries.load
+        found = load(key, group)
+        region.refresh("key", lambda: "faster")
+        return found
+
+    region.entries.load = early
+    assert region.get_or_create("key", lambda: "slower") == "faster"
+    assert region.stats().misses == 1
+
+
+def test_invalidated_before_it_is_claimed(region):
+    """A creation that is not wanted any more leaves nothing that others would wait for."""
+    acquire = region.entries.acquire
+
+    def late(*args):
+        del region.entries.acquire
+        region.invalidate("key")
+        return acquire(*args)
+
+    region.entries.acquire = late
+    assert [region.get_or_create("key", lambda n=n: n) for n in (1, 2, 3)] == [1, 2, 2]
+    assert region.stats().waits == 0
+
+
+def test_down_between_the_look_and_the_turn():
+    """Who then cannot look creates the value."""
     region, store = slow_region()
 
     def be_faster():
         store.before_load = None
         region.refresh("key", lambda: "faster")
-        store.down = down
+        store.down = True
 
     store.before_load = be_faster
-    got = region.get_or_create("key", lambda: "slower")
-    assert got == ("slower" if down else "faster")
+    assert region.get_or_create("key", lambda: "slower") == "slower"
+
+
+def test_nobody_holds_on_to_what_he_has_waited_for():
+    """A value that is forgotten leaves the memory, though the threads that waited go on."""
+    region = make_regions(FrozenClock(), r="memory")["r"]
+    creator, go_on = Held(Unlike()), threading.Event()
+
+    def ask():
+        region.get_or_create("key", creator)
+        return go_on.wait(10)
+
+    threads = [Background(ask) for _ in range(3)]
+    all_wait(region, 2)
+    creator.go.set()
+    until(lambda: region.stats().misses == 1 and region.peek("key"))
+    region.clear()
+    value, creator.result = weakref.ref(creator.result), None
+
+    def is_gone():
+        gc.collect()
+        return value() is None
+
+    until(is_gone)
+    go_on.set()
+    assert all(thread.result() for thread in threads)
 
 
 def test_counts_of_threads_are_exact():

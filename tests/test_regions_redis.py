@@ -24,7 +24,9 @@ def regions(client):
     url = running(RedisServer).url
     made = [make_regions(FrozenClock(), r={"type": RedisStore(url)})["r"] for _ in range(2)]
     made[0].get_or_create("another key", lambda: 1)
-    return made
+    yield made
+    for region in made:
+        region.settings.type.close()
 
 
 def test_a_miss_and_a_hit(client, regions):
