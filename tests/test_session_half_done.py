@@ -189,6 +189,8 @@ def test_a_session_that_ended_elsewhere_sends_no_cookie(place):
     """Limits that are set on a session which has ended meanwhile reach no browser."""
     cookie = place.begin(a=1)
     session, other = place.open(cookie), place.open(cookie)
+    session.set_lifetime(timeout=60)
+    session.persist()
     session["b"] = 1
     other.invalidate()
     other.persist()

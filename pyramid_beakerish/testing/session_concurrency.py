@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pyramid_beakerish.errors import LockTimeout
-from pyramid_beakerish.sessions.events import SessionChangesDropped
+from pyramid_beakerish.sessions.events import SessionChangesDropped, SessionConflict
 
 from .session_base import SessionSuiteBase, error_of
 
@@ -284,6 +284,32 @@ class ConcurrencySuite(SessionSuiteBase):
         seen = self.overlap(visitor, work, lambda session: (_count(session), session.update(b=1)))
         assert visitor.contents()["n"] == 4
         assert seen["a"] == 1
+
+    def test_removed_once(self) -> None:
+        """What was removed, and persisted, is not removed again when others have set it anew."""
+        removals: tuple[Work, ...] = (lambda s: s.pop("a"), lambda s: s.clear())
+        for remove in removals:
+            visitor = self.visitor(a=1)
+
+            def work(session: Any, remove: Work = remove, visitor: Browser = visitor) -> None:
+                remove(session)
+                session.persist()
+                visitor.twin().put(a=2)
+                session["b"] = 1
+
+            visitor.use(work)
+            assert visitor.contents() == {"a": 2, "b": 1}
+
+    def test_conflict_is_told(self) -> None:
+        """Two changes at once are an event; a change beside a mere use of the session is none."""
+        visitor = self.visitor(a=1)
+        others: tuple[tuple[Work, int], ...] = ((lambda s: s.update(b=1), 1), (dict, 0))
+        for other, expected in others:
+            self.clock.advance(600)  # so that every use is noted
+            self.site.events.clear()
+            self.overlap(visitor, lambda session: session.update(c=self.clock()), other)
+            told = [e for e in self.site.events if isinstance(e, SessionConflict)]
+            assert len(told) == expected
 
     def test_lock(self) -> None:
         """A second holder is kept out until the first one's request has ended."""
