@@ -285,6 +285,17 @@ class ConcurrencySuite(SessionSuiteBase):
         assert visitor.contents()["n"] == 4
         assert seen["a"] == 1
 
+    def test_several_counters(self) -> None:
+        """Each of several values that two requests modify at once is modified by both."""
+
+        def count(session: Any) -> None:
+            for key in ("n", "m"):
+                session.modify(key, lambda number: number + 1, 0)
+
+        visitor = self.visitor(a=1)
+        self.overlap(visitor, count, count)
+        assert visitor.contents() == {"a": 1, "n": 2, "m": 2}
+
     def test_removed_once(self) -> None:
         """What was removed, and persisted, is not removed again when others have set it anew."""
         removals: tuple[Work, ...] = (lambda s: s.pop("a"), lambda s: s.clear())
