@@ -296,11 +296,42 @@ class ConcurrencySuite(SessionSuiteBase):
         self.overlap(visitor, count, count)
         assert visitor.contents() == {"a": 1, "n": 2, "m": 2}
 
+    def test_default_of_modify(self) -> None:
+        """A default stays as it is, whatever the function does to its copy, once or again."""
+        default: list[str] = []
+
+        def add(session: Any) -> None:
+            session.modify("items", lambda items: items.append("x") or items, default)
+
+        visitor = self.visitor(a=1)
+        self.overlap(visitor, add, add)
+        assert visitor.contents() == {"a": 1, "items": ["x", "x"]}
+        self.overlap(self.visitor(a=1), add, lambda session: session.update(a=2))
+        assert default == []
+
+    def test_modified_and_changed_in_place(self) -> None:
+        """What was changed in place between two uses of ``modify`` is kept beside other changes."""
+
+        def work(session: Any) -> None:
+            session.modify("items", lambda items: [*items, "x"], [])
+            session["items"].append("in place")
+            session.modify("items", lambda items: [*items, "y"])
+
+        visitor = self.visitor(a=1)
+        self.overlap(visitor, work, lambda session: session.update(b=1))
+        assert visitor.contents() == {"a": 1, "b": 1, "items": ["x", "in place", "y"]}
+
+    def test_modify_after_clear(self) -> None:
+        """After a clear ``modify`` begins with its default once more."""
+        visitor = self.visitor(a=1, n=5)
+        visitor.use(lambda session: (_count(session), session.clear(), _count(session)))
+        assert visitor.contents() == {"n": 1}
+
     def test_removed_once(self) -> None:
         """What was removed, and persisted, is not removed again when others have set it anew."""
-        removals: tuple[Work, ...] = (lambda s: s.pop("a"), lambda s: s.clear())
+        removals: tuple[Work, ...] = (lambda s: (s.pop("z"), s.pop("a")), lambda s: s.clear())
         for remove in removals:
-            visitor = self.visitor(a=1)
+            visitor = self.visitor(a=1, z=1)
 
             def work(session: Any, remove: Work = remove, visitor: Browser = visitor) -> None:
                 remove(session)
