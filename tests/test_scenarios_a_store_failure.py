@@ -170,6 +170,24 @@ def test_a5_a_value_that_cannot_be_stored_propagates(site, caplog):
     assert site.contents(visitor) == {"old": "1"}
 
 
+def test_a5_an_exception_view_for_a_value_that_cannot_be_stored(site):
+    """The page for that failure finds the session as empty as the page for any other."""
+
+    @site.page("write")
+    def unstorable(request):
+        request.session["bad"] = object()
+        return "written"
+
+    @site.error_page(SerializationError)
+    def showing(error, request):
+        request.session.pop_flash()
+        return str(dict(request.session))
+
+    visitor = site.visitor()
+    assert visitor.get("/write").text == "{}"
+    assert site.contents(visitor) == {"old": "1"}
+
+
 @pytest.mark.parametrize("own_page", [False, True])
 def test_a6_an_exception_view_answers_when_loading_fails(site, own_page):
     """A view that cannot read its session is answered like one that cannot save it."""

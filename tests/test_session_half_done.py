@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pyramid_beakerish import LockTimeout, SerializationError, StoreError, StoreUnavailable
-from pyramid_beakerish.sessions.events import SessionCreated
+from pyramid_beakerish.sessions.events import SessionChangesDropped, SessionCreated
 from pyramid_beakerish.sessions.manager import SessionManager
 from pyramid_beakerish.sessions.session import Session
 from pyramid_beakerish.settings import session_settings
@@ -82,6 +82,7 @@ def test_a_slow_read_with_an_old_signature_sends_no_ended_id():
     quick.persist()
     slow.persist()
     assert sent(slow) is None
+    assert not any(isinstance(event, SessionChangesDropped) for event in place.events)
     assert place.contents(sent(quick))["auth.userid"] == "u"
 
 
@@ -189,6 +190,8 @@ def test_a_session_that_ended_elsewhere_sends_no_cookie(place):
     """Limits that are set on a session which has ended meanwhile reach no browser."""
     cookie = place.begin(a=1)
     session, other = place.open(cookie), place.open(cookie)
+    session.set_lifetime(timeout=60)
+    session.persist()
     session["b"] = 1
     other.invalidate()
     other.persist()
@@ -358,9 +361,10 @@ def _count(session):
 @pytest.mark.parametrize("change", [_set, _count])
 def test_what_was_done_beside_a_refused_value(place, method, change):
     """A store that refuses a value as too large takes the rest, once, when that value is gone."""
-    cookie = place.begin(a=1, n=1) if method == "swap" else None
+    cookie = place.begin(a=1, n=1, read=[]) if method == "swap" else None
     session = place.open(cookie)
     session["a"] = 2
+    read = session.setdefault("read", [])
     change(session)
     session["big"] = "as large as one likes"
     place.store.fail(method, error=lambda: StoreError("object too large"))
@@ -368,5 +372,7 @@ def test_what_was_done_beside_a_refused_value(place, method, change):
         session.persist()
     place.store.mend()
     del session["big"]
+    read.append("and changed since")
     session.persist()
-    assert place.contents(sent(session) or cookie) == {"a": 2, "n": 2}
+    expected = {"a": 2, "n": 2, "read": ["and changed since"]}
+    assert place.contents(sent(session) or cookie) == expected

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..errors import LockTimeout
-from ..sessions.events import SessionChangesDropped
+from ..sessions.events import SessionChangesDropped, SessionMerged
 from .session_base import SessionSuiteBase, error_of
 
 if TYPE_CHECKING:
@@ -283,6 +283,74 @@ class ConcurrencySuite(SessionSuiteBase):
         seen = self.overlap(visitor, work, lambda session: (_count(session), session.update(b=1)))
         assert visitor.contents()["n"] == 4
         assert seen["a"] == 1
+
+    def test_several_counters(self) -> None:
+        """Each of several values that two requests modify at once is modified by both."""
+
+        def count(session: Any) -> None:
+            for key in ("n", "m"):
+                session.modify(key, lambda number: number + 1, 0)
+
+        visitor = self.visitor(a=1)
+        self.overlap(visitor, count, count)
+        assert visitor.contents() == {"a": 1, "n": 2, "m": 2}
+
+    def test_default_of_modify(self) -> None:
+        """A default stays as it is, whatever the function does to its copy, once or again."""
+        default: list[str] = []
+
+        def add(session: Any) -> None:
+            session.modify("items", lambda items: items.append("x") or items, default)
+
+        visitor = self.visitor(a=1)
+        self.overlap(visitor, add, add)
+        assert visitor.contents() == {"a": 1, "items": ["x", "x"]}
+        self.overlap(self.visitor(a=1), add, lambda session: session.update(a=2))
+        assert default == []
+
+    def test_modified_and_changed_in_place(self) -> None:
+        """What was changed in place between two uses of ``modify`` is kept beside other changes."""
+
+        def work(session: Any) -> None:
+            session.modify("items", lambda items: [*items, "x"], [])
+            session["items"].append("in place")
+            session.modify("items", lambda items: [*items, "y"])
+
+        visitor = self.visitor(a=1)
+        self.overlap(visitor, work, lambda session: session.update(b=1))
+        assert visitor.contents() == {"a": 1, "b": 1, "items": ["x", "in place", "y"]}
+
+    def test_modify_after_clear(self) -> None:
+        """After a clear ``modify`` begins with its default once more."""
+        visitor = self.visitor(a=1, n=5)
+        visitor.use(lambda session: (_count(session), session.clear(), _count(session)))
+        assert visitor.contents() == {"n": 1}
+
+    def test_removed_once(self) -> None:
+        """What was removed, and persisted, is not removed again when others have set it anew."""
+        removals: tuple[Work, ...] = (lambda s: (s.pop("z"), s.pop("a")), lambda s: s.clear())
+        for remove in removals:
+            visitor = self.visitor(a=1, z=1)
+
+            def work(session: Any, remove: Work = remove, visitor: Browser = visitor) -> None:
+                remove(session)
+                session.persist()
+                visitor.twin().put(a=2)
+                session["b"] = 1
+
+            visitor.use(work)
+            assert visitor.contents() == {"a": 2, "b": 1}
+
+    def test_conflict_is_told(self) -> None:
+        """Two changes at once are an event; a change beside a mere use of the session is none."""
+        visitor = self.visitor(a=1)
+        others: tuple[tuple[Work, int], ...] = ((lambda s: s.update(b=1), 1), (dict, 0))
+        for other, expected in others:
+            self.clock.advance(600)  # so that every use is noted
+            self.site.events.clear()
+            self.overlap(visitor, lambda session: session.update(c=self.clock()), other)
+            told = [e for e in self.site.events if isinstance(e, SessionMerged)]
+            assert len(told) == expected
 
     def test_lock(self) -> None:
         """A second holder is kept out until the first one's request has ended."""

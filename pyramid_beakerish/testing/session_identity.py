@@ -260,9 +260,11 @@ class IdentitySuite(SessionSuiteBase):
         """What was written meanwhile can be read in the same request, and is gone after it."""
         site = self.make_site(on_store_error="anonymous")
         visitor = site.stranger().put(a=1)
+        self.store.calls.clear()
         with self.store.failing("load"):
             seen: Any = visitor.use(lambda s: (dict(s), s.update(b=2), dict(s), s.new)[::2])
         assert seen == ({}, {"b": 2})
+        assert self.store.calls == ["load"]  # a store that is down is not asked for each key
         assert visitor.contents() == {"a": 1}
 
 
