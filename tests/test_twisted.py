@@ -937,19 +937,17 @@ def test_a_page_and_its_save_that_both_fail(browser, site, logged):
     assert all(failure.check(StoreUnavailable) for failure in failures)
 
 
-def test_a_lock_of_a_session_that_cannot_be_saved(browser, site, store):
+def test_a_lock_of_a_session_that_cannot_be_saved(browser, site):
     """Whoever locks the session next need not wait until the lock ends by itself."""
     browser.use(lambda session: session.update(a=1))
 
     def work(request):
         session = get_session(request)
         session.lock()
-        session.regenerate_id()
-        store.failing = ("create",)
+        session["b"] = object()
 
     site.resource.work = work
     assert browser.get().status == 503
-    store.failing = ()
     browser.use(lambda session: session.lock(wait=0))
 
 
