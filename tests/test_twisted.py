@@ -86,6 +86,14 @@ class FailingStore(MemoryStore):
         return super().create(key, value, ttl)
 
 
+class StrictClock(Clock):
+    """Refuses what should have happened before, as reactors do."""
+
+    def callLater(self, when, *call, **options):
+        assert when >= 0
+        return super().callLater(when, *call, **options)
+
+
 class Response:
     """What the server sent."""
 
@@ -153,7 +161,7 @@ def logged():
 @pytest.fixture
 def clock():
     """Time that passes when told, and has passed for a while."""
-    clock = Clock()
+    clock = StrictClock()
     clock.advance(1_000_000)
     return clock
 
@@ -1005,13 +1013,12 @@ def test_a_visitor_who_leaves_while_the_session_is_saved(browser, site, logged):
 def test_a_visitor_who_leaves_while_the_session_is_loaded(browser, site, logged):
     """Nothing is made for who is gone, and nothing fails."""
     browser.use(lambda session: session.update(a=1))
-    asked, loading = [], Deferred()
-    site.resource.work, site.run = asked.append, lambda load: loading
+    asked, loading = [], [Deferred()]
+    site.resource.work, site.run = asked.append, lambda load: loading[0]
     browser.open()
     browser.protocol.connectionLost(Failure(ConnectionError()))
-    loading.callback(None)
+    loading.pop().callback(None)
     assert asked == []
-    del loading
     gc.collect()  # Twisted logs a failure that nobody has taken care of when it is forgotten
     assert not any(event.get("log_failure") for event in logged)
 
@@ -1053,9 +1060,31 @@ def test_settings(store, logged):
     assert any("colour" in event.get("message", "") for event in logged)
     with pytest.raises(SettingsError, match=r"needs session\.data_dir"):
         SessionSite(Work(), type="file")
-    for options in ({"type": "cookie", "validate_key": "x" * 32}, {"transactional": True}):
+    refused = (
+        {"type": "cookie", "validate_key": "x" * 32},
+        {"transactional": True},
+        {"type": "file", "data_dir": "x", "format": "beaker"},
+    )
+    for options in refused:
         with pytest.raises(SettingsError, match="Twisted serves"):
             SessionSite(Work(), **options)
+
+
+def test_a_store_that_cannot_be_had_is_told_at_once():
+    """The site opens the store when it is made, and not at the first request."""
+
+    class Misplaced(MemoryStore):
+        def prepare(self):
+            raise SettingsError(["There is no such place."])
+
+    with pytest.raises(SettingsError, match="no such place"):
+        SessionSite(Work(), type=Misplaced())
+
+
+def test_who_has_no_session_waits_for_no_thread(browser, site):
+    """Without a cookie there is nothing to load, and without a change nothing to save."""
+    site.run = lambda function: pytest.fail("a thread was asked for")
+    assert browser.use(dict) == "{}"
 
 
 def test_the_application_chooses_its_reactor():
