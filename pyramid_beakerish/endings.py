@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.error import AlreadyCalled, AlreadyCancelled
 from twisted.logger import Logger
 
 from .sessions.no_record import NoRecord
@@ -124,9 +123,5 @@ def _call(callbacks: tuple[Callable[[], object], ...]) -> None:
 
 
 def _disarm(ending: Ending) -> None:
-    try:
-        if ending.timer is not None:
-            ending.timer.cancel()
-    except (AlreadyCalled, AlreadyCancelled):
-        pass
-    ending.timer = None
+    if ending.timer is not None and ending.timer.active():
+        ending.timer.cancel()

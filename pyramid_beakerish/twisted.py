@@ -306,7 +306,7 @@ class SessionRequest(Request):  # type: ignore[misc]
         self.setResponseCode(SERVICE_UNAVAILABLE)
         self.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
         self.setHeader(b"Content-Length", b"%d" % len(APOLOGY))
-        Request.write(self, b"" if self.method == b"HEAD" else APOLOGY)
+        Request.write(self, APOLOGY)
         Request.finish(self)
 
     def _forget_headers(self) -> None:

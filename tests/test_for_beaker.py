@@ -233,6 +233,8 @@ class TestCache:
         store = cache.namespace._store
         (key,) = store.keys("")
         store.set(key, b"12345678\xc1", None)
+        with pytest.raises(KeyError):
+            cache.namespace["k"]
         assert cache.get("k", createfunc=lambda: 2) == 2
         assert "A damaged entry of a cache is taken for absent" in caplog.text
         assert cache["k"] == 2
@@ -243,6 +245,8 @@ class TestCache:
         one, two = manager.get_cache("1").namespace, manager.get_cache("2").namespace
         other = manager.get_cache("1", data_dir=options["data_dir"] + "2").namespace
         assert one._store is two._store is not other._store
+        again = CacheManager(**dict(reversed(options.items()))).get_cache("1").namespace
+        assert one._store is again._store
 
 
 class TestCreationLock:

@@ -34,6 +34,7 @@ def test_what_acts():
     written = {f"session.{name}" for name in ("auto", "sa.echo", "colour")}
     assert written <= found.keys()
     assert found["session.colour"].help == UNKNOWN_HELP
+    assert (found["session.auto"].value, found["session.auto"].default) == ("true", "false")
     absent = ("rotation_grace", "max_entries", "invalidate_corrupt", "session_class", "sa.*")
     assert found.keys().isdisjoint(f"session.{name}" for name in absent)
 
@@ -46,10 +47,13 @@ def test_regions():
         "cache.colour": "x",
         "cache.b.stale": "9",
     }
-    found = rows({**FILE, **cache, "cache.b.type": "redis", "cache.b.url": "redis://h"})
+    own = {"type": "file", "data_dir": "/y", "digest_filenames": "no"}
+    found = rows({**FILE, **cache, **{f"cache.b.{name}": value for name, value in own.items()}})
     assert found["cache.regions"].value == "a, b"
-    assert (found["cache.expire"].value, found["cache.b.stale"].value) == ("5s", "9s")
-    assert found["cache.a.stale"].value == "none"
+    assert (found["cache.expire"].value, found["cache.expire"].written) == ("5s", True)
+    assert (found["cache.b.stale"].value, found["cache.b.stale"].written) == ("9s", True)
+    assert (found["cache.a.stale"].value, found["cache.a.stale"].written) == ("none", False)
+    assert found["cache.b.digest_filenames"].value == "false"
     assert "cache.a.max_entries" in found
     assert found.keys().isdisjoint({"cache.colour", "cache.a.expire", "cache.b.max_entries"})
 
@@ -69,6 +73,7 @@ def test_defaults_of_the_format():
 
 def test_what_a_back_end_is_given():
     """What a back end of Beaker's is handed is there, also by a name that nobody here knows."""
+    assert "session.sa.*" not in rows({"session.type": "sql", "session.url": "sqlite:////x"})
     settings = {"session.type": "ext:rediscluster", "session.urls": "h", "session.colour": "red"}
     assert values(settings, "session.urls", "session.colour") == [
         ("'***'", True, "none"),

@@ -291,6 +291,10 @@ LOCKED_BY_BEAKER = "ext:memcached, memcached, ext:database, database, ext:sqla o
         ({"pickle_classes": "a:B"}, "neither data_serializer nor previous is about pickles"),
         ({"rotation_grace": "5s"}, "only renew_id_every reads it"),
         (
+            {"on_store_error": "anonymous", "type": "cookie", "previous": "none"},
+            "a session in a cookie is in no store",
+        ),
+        (
             {"key": "k", "use_cookies": "false"},
             "use_cookies = false: there is no cookie",
         ),
@@ -305,6 +309,26 @@ def test_option_without_effect(settings, message):
     name = next(iter(settings))
     written = {f"session.{name}": value for name, value in settings.items()}
     assert messages(written) == [f"session.{name} has no effect: {message}."]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"type": "file", "lock_dir": "/x", "file_dir": "/x", "previous": "none"},
+        {"type": "file", "data_dir": "/x", "file_dir": "/x"},
+        {"data_serializer": "pickle", "pickle_classes": "a:B", "previous": "none"},
+        {"pickle_classes": "a:B", "previous.type": "memory"},
+        {"namespace_class": "beaker.container:MemoryNamespaceManager", "table_name": "t"},
+        {"type": "signed_cookie", "salt": "x"},
+        {"secret": "x" * 32},
+    ],
+    ids=str,
+)
+def test_option_with_an_effect(options):
+    """Of an option that is obeyed nothing is said."""
+    written = {f"session.{name}": value for name, value in options.items()}
+    said = read_session_settings({**SIGNED, **written})[1]
+    assert [line for line in said if "Beaker keeps the sessions: " not in line] == []
 
 
 def test_options_of_somebody_elses_back_end():

@@ -86,6 +86,14 @@ class FailingStore(MemoryStore):
         return super().create(key, value, ttl)
 
 
+class StrictClock(Clock):
+    """Refuses what should have happened before, as reactors do."""
+
+    def callLater(self, when, *call, **options):
+        assert when >= 0
+        return super().callLater(when, *call, **options)
+
+
 class Response:
     """What the server sent."""
 
@@ -153,7 +161,7 @@ def logged():
 @pytest.fixture
 def clock():
     """Time that passes when told, and has passed for a while."""
-    clock = Clock()
+    clock = StrictClock()
     clock.advance(1_000_000)
     return clock
 
@@ -532,11 +540,13 @@ def test_the_site_stops_while_a_session_is_looked_at(
     store.meanwhile, store.failing = site.stopFactory, failing
     clock.advance(120)
     assert clock.getDelayedCalls() == []
+    told = len([event for event in logged if "log_failure" in event])
+    logged.clear()
     gc.collect()  # Twisted logs a failure that nobody has taken care of when it is forgotten
-    assert len([event for event in logged if "log_failure" in event]) == len(failing)
+    assert (told, logged) == (len(failing), [])
 
 
-def test_find_and_end_a_session_by_its_id(browser, site, store):
+def test_find_and_end_a_session_by_its_id(browser, site, store, clock):
     """A session is found by its id, changed and ended, told once; there is a `KeyError` else."""
     calls = []
 
@@ -554,7 +564,7 @@ def test_find_and_end_a_session_by_its_id(browser, site, store):
     site.save(found[0])
     found[0].expire()
     site.save(found[0])
-    assert (calls, list(store.keys(""))) == ([1, 2], [])
+    assert (calls, list(store.keys("")), clock.getDelayedCalls()) == ([1, 2], [], [])
     site.find_session(uid).addErrback(failed.append)
     assert failed[0].check(KeyError)
     assert uid not in str(failed[0].value)
@@ -1016,19 +1026,17 @@ def test_a_page_and_its_save_that_both_fail(browser, site, logged):
     assert all(failure.check(StoreUnavailable) for failure in failures)
 
 
-def test_a_lock_of_a_session_that_cannot_be_saved(browser, site, store):
+def test_a_lock_of_a_session_that_cannot_be_saved(browser, site):
     """Whoever locks the session next need not wait until the lock ends by itself."""
     browser.use(lambda session: session.update(a=1))
 
     def work(request):
         session = get_session(request)
         session.lock()
-        session.regenerate_id()
-        store.failing = ("create",)
+        session["b"] = object()
 
     site.resource.work = work
     assert browser.get().status == 503
-    store.failing = ()
     browser.use(lambda session: session.lock(wait=0))
 
 
@@ -1143,9 +1151,31 @@ def test_settings(store, logged):
     assert any("colour" in event.get("message", "") for event in logged)
     with pytest.raises(SettingsError, match="needs data_dir"):
         SessionSite(Work(), type="file")
-    for options in ({"type": "cookie", "validate_key": "x" * 32}, {"transactional": True}):
+    refused = (
+        {"type": "cookie", "validate_key": "x" * 32},
+        {"transactional": True},
+        {"type": "file", "data_dir": "x", "format": "beaker"},
+    )
+    for options in refused:
         with pytest.raises(SettingsError, match="Twisted serves"):
             SessionSite(Work(), **options)
+
+
+def test_a_store_that_cannot_be_had_is_told_at_once():
+    """The site opens the store when it is made, and not at the first request."""
+
+    class Misplaced(MemoryStore):
+        def prepare(self):
+            raise SettingsError(["There is no such place."])
+
+    with pytest.raises(SettingsError, match="no such place"):
+        SessionSite(Work(), type=Misplaced())
+
+
+def test_who_has_no_session_waits_for_no_thread(browser, site):
+    """Without a cookie there is nothing to load, and without a change nothing to save."""
+    site.run = lambda function: pytest.fail("a thread was asked for")
+    assert browser.use(dict) == "{}"
 
 
 def test_the_application_chooses_its_reactor():
