@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from pyramid_beakerish.lingering import LingeringStore
 from pyramid_beakerish.settings import session_settings
 from pyramid_beakerish.stores.encrypted import EncryptedStore
 from pyramid_beakerish.stores.memory import MemoryStore
@@ -12,6 +11,7 @@ from pyramid_beakerish.stores.timed import TimedStore
 from pyramid_beakerish.testing import StoreSuite
 from pyramid_beakerish.testing.site import WatchedStore
 from pyramid_beakerish.testing.stores import stamped
+from pyramid_beakerish.wsgi.lingering import LingeringStore
 
 SECRET = "a secret that only these tests know"
 KINDS = [

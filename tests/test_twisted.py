@@ -25,7 +25,8 @@ from pyramid_beakerish.errors import SerializationError, StoreUnavailable
 from pyramid_beakerish.sessions import components
 from pyramid_beakerish.sessions.components import ComponentRegistry
 from pyramid_beakerish.stores.memory import MemoryStore
-from pyramid_beakerish.twisted import APOLOGY, SessionSite, TwistedSession, get_session
+from pyramid_beakerish.twisted import SessionSite, TwistedSession, get_session
+from pyramid_beakerish.twisted.request import APOLOGY
 
 COOKIE = "beaker.session.id"
 

@@ -20,7 +20,6 @@ from pyramid_beakerish import (
     StoreError,
     StoreUnavailable,
 )
-from pyramid_beakerish.lingering import LingeringStore
 from pyramid_beakerish.stores.memory import MemoryStore
 from pyramid_beakerish.testing import StoreSuite
 from pyramid_beakerish.testing.site import WatchedStore
@@ -32,6 +31,7 @@ from pyramid_beakerish.wsgi import (
     file_session_wrapper,
     session_wrapper,
 )
+from pyramid_beakerish.wsgi.lingering import LingeringStore
 from tests.scenarios import FragileStore
 
 ROOT = Path(__file__).parent.parent

@@ -53,12 +53,11 @@ def open_records(
 
 
 def _open_store(settings: SessionSettings, clock: Callable[[], float]) -> Store:
-    store = open_store(settings, clock)
     if "encrypt_key" not in settings.given:
-        return store
+        return open_store(settings, clock)
     from ..stores.encrypted import EncryptedStore  # which needs cryptography
 
-    return EncryptedStore(store, settings.given["encrypt_key"])
+    return EncryptedStore.from_settings(settings, clock)
 
 
 class RecordStore:

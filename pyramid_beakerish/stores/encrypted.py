@@ -14,7 +14,9 @@ from .around import StoreAround
 from .base import WRITE_ID_SIZE, Entry, Store, encode_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+
+    from ..settings import StoreSettings
 
 NONCE_SIZE = 12  # what AES-GCM is made for: NIST SP 800-38D section 8.2
 
@@ -41,6 +43,13 @@ class EncryptedStore(StoreAround):
     def __init__(self, store: Store, secrets: Sequence[str]) -> None:
         super().__init__(store)
         self._keys = [_master_key(secret) for secret in secrets]
+
+    @classmethod
+    def from_settings(cls, settings: StoreSettings, clock: Callable[[], float]) -> EncryptedStore:
+        """Make the store that the settings describe, and encrypt by their ``encrypt_key``."""
+        from . import open_store
+
+        return cls(open_store(settings, clock), settings.given["encrypt_key"])
 
     def load(self, key: str) -> Entry | None:
         """Give the value under the key and its token, or ``None``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .stores.around import StoreAround
+from ..stores.around import StoreAround
 
 
 class LingeringStore(StoreAround):

@@ -1,36 +1,25 @@
-"""Sessions for twisted.web, in any store, with the names that Twisted gives them.
-
-Needs the extra ``pyramid_beakerish[twisted]``.
-"""
+"""A request that loads its session, and saves it before the first byte of the response."""
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.threads import deferToThread
+from twisted.internet.defer import maybeDeferred
 from twisted.logger import Logger
 from twisted.web.http import SERVICE_UNAVAILABLE
-from twisted.web.server import Request, Site
+from twisted.web.server import Request
 
-from .endings import Endings
-from .errors import SettingsError, StoreUnavailable
-from .headers import add_vary, keep_to_visitor, site_data
-from .once import Once
-from .sessions.manager import SessionManager
-from .sessions.session import Session
-from .settings import session_settings
-from .stores.memory import MemoryStore
+from ..errors import StoreUnavailable
+from ..headers import add_vary, keep_to_visitor, site_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twisted.python.failure import Failure
 
-log = Logger()
+    from .session import TwistedSession
 
-T = TypeVar("T")
+log = Logger()
 
 #: Headers that Twisted sets, before the page or because the visitor asks for the end.
 OF_EVERY_RESPONSE = (b"Server", b"Date", b"Connection")
@@ -57,99 +46,6 @@ def get_session(request: Any, interface: Any = None) -> Any:
         raise TypeError("The request has no session: serve its resource by a SessionSite.")
     session = request.opened_session()
     return session if interface is None else session.component(interface)
-
-
-class TwistedSession(Session):
-    """A session of this package's, which can do what Twisted's can."""
-
-    #: What is called when the session ends, not handed to the site yet.
-    on_expire: tuple[Callable[[], object], ...] = ()
-    #: What is called when the session is saved, as it has been ended.
-    on_save: tuple[Callable[[], object], ...] = ()
-    #: Makes the save that was handed to a thread, or waits for its end, as long as there is one.
-    _await_save: Callable[[], object] = staticmethod(lambda: None)
-
-    @property
-    def uid(self) -> str:
-        """The id of the session, 256 random bits. It is a secret: do not log it."""
-        return self.id
-
-    @property
-    def lastModified(self) -> float:  # noqa: N802 - Twisted's name
-        """When the session was last used, within the touch interval."""
-        accessed = self.last_accessed
-        return self._manager.clock() if accessed is None else accessed
-
-    @property
-    def sessionTimeout(self) -> float | None:  # noqa: N802 - Twisted's name
-        """How long the session lives after its last use, in seconds; can be set for this one."""
-        timeout: float | None = self._setting("timeout", self._settings.timeout)
-        return timeout
-
-    @sessionTimeout.setter
-    def sessionTimeout(self, seconds: float | None) -> None:  # noqa: N802 - Twisted's name
-        self.set_lifetime(timeout=seconds)
-
-    def persist(self) -> None:
-        """See `Session`."""
-        self._await_save()
-        super().persist()
-
-    def touch(self) -> None:
-        """Count this request as use. Not needed where the session is read."""
-        self._touch()
-
-    def invalidate(self) -> None:
-        """End the session when the response is sent. The same object goes on as a new session."""
-        super().invalidate()
-        self.on_save += self.on_expire
-        self.on_expire = ()
-
-    expire = delete = invalidate
-
-    def notifyOnExpire(self, callback: Callable[[], object]) -> None:  # noqa: N802 - Twisted's name
-        """Have the callback called, once, when the session has ended, by hand or by itself.
-
-        In this process, as long as it runs: a function cannot be stored.
-        """
-        self.on_expire += (callback,)
-
-    def getComponent(self, interface: Any, default: Any = None) -> Any:  # noqa: N802
-        """Give the component of an interface, or the default if it has no class."""
-        component = self.__conform__(interface)
-        return default if component is None else component
-
-    def setComponent(self, interface: Any, component: Any) -> None:  # noqa: N802
-        """See `set_component`."""
-        self.set_component(interface, component)
-
-    def unsetComponent(self, interface: Any) -> None:  # noqa: N802
-        """See `unset_component`."""
-        self.unset_component(interface)
-
-    def _prepare_to_write(self, key: str | None = None) -> None:
-        self._await_save()
-        super()._prepare_to_write(key)
-
-    def _begin_saving(self) -> Callable[[], object]:
-        """Give what stores the changes, in a thread or before anybody writes to the session again.
-
-        Two threads at work on one session would lose what the other one does.
-        """
-        earlier = self._await_save
-
-        def save() -> None:
-            earlier()
-            self.persist()
-
-        self._await_save = Once(save)
-        self._writable = False  # whoever writes asks `_prepare_to_write`
-        return self._await_save
-
-    def _end_saving(self, result: T, save: Callable[[], object]) -> T:
-        if self._await_save is save:
-            del self._await_save
-        return result
 
 
 class SessionRequest(Request):  # type: ignore[misc]
@@ -322,81 +218,3 @@ class SessionRequest(Request):  # type: ignore[misc]
             for call in waiting:
                 call()
             self._ask_producer()
-
-
-class SessionSite(Site):  # type: ignore[misc]
-    """A site whose requests have sessions: see `get_session`.
-
-    ``options`` are session settings without a prefix, such as ``type``, ``data_dir``, ``secret``
-    and ``timeout``, here 900 seconds by default, as in Twisted. ``reactor`` may be a
-    ``twisted.internet.task.Clock``, by which sessions then live. Raises `SettingsError`.
-
-    Example::
-
-        from twisted.web.resource import Resource
-
-        site = SessionSite(Resource(), type="memory", timeout=1800)
-    """
-
-    def __init__(
-        self,
-        resource: Any,
-        *,
-        reactor: Any = None,
-        session_class: type[TwistedSession] = TwistedSession,
-        **options: Any,
-    ) -> None:
-        clock = time.time if reactor is None else reactor.seconds
-        if reactor is None:
-            # The import installs one: the application may choose another before.
-            from twisted.internet import reactor as main_reactor
-
-            reactor = main_reactor
-        super().__init__(resource, requestFactory=SessionRequest, reactor=reactor)
-        settings, messages = session_settings(**{"timeout": 900, **options})
-        if not settings.in_own_store or settings.transactional:
-            raise SettingsError(
-                ["Twisted serves sessions in stores of this package only, without transactions."]
-            )
-        for message in messages:
-            log.warn("{message}", message=message)
-        self.reads_cookies = settings.use_cookies
-        self._session_class = session_class
-        self._manager = SessionManager(settings, clock)
-        self._manager.open()
-        self._blocks = not isinstance(self._manager.records.store, MemoryStore)
-        self._endings = Endings(self._manager, reactor, self.run)
-
-    def make_session(self, header: str | None) -> TwistedSession:
-        """Give the session of a visitor who sends the Cookie header."""
-        return self._session_class(self._manager, header)
-
-    def run(self, function: Callable[[], T]) -> Deferred[T]:
-        """Call a function that uses the store: in a thread if that may block."""
-        return deferToThread(function) if self._blocks else maybeDeferred(function)
-
-    def find_session(self, uid: str) -> Deferred[TwistedSession]:
-        """Give the session that has the id; fails with `KeyError` if there is none."""
-
-        def find() -> TwistedSession:
-            session = self.make_session(None).get_by_id(uid)
-            if not isinstance(session, TwistedSession):
-                raise KeyError("no session has this id")  # the id is a secret
-            return session
-
-        return self.run(find)
-
-    def save(self, session: TwistedSession) -> Deferred[None]:
-        """Store what has changed in a session. That of a request is saved with the response."""
-        ended, before = tuple(key for _, key, *_ in session._ended), session._key
-        if not (session._dirty or session._suspects or session._touch_due):
-            saving: Deferred[None] = maybeDeferred(lambda: None)
-        else:
-            begun = session._begin_saving()
-            saving = self.run(begun).addBoth(session._end_saving, begun)
-        return saving.addCallback(lambda _: self._endings.follow(session, ended, before))
-
-    def stopFactory(self) -> None:  # noqa: N802 - Twisted's name
-        """Forget whom to call when sessions end."""
-        self._endings.forget()
-        super().stopFactory()

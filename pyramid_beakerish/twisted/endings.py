@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
 
-from .sessions.no_record import NoRecord
+from ..sessions.no_record import NoRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twisted.internet.defer import Deferred
 
-    from .sessions.manager import SessionManager
-    from .twisted import TwistedSession
+    from ..sessions.manager import SessionManager
+    from .session import TwistedSession
 
 log = Logger()
 
