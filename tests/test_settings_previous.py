@@ -81,12 +81,19 @@ def test_what_beaker_had_not():
         },
         {"type": "signed_cookie"},
         {"type": "file", "format": "beakerish"},
+        {"type": "file", "file_dir": "x"},
     ],
     ids=str,
 )
 def test_by_default_there_is_none(options):
     """Where nobody else can have stored sessions that are still there none are looked for."""
     assert session_settings(**options)[0].previous is None
+
+
+def test_folders_by_beakers_names():
+    """Where file_dir and lock_dir together stand in for data_dir, Beaker could do with them."""
+    settings, _ = session_settings(type="file", file_dir="x", lock_dir="y")
+    assert settings.previous.format == "beaker"
 
 
 def test_on_the_way_back():
