@@ -428,6 +428,7 @@ def test_key_callable_decides_alone():
     """What key= returns for the arguments is the key."""
     keys = CallKeys(lambda user: 1, key=lambda user: user.number)
     assert keys.of_call((Keyed(1),), {}) == keys.of_call((), {"user": OtherKeyed(1)})
+    assert keys.of_call((Keyed(1),), {}) != CallKeys(load, key=lambda user: 1).of_call((1,), {})
     with pytest.raises(CacheKeyError, match="by the result of key="):
         CallKeys(lambda user: 1, key=lambda user: user).of_call((Plain(),), {})
 
@@ -478,6 +479,27 @@ def test_functions_of_one_name_have_keys_of_their_own():
     assert "@" not in keys[0]
     assert keys[0] == CallKeys(make_early_again(early)).of_call((), {})
     assert CallKeys(make_late()).of_call((), {}) != CallKeys(make_early()).of_call((), {})
+
+
+@pytest.mark.parametrize(("args", "kwargs"), [((), {}), ((0, 1, 2), {"loud": True}), ((0,), {})])
+def test_arguments_that_do_not_fit(args, kwargs):
+    """A call that the function would refuse has no key: Python's own error says why."""
+    with pytest.raises(TypeError) as caught:
+        CallKeys(load).of_call(args, kwargs)
+    assert caught.type is TypeError
+
+
+def test_class_is_left_out():
+    """The class of a class method is left out of the key, as the object of a method is."""
+    keys = CallKeys(lambda cls, item: 1)
+    assert keys.of_call((Plain, 1), {}) == keys.of_call((Keyed, 1), {})
+
+
+def test_program_without_a_file(monkeypatch):
+    """What is typed in at Python's prompt can be cached."""
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
+    monkeypatch.setattr(load, "__module__", "__main__")
+    assert CallKeys(load).of_call((0, 1), {}) != CallKeys(load).of_call((0, 2), {})
 
 
 def test_where_a_module_lies_makes_no_difference(monkeypatch):

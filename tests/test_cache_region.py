@@ -403,6 +403,15 @@ class TestDamage:
         store.set("cache:1:r:key", data, None)
         assert region.refresh("key", lambda: 3) == region.peek("key") == 3
 
+    def test_behind_its_header(self, clock, caplog):
+        """So is a value that only its serializer finds to be damaged."""
+        store = MemoryStore(clock)
+        region = make_regions(clock, r={"type": store})["r"]
+        region.set("key", 1)
+        store.set("cache:1:r:key", store.load("cache:1:r:key")[0][:-1] + b"\xc1", None)
+        assert region.get_or_create("key", lambda: 2) == region.peek("key") == 2
+        assert caplog.messages[0].startswith("cache region 'r' dropped a damaged entry")
+
     @pytest.mark.parametrize("data", [b"", b"garbage"])
     def test_in_a_file(self, clock, tmp_path, data):
         """An empty file or garbage is created anew, and can be invalidated."""
