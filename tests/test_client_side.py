@@ -13,7 +13,7 @@ from zope.interface.verify import verifyObject
 
 from pyramid_beakerish import SerializationError, SessionStateError, SessionTooLarge
 from pyramid_beakerish.sessions.events import EndReason, Refusal, SessionEnded, SessionRefused
-from pyramid_beakerish.sessions.sealed_cookie import CookieKey, CookieStore
+from pyramid_beakerish.sessions.sealed_cookie import CookieKey, CookieStore, SealedCookie
 from pyramid_beakerish.settings import read_settings, session_settings
 from pyramid_beakerish.testing import FrozenClock
 from pyramid_beakerish.testing.site import Site
@@ -117,6 +117,17 @@ def test_cookies_that_are_not_remembered(site, monkeypatch):
         moved.put(m=n)
         assert moved.contents() == {"n": n, "m": n}
         assert visitor.contents() == {"n": n}
+
+
+def test_a_bounded_number_is_remembered(clock, monkeypatch):
+    """However many cookies are sent, those that are remembered take no more than so much memory."""
+    monkeypatch.setattr("pyramid_beakerish.sessions.sealed_cookie.MOST_REMEMBERED", 3)
+    cookie = SealedCookie(session_settings(type="cookie", secret=NEW)[0], clock)
+    for number in range(10):
+        key = CookieKey(f"id {number}")
+        key.record = b"record"
+        assert cookie.find(f"{NAME}={cookie.seal(key)}").session_id == key
+        assert len(cookie._opened) <= 3
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])

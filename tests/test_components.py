@@ -162,6 +162,28 @@ def test_plain_attributes_are_kept(site):
     assert site.stranger().use(count) == 1
 
 
+def test_several_at_once(site):
+    """A change of each of several objects is stored, be they just made or stored before."""
+
+    def work(session):
+        cart, counter = session.component(Cart), ICounter(session)
+        cart.owner += "x"
+        counter.value += 1
+
+    visitor = site.stranger()
+    for times in (1, 2):
+        visitor.use(work)
+        assert visitor.use(lambda session: session.component(Cart)).owner == "x" * times
+        assert visitor.use(lambda session: ICounter(session).value) == times
+
+
+def test_a_class_that_stands_for_another(site):
+    """Whoever asks for a class gets the one that is registered for it."""
+    site.config.register_session_component(Other, Counter)
+    site.config.commit()
+    assert site.stranger().use(lambda session: type(session.component(Counter))) is Other
+
+
 def test_nothing_is_written_where_nothing_has_changed(site, store):
     """A request that only looks at its component writes nothing."""
     visitor = site.stranger()
@@ -410,7 +432,8 @@ def test_put_replace_and_remove(site):
             with pytest.raises(TypeError, match="no component that is registered"):
                 session.set_component(wrong, Cart())
         session.set_component(Cart, Cart(["tea"]))
-        session.unset_component(Cart)
+        for _ in ("there", "not there"):
+            session.unset_component(Cart)
         assert [*session] == [*session.copy()]
         assert not [key for key in session if key.endswith("Cart")]
         session.unset_component(ITotal)

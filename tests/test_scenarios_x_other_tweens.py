@@ -6,7 +6,7 @@ from itertools import permutations
 
 import pytest
 from pyramid.config import Configurator
-from pyramid.httpexceptions import HTTPForbidden, HTTPFound
+from pyramid.httpexceptions import HTTPBadRequest, HTTPForbidden, HTTPFound
 from pyramid.interfaces import ITweens
 from pyramid.response import Response
 from pyramid.tweens import EXCVIEW
@@ -279,7 +279,7 @@ def test_the_order_of_tweens(order):
 STRICT = {"session.cookie_on_exception": "false"}
 RAISED = {
     "redirect": (lambda: HTTPFound("/look"), True),
-    "refusal": (HTTPForbidden, False),
+    "refusal": (HTTPBadRequest, False),
     "error": (ValueError, False),
 }
 

@@ -1,4 +1,4 @@
-"""Sessions that others change before each attempt to: nobody tries for ever."""
+"""Sessions that others change before each attempt to, or lock: nobody is kept for ever."""
 
 from __future__ import annotations
 
@@ -48,3 +48,15 @@ def test_a_change_is_given_up(clock, work, kind):
     assert visitor.response.status_code == 503
     store.contested = False
     assert before.contents() == {"a": 1}
+
+
+def test_a_lock_that_is_held_for_too_long(clock):
+    """After the time that a view has asked for, its lock keeps nobody out."""
+    visitor = Site(MemoryStore(clock), clock).stranger().put(a=1)
+
+    def work(session):
+        session.lock(seconds=5)
+        clock.advance(6)
+        visitor.twin().use(lambda other: other.lock(wait=0))
+
+    visitor.use(work)

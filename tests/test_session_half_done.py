@@ -201,6 +201,15 @@ def test_a_session_that_ended_elsewhere_sends_no_cookie(place):
     assert sent(session) is None
 
 
+def test_a_lock_ends_with_the_request(place):
+    """When the response is on its way others can lock the session, whoever serves requests."""
+    cookie = place.begin(a=1)
+    session = place.open(cookie)
+    session.lock()
+    session.finish({})
+    place.open(cookie).lock(wait=0)
+
+
 def test_a_lock_loses_no_change_in_place(place):
     """What was changed inside a value before ``lock`` is not read anew."""
     cookie = place.begin(cart=[1])

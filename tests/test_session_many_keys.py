@@ -92,7 +92,8 @@ def test_parts_are_a_dictionary(first, second):
 
 def test_a_key_that_is_no_text(visitor):
     """It is not there, as in any session."""
-    assert not visitor.use(lambda session: 1 in session or b"key 1" in session)
+    for key in (1, b"key 1", "\ud800"):
+        assert not visitor.use(lambda session, key=key: key in session)
 
 
 def test_requests_at_once(site, visitor):
@@ -130,8 +131,12 @@ def test_a_damaged_part(store, visitor, caplog):
 
 @pytest.mark.parametrize(
     "part",
-    [packb({"word": b"hunter2"}) + b"\x01", packb({b"\xffword": b"hunter2"}, use_bin_type=False)],
-    ids=["too long", "no text"],
+    [
+        packb({"word": b"hunter2"}) + b"\x01",
+        packb({b"\xffword": b"hunter2"}, use_bin_type=False),
+        packb({b"word": b"hunter2"}),
+    ],
+    ids=["too long", "no text", "bytes"],
 )
 def test_a_damaged_part_is_not_quoted(caplog, part):
     """The line in the log tells what is wrong with a part, and nothing of what is in it."""
