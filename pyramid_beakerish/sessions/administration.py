@@ -1,4 +1,4 @@
-"""All sessions of a store: to count, to look at and to end, for whoever runs the application."""
+"""All sessions of a store, for the operator of the application to count, look at and end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .manager import SessionManager
     from .record import Record
 
-#: With less, somebody who mistypes might end the wrong session.
+#: With fewer characters, somebody who mistypes might end the wrong session.
 SHORTEST_FINGERPRINT = 6
 
 
@@ -51,10 +51,10 @@ class StoredSession:
 
 
 class Administration:
-    """Every session of one configuration. To look at them is no use of them.
+    """Every session of one configuration. Looking at a session does not count as using it.
 
-    Raises `CannotList` where all are asked for of a store that cannot list its keys: there only
-    the sessions of a user can be found.
+    Raises `CannotList` if all sessions are asked for, and the store cannot list its keys: then
+    only the sessions of a user can be found.
 
     Example::
 
@@ -70,7 +70,7 @@ class Administration:
         self._fingerprint = manager.fingerprint.of_key
 
     def keys(self, beginning: str = "") -> list[str]:
-        """Give the store's keys of all sessions whose fingerprint begins like this."""
+        """Give the store's keys of all sessions whose fingerprint has this ``beginning``."""
         found = self._records.store.keys(STORE_KEY_PREFIX)
         if found is None:
             raise CannotList
@@ -81,7 +81,7 @@ class Administration:
     def sessions(
         self, keys: Iterable[str] | None = None, seen: Callable[[], object] = lambda: None
     ) -> Iterator[StoredSession]:
-        """Give the sessions of these keys, or all; what has ended meanwhile is left out.
+        """Give the sessions of these keys, or all; those that have ended meanwhile are left out.
 
         ``seen`` is called for each key.
         """
@@ -111,7 +111,7 @@ class Administration:
             self._records.users.end(session.user, [session], EndReason.REVOKED)
 
     def sweep(self) -> int:
-        """Remove what has expired, and tell how much; the server does that by itself, if any."""
+        """Remove what has expired, and tell how much; nothing where a server does it by itself."""
         return self._records.store.sweep()
 
     def _stored_session(self, key: str, record: Record, token: Any) -> StoredSession:

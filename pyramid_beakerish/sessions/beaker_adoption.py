@@ -1,9 +1,9 @@
 """``session.format = beaker`` after another configuration, whose sessions become Beaker's.
 
-Beaker's stores cannot tell who was first, so it is done in an order that loses nothing: the new
+Beaker's stores cannot tell which request was first, so the order is one that loses nothing: the new
 record is written, then the old one removed. The requests of one page meet in one record, as its
-id is derived from the old one; what they change at once has Beaker's usual fate. A session that
-Beaker keeps in the cookie takes over only what was in a cookie, too: nothing is removed there.
+id is derived from the old one; of what they change at once the last save wins, as ever with Beaker.
+If Beaker keeps its sessions in cookies, only those from cookies are taken over: nothing is removed.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ _ID_LENGTH = 32
 class BeakerAdoption:
     """Finds sessions of an earlier configuration and has Beaker store them.
 
-    ``clock`` gives seconds since the epoch, ``notify`` is to be called with the event of each that
-    was adopted, ``unavailable`` makes the error that sessions raise of a store's.
+    ``clock`` gives seconds since the epoch; the caller of `find` has to call ``notify`` with the
+    event; ``unavailable`` turns a store's error into the one that sessions raise.
     """
 
     def __init__(
@@ -69,10 +69,10 @@ class BeakerAdoption:
         self._earlier.open()
 
     def find(self, header: str, opened: Callable[[str], Any]) -> _TakenOver | None:
-        """Give Beaker's session for one that the header names there, if there is one.
+        """Give Beaker's session for an earlier one that the header names, if there is one.
 
-        With it comes the event, if it was just adopted. ``opened`` gives Beaker's session for a
-        Cookie header. Raises `StoreUnavailable`.
+        With it comes the event, if it was adopted just now. ``opened`` gives Beaker's session for
+        a Cookie header. Raises `StoreUnavailable`.
         """
         for session in islice(self._earlier.find(header), MOST_TRIED):
             try:
@@ -93,7 +93,7 @@ class BeakerAdoption:
         if taken.is_new:
             try:
                 stored = self._fill(session, taken)
-            except Exception:  # each back end has its own, where another request was faster
+            except Exception:  # each back end has its own, if another request was faster
                 if opened(cookie).is_new:
                     raise
             taken = opened(cookie)  # as it is stored, perhaps by another request
@@ -106,7 +106,7 @@ class BeakerAdoption:
         taken["_id"] = self._id(session.name)
         try:
             stored = self._fill(session, taken)
-        except BeakerException as error:  # it is longer than what browsers keep
+        except BeakerException as error:  # it is longer than browsers keep
             raise SerializationError(str(error)) from error
         if not stored:
             raise NoRecord(Refusal.UNKNOWN)
@@ -129,7 +129,7 @@ class BeakerAdoption:
         return True
 
     def _forgotten(self, session: EarlierSession) -> SessionAdopted | None:
-        """Remove the earlier session, and give the event if nobody else was faster."""
+        """Remove the earlier session, and give the event if no other request was faster."""
         return self._count.counted(session.name) if session.forget() else None
 
     def _cookie(self, name: str) -> str:
@@ -148,14 +148,14 @@ def open_adoption(
     notify: Callable[[object], None] = lambda event: None,
     unavailable: Callable[[StoreUnavailable], StoreUnavailable] = lambda error: error,
 ) -> BeakerAdoption | None:
-    """Give what takes over the sessions of the earlier configuration, if there was one."""
+    """Give the object that takes over sessions of the earlier configuration, if there was one."""
     if settings.previous is None:
         return None
     return BeakerAdoption(settings, open_earlier(settings, clock), clock, notify, unavailable)
 
 
 def _without(names: frozenset[str], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the values without those whose names have another meaning to Beaker."""
+    """Give the values without those whose names mean something else to Beaker."""
     taken = sorted(names & values.keys())
     if taken:
         log.warning("Of a session stays behind what Beaker would take for its own: %s", taken)
@@ -164,5 +164,5 @@ def _without(names: frozenset[str], values: Mapping[str, Any]) -> dict[str, Any]
 
 _NOT_KEPT = "what Beaker has stored is not there: some servers drop what is too large for them"
 
-#: What one session may set otherwise than the settings do, and Beaker has a place for.
+#: What a session may set differently from the settings, and Beaker has a place for.
 _OWN = ("domain", "path")

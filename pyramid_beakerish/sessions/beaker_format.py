@@ -1,4 +1,4 @@
-"""``session.format = beaker``: Beaker's own Session, in the shell of a Pyramid session."""
+"""``session.format = beaker``: Beaker's own Session, wrapped as a Pyramid session."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from ..settings import SessionSettings
     from .beaker_adoption import BeakerAdoption
 
-#: The attributes of a session that are also its cookie's, beside the domain and the path.
+#: The attributes of a session that are also its cookie's, besides the domain and the path.
 OF_COOKIE = frozenset(("cookie_expires", "httponly", "samesite", "secure"))
 
 
 class BeakerSession(FlashAndCSRF, DictMethods):
-    """A session that Beaker loads, stores and signs, readable by any other user of Beaker.
+    """A session that Beaker loads, stores and signs; other applications with Beaker can read it.
 
-    Beaker's records have no room for what protects our own: of two requests at once the last one
+    Beaker's records have no room for what protects our own: of two requests at once, the last one
     to save wins. What can be mended from outside is mended, here and in `RepairedSession`.
-    Attributes that are not its own are those of Beaker's session, to read and to set.
+    Attributes that this class lacks are read from Beaker's session, and set there.
 
     Example::
 
@@ -35,7 +35,7 @@ class BeakerSession(FlashAndCSRF, DictMethods):
         session.cookie_expires = False  # the browser keeps the cookie
     """
 
-    # What Beaker has to save only Beaker knows: it is always asked.
+    # Only Beaker knows what it has to save: it is always asked.
     _dirty = True
     _suspects = ()
     _touch_due = False
@@ -138,7 +138,7 @@ class BeakerSession(FlashAndCSRF, DictMethods):
         if not self._late:
             self._written()
         elif not self._detached:
-            self._beaker.remove_ended()  # nobody would come to know the new one
+            self._beaker.remove_ended()  # the browser would not learn of the new one
 
     delete = invalidate
 
@@ -159,7 +159,7 @@ class BeakerSession(FlashAndCSRF, DictMethods):
         """Store what has changed, now.
 
         Raises `SerializationError`, before anything is stored, for a value that Beaker's
-        serialiser does not take.
+        serialiser does not accept.
         """
         if not self._detached and self._beaker.accessed():
             self._beaker.persist()
@@ -170,7 +170,7 @@ class BeakerSession(FlashAndCSRF, DictMethods):
         self._detached = True
 
     def park(self) -> None:
-        """Beaker's session cannot tell who has looked at it."""
+        """Do nothing: Beaker's session cannot tell who has looked at it."""
 
     def unpark(self, only_shown: bool) -> None:
         """See `park`."""
@@ -192,7 +192,7 @@ class BeakerSession(FlashAndCSRF, DictMethods):
         """Raise if nothing may be written now, or not under the key."""
         if key in self._beakers_own:
             raise ValueError(f"Beaker keeps its own data in session[{key!r}]: use another key.")
-        # What is in the cookie is changed by sending it, and so is who has which session.
+        # A cookie would have to be sent: for a session that is in it, or for a new id.
         if self._late and (self._beaker.is_in_cookie or self._beaker.cookie_header != self._sent):
             self._refuse_if_late("it cannot be stored, as its cookie would be needed")
 
@@ -201,7 +201,7 @@ class BeakerSession(FlashAndCSRF, DictMethods):
             raise SessionStateError(f"The response has been sent: {what} any more.")
 
     def _written(self) -> None:
-        self._beaker._session()  # Beaker stores nothing that was not looked at
+        self._beaker._session()  # Beaker stores only a session that was looked at
         self._beaker.save()
         if self._late:
             self.persist()

@@ -1,4 +1,4 @@
-"""Beaker's own Session, with those of its faults repaired that can be repaired from outside."""
+"""Beaker's own Session, with those faults repaired that can be repaired from outside."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: What is answered with a new session, by ``invalidate_corrupt``; Beaker's own word for that
+#: The errors after which a new session is begun, by ``invalidate_corrupt``. If Beaker did it, it
 #: would log the id.
 SURVIVED: dict[bool | None, tuple[type[Exception], ...]] = {
     True: (Exception,),
@@ -33,14 +33,14 @@ SURVIVED: dict[bool | None, tuple[type[Exception], ...]] = {
     False: (),
 }
 
-#: What Python's parser of cookies, which Beaker uses, reads as one value: no control characters.
+#: What Python's cookie parser, which Beaker uses, reads as one value: no control characters.
 _READABLE = re.compile(r"[!#-:<-\[\]-~]+").fullmatch
-#: The same for an id with its signature: of 72 characters, where a file's name may have 255.
+#: The same for an id with its signature: Beaker's have 72 characters, a file's name at most 255.
 _READABLE_ID = re.compile(r"[!#-:<-\[\]-~]{1,200}").fullmatch
 
 
 class RepairedSession(SessionObject):  # type: ignore[misc]
-    """Beaker's session of one request, made at first touch; what is not repaired is passed on.
+    """Beaker's session of one request, made at first touch; what needs no repair is passed on.
 
     Example::
 
@@ -60,7 +60,7 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
         if settings.secure == "auto":
             options["secure"] = https
         super().__init__({}, **options)
-        # Beaker hands on to the session whatever is set as an attribute.
+        # Not set as attributes, which Beaker hands on to the session.
         self.__dict__.update(_settings=settings, _header=header, _ended=[], _locks=[])
         self.__dict__.update(_survived=SURVIVED[invalidate], _previous=previous, _failed=False)
 
@@ -101,19 +101,19 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
         return found
 
     def _opened(self, header: str) -> Any:
-        """Give Beaker's session for a Cookie header, in the place of the one that there was."""
+        """Give Beaker's session for a Cookie header; it replaces the one that there was."""
         self._environ["HTTP_COOKIE"] = header
         self.__dict__["_sess"] = None
         return super()._session()
 
     @property
     def is_in_cookie(self) -> bool:
-        """Whether the visitor's cookie holds the session itself, not its id alone."""
+        """Whether the visitor's cookie holds the session itself, not only its id."""
         return isinstance(self._session(), CookieSession)
 
     @property
     def cookie_header(self) -> str | None:
-        """The Set-Cookie header of the session, ``None`` if the visitor's cookie names it."""
+        """The Set-Cookie header of the session; ``None`` if the visitor has its cookie already."""
         self._session()
         cookie: str | None = self._headers["cookie_out"] if self._settings.use_cookies else None
         return cookie and cookie.strip()
@@ -124,7 +124,7 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
         return bool(self._headers.get("set_cookie")) and not self._failed
 
     def set_for_cookie(self, name: str, value: Any) -> None:
-        """Set an attribute of the session that is one of its cookie as well."""
+        """Set an attribute that is both the session's and its cookie's."""
         session = self._session()
         setattr(session, name, value)
         if not self.is_in_cookie:
@@ -155,9 +155,9 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
             session.regenerate_id()
 
     def persist(self) -> None:
-        """Store the session; raises `SerializationError` before anything stored is touched."""
+        """Store the session; raises `SerializationError` before anything stored is changed."""
         if self._failed:
-            return  # nobody knows what the session holds, and the old cookie is to find it again
+            return  # what the session holds is not known, and the old cookie must find it again
         refuse_unstorable(self._session().serializer, self._about_to_be_stored())
         super().persist()
         self.remove_ended()
@@ -170,7 +170,7 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
             _remove_record(self._ended.pop())
 
     def lock(self) -> None:
-        """Keep out everybody else who locks this session, until `unlock` or the request's end."""
+        """Lock the session until `unlock` or the request's end; only others that lock it wait."""
         session = self._session()
         session.lock()
         # Not the session: it forgets what it has locked when its id changes.
@@ -182,21 +182,21 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
             self._locks.pop().release_write_lock()
 
     def release_locks(self) -> None:
-        """Undo every `lock` that was not undone."""
+        """Undo every `lock` that is still in force."""
         while self._locks:
             self.unlock()
 
     def _own_cookie(self) -> str:
-        """Give the one cookie of the request that Beaker is to see.
+        """Give the one cookie of the request that Beaker should see.
 
         Python's parser gives up at the first cookie that it cannot read, so that any other
-        application of the domain could hide this one's. Of several Beaker takes the last; for a
-        whole session that is not signed it raises an error.
+        application of the domain could hide this one's. Of several cookies Beaker takes the last;
+        if that holds a whole session and is not signed, Beaker raises an error.
         """
         settings, params = self._settings, self._params
         if not self._header or not settings.use_cookies:
             return ""
-        # A class of the application's own may keep more than an id there.
+        # A session class of the application's own may keep more than an id in the cookie.
         has_id = settings.type != "cookie" and "session_class" not in settings.given
         is_readable = _READABLE_ID if has_id else _READABLE
         values = [value for value in sent_values(self._header, settings.key) if is_readable(value)]
@@ -209,7 +209,7 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
         session = self._session()
         if self.dirty() or self._params.get("auto"):
             return dict(session)
-        # What was loaded is stored again, whatever was changed inside of it since.
+        # Beaker stores again what it has loaded, with what was changed in place since.
         is_touched = session.save_atime and not session.is_new
         return session.accessed_dict if is_touched else {}
 
@@ -220,7 +220,7 @@ class RepairedSession(SessionObject):  # type: ignore[misc]
 
 
 def _complete(session: Any) -> None:
-    """Set what Beaker leaves out where it does not need it at first, and misses later."""
+    """Set what Beaker leaves out if it does not need it at first, but misses later."""
     state = vars(session)
     state.setdefault("cookie", SimpleCookie())
     state.setdefault("accessed_dict", session.copy())
@@ -228,7 +228,7 @@ def _complete(session: Any) -> None:
 
 
 def _why(error: Exception) -> str:
-    # Another library's words may hold the id.
+    # The message of another library may hold the id.
     return str(error) if isinstance(error, CorruptData) else type(error).__qualname__
 
 
@@ -239,7 +239,7 @@ def _is_signed(value: str, secret: str) -> bool:
 def refuse_unstorable(serializer: Any, data: Mapping[str, Any]) -> None:
     """Raise `SerializationError` for a value that Beaker could not store.
 
-    Beaker serialises in the middle of its write: of a file nothing is left then.
+    Beaker serialises in the middle of writing: a failure would leave nothing of a file.
     """
     try:
         serializer.dumps(dict(data))

@@ -1,7 +1,7 @@
-"""Beaker's own back ends and serializers, that write as ever and run nothing when they read.
+"""Beaker's own back ends and serializers, which write as ever but run no code when they read.
 
-Beaker loads a pickle in most back ends around the session, and by default one inside it: whoever
-can write to the store has his code run (CVE-2013-7489).
+Most of Beaker's back ends load a pickle around the session, and by default there is another one
+inside it: anybody who can write to the store can run code (CVE-2013-7489).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def safely(settings: SessionSettings) -> dict[str, Any]:
-    """Give the options that have Beaker's Session read without running anything.
+    """Give the options that let Beaker's Session read without running any code.
 
     A ``session_class``, ``namespace_class`` or ``data_serializer`` of the application's own is
     left as it is.
@@ -60,7 +60,7 @@ def _serializer(chosen: Any, pickles: ForeignPickles) -> Any:
 
 
 class SafePickle:
-    """What Beaker pickles, byte for byte, but only what will be read again."""
+    """Pickles as Beaker does, byte for byte, but only what can be read again."""
 
     def __init__(self, pickles: ForeignPickles) -> None:
         self.loads = pickles.loads
@@ -73,7 +73,7 @@ class SafePickle:
 
 
 class SafeJson(JsonSerializer):  # type: ignore[misc]
-    """Beaker's JSON, which says what is none in one way."""
+    """Beaker's JSON, which raises `CorruptData` for anything that is not JSON."""
 
     def loads(self, data_string: bytes) -> Any:
         """Give the data; raises `CorruptData`."""
@@ -81,10 +81,10 @@ class SafeJson(JsonSerializer):  # type: ignore[misc]
 
 
 class CheckedSession(Session):  # type: ignore[misc]
-    """Beaker's Session, which tells when what was stored is damaged: `CorruptData`."""
+    """Beaker's Session, which raises `CorruptData` if what was stored is damaged."""
 
     def __init__(self, request: Any, session_class: Any = None, **options: Any) -> None:
-        # Not the class as well: Beaker hands on to its back ends what it does not know.
+        # Without ``session_class``: Beaker hands options that it does not know on to its back ends.
         super().__init__(request, **options)
 
     def _decrypt_data(self, session_data: Any) -> dict[str, Any]:
@@ -99,7 +99,7 @@ class CheckedCookieSession(CheckedSession, CookieSession):  # type: ignore[misc]
 
 
 def _checked(data: Any) -> dict[str, Any]:
-    """Give the data, if Beaker can work with its own part of it."""
+    """Give the data; raises `CorruptData` if Beaker could not work with its own part of it."""
     if not isinstance(data, dict):
         raise CorruptData("what Beaker has stored is not a dictionary")
     for name in {"_accessed_time", "_creation_time"} & data.keys():
@@ -110,10 +110,10 @@ def _checked(data: Any) -> dict[str, Any]:
 
 
 class _Safe:
-    """Puts the reader before the arguments of Beaker's own class."""
+    """Takes the reader of pickles, and then the arguments of Beaker's own class."""
 
     def __init__(self, pickles: ForeignPickles, *arguments: Any, **options: Any) -> None:
-        notice_fork()  # one connection in two processes hands out sessions of others
+        notice_fork()  # a connection shared by two processes gives one the other's sessions
         self.pickles = pickles
         super().__init__(*arguments, **options)
 
@@ -131,13 +131,13 @@ class SafeFile(_Safe, FileNamespaceManager):  # type: ignore[misc]
         try:
             data = Path(self.file).read_bytes()
         except OSError as error:
-            if error.errno not in (EACCES, ENOENT):  # these mean to Beaker that there is none
+            if error.errno not in (EACCES, ENOENT):  # for Beaker these mean: there is none
                 raise
         else:
             self.hash = checked_space(self.pickles.loads(data))
 
 
-#: What the system did not say itself, and that one of the files of a dbm file is missing.
+#: The ``errno`` of a damaged file: none from the system, or that one of the dbm's files is missing.
 _OF_DAMAGE = (None, 0, ENOENT)
 
 
@@ -145,7 +145,7 @@ class SafeDbm(_Safe, DBMNamespaceManager):  # type: ignore[misc]
     """One dbm file for each session."""
 
     def _checkfile(self) -> None:
-        """Make the file where there is none; no other request sees half of it."""
+        """Make the file if there is none, under a lock: no other request sees half of it."""
         if self.file_exists(self.file):
             return
         self.access_lock.acquire_write_lock()
@@ -155,10 +155,10 @@ class SafeDbm(_Safe, DBMNamespaceManager):  # type: ignore[misc]
             self.access_lock.release_write_lock()
 
     def do_open(self, flags: str, replace: bool) -> None:
-        """Open the file; raises `CorruptData` if it is none that its module reads."""
+        """Open the file; raises `CorruptData` if its dbm module cannot read it."""
         try:
             self.dbm = self.dbmmodule.open(self.file, flags)
-        except Exception as error:  # each of the modules has its own, for damaged files
+        except Exception as error:  # each dbm module has its own for damaged files
             if isinstance(error, OSError) and error.errno not in _OF_DAMAGE:
                 raise
             raise CorruptData("a dbm file of Beaker's cannot be read") from None
@@ -182,7 +182,7 @@ class SafeRedisCluster(SafeRedis, RedisClusterNamespaceManager):  # type: ignore
 
 
 class SafeMemcached(_Safe, MemcachedNamespaceManager):  # type: ignore[misc]
-    """A text for each session; anything else would be a pickle, which the client library loads."""
+    """A text for each session; anything else is a pickle, which the client library would load."""
 
     safe_clients = SyncDict()
 
@@ -200,13 +200,13 @@ class SafeMemcached(_Safe, MemcachedNamespaceManager):  # type: ignore[misc]
 
 
 class _Unpickled:
-    """Stands where a pickle was found: the client libraries would take an error for nothing."""
+    """Stands where a pickle was found: client libraries turn an error into a missing value."""
 
     def __init__(self, file: Any) -> None:
-        """Take no look at the file."""
+        """Leave the file unread."""
 
     def load(self) -> Any:
-        """Give this, not what the pickle holds."""
+        """Give this object, not what the pickle holds."""
         return self
 
 
@@ -237,7 +237,7 @@ class SafeDatabase(SafeSqla, DatabaseNamespaceManager):  # type: ignore[misc]
 
 
 class _Connections:
-    """What Beaker keeps to all its servers for as long as the process lives."""
+    """The connections that Beaker keeps to all its servers for as long as the process lives."""
 
     def __init__(self) -> None:
         self._parents: list[Any] = []
@@ -245,7 +245,7 @@ class _Connections:
 
     def forked(self) -> None:
         """Leave the parent its connections, and begin with none."""
-        # Kept, as the garbage collector would end the parent's, too.
+        # Kept: if the garbage collector closed them, it would end the parent's, too.
         self._parents.append(SafeMemcached.safe_clients)
         SafeMemcached.safe_clients = SyncDict()
         for engine in list(SqlaNamespaceManager.binds.dict.values()):

@@ -1,7 +1,7 @@
 """``session.type = cookie``: a session that is in the visitor's cookie, as a whole.
 
-Nothing is kept on the server, so nothing there can end such a session: a copy of its cookie opens
-it until its time is over. Of two requests at once the last one to be answered wins.
+Nothing is kept on the server, so the server cannot end a session: a copy of its cookie opens it
+until it expires. Of two requests at the same time, the last one to be answered wins.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .record import Record
     from .users import UserSessions
 
-#: What a key and its value take beside themselves: their lengths.
+#: The bytes that a key and its value take besides themselves, for their lengths.
 LENGTHS = 4
 
 NOT_IN_A_COOKIE = "a session in a cookie is known to nobody but its visitor"
@@ -51,9 +51,9 @@ class ClientSideManager(SessionManager):
 class ClientSideSession(Session):
     """A session that is in the visitor's cookie.
 
-    It has what every session has, but for what takes a server's memory: `bind_user` and
-    `sessions_of` raise `SessionStateError`, `get_by_id` finds nothing, `lock` locks nobody out, and
-    nothing can be written once the response is on its way.
+    It does what every session does, except what a server has to remember: `bind_user` and
+    `sessions_of` raise `SessionStateError`, `get_by_id` finds nothing, and `lock` locks nobody out.
+    Nothing can be written once the response is on its way.
 
     Example::
 
@@ -63,10 +63,10 @@ class ClientSideSession(Session):
 
     _manager: ClientSideManager
     _key: Any  # a `CookieKey`, where something is stored
-    #: How many bytes more there is room for at least; ``None`` until something is set.
+    #: How many more bytes there is room for, at least; ``None`` until something is set.
     _left: float | None = None
-    _sealed: tuple[str, Mapping[str, Any]] | None = None  # what ``_cookie`` was last sealed as
-    #: Removes the session where it was adopted from.
+    _sealed: tuple[str, Mapping[str, Any]] | None = None  # ``_cookie`` as it was last sealed
+    #: Removes the session where it was adopted from; tells whether it was there.
     _forget_earlier: Callable[[], bool] | None = None
 
     def __setitem__(self, key: str, value: Any) -> None:
@@ -78,9 +78,9 @@ class ClientSideSession(Session):
             self._take_out(key, before)
             raise
         if type(value) in ATOMS:
-            self._suspects[key] = encoded  # not to be encoded again: 0.5 us of 20
-        # To measure all keys each time took 4 us of 36: what each takes beside all that is there
-        # is enough to know, until the cookie is nearly full.
+            self._suspects[key] = encoded  # saves encoding it again: 0.5 us of 20
+        # Measuring all keys each time took 4 us of 36. Until the cookie is nearly full it is enough
+        # to subtract what each one takes, as if it replaced nothing.
         left = self._left_at_first() if self._left is None else self._left
         left = self._left = left - len(key.encode()) - len(encoded) - LENGTHS
         if left < 0:
@@ -113,7 +113,7 @@ class ClientSideSession(Session):
         """Give ``None``: a session of this type is not found by its id."""
 
     def lock(self, wait: float = 10.0, seconds: float = 60.0) -> None:
-        """Lock nobody out, as Beaker's sessions in cookies do not."""
+        """Lock nobody out, just like Beaker's sessions in cookies."""
 
     def _prepare_to_write(self, key: str | None = None) -> None:
         self._refuse_if_late("a session in a cookie cannot be changed")
@@ -124,7 +124,7 @@ class ClientSideSession(Session):
         self._forget_earlier = adopted.forget
 
     def _leave_earlier(self, changed: Mapping[str, bytes]) -> None:
-        """Remove what the answer has now, unless it was ended, or another answer has it."""
+        """Remove the session where it was adopted from; if it is gone there, send nothing of it."""
         forget: Any = self._forget_earlier
         self._forget_earlier = None
         if not forget():
@@ -150,7 +150,7 @@ class ClientSideSession(Session):
         return cookie.room(record.own) - len(self._key.record)
 
     def _measure(self, key: str, before: Any) -> None:
-        """Take the key out again, that was set last, if there really is no room for it."""
+        """Undo the setting of the key, and raise, if there really is no room for it."""
         sizes = self._sizes()
         left = self._manager.cookie.room(self._own_of_record()) - sum(sizes.values())
         self._left = max(left, 0)

@@ -1,7 +1,7 @@
 """Typed objects on a session: made on first use, kept as plain data, typed again when read.
 
-What is stored of an object is its state alone. The class comes from the registration, or from
-whoever asks, so that no stored name is ever imported.
+Only the state of an object is stored. Its class comes from the registration, or from the caller,
+so that no stored name is ever imported.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from ..errors import ComponentConflict, SerializationError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: Each component is kept under this and the qualified name of its interface or class.
+#: Begins the key of each component; the qualified name of its interface or class follows.
 COMPONENT_PREFIX = "_c_"
 
 
 class ComponentRegistry:
-    """Which class makes the component of which interface; what it lacks, ``parent`` may have.
+    """Which class makes the component of which interface; others are looked for in ``parent``.
 
     Example::
 
@@ -35,10 +35,10 @@ class ComponentRegistry:
         self._registered: dict[Any, tuple[type, str]] = {}
 
     def register(self, factory: type, *interfaces: Any) -> None:
-        """Have the class make the component of each of the interfaces: one object for all.
+        """Register a class that makes the component of the interfaces: one object for all.
 
-        Raises `TypeError` for what is no class, or derives from a built-in one, and
-        `ComponentConflict` for an interface that has a class already.
+        Raises `TypeError` for anything but a class, and for one that derives from a built-in type
+        such as dict; `ComponentConflict` for an interface that has a class already.
         """
         if not isinstance(factory, type):
             raise TypeError("A component is made by a class, which its state can be given to.")
@@ -58,10 +58,10 @@ class ComponentRegistry:
         return self._parent.find(interface)
 
 
-#: What these hold is in no attribute.
+#: Types whose contents are not in attributes.
 _BUILT_IN = (dict, list, set, frozenset, deque, tuple, str, bytes, bytearray, int, float)
 
-#: The registrations of `register_component`, which hold where there is no configuration.
+#: The registrations of `register_component`, for all configurations, and without any.
 everywhere = ComponentRegistry()
 
 register_component = everywhere.register
@@ -74,15 +74,15 @@ def qualified_name(interface: Any) -> str:
 
 
 class WithComponents(MutableMapping[str, Any]):
-    """What adds typed objects to a mapping that knows views on its keys."""
+    """Adds typed objects to a mapping that has ``_views`` of its keys."""
 
     _views: Mapping[str, Any]
 
     def component(self, interface: Any) -> Any:
-        """Give the session's one object of an interface, or of a class; made if there is none.
+        """Give the session's one object of an interface or a class; it is made if there is none.
 
-        Plain attributes are stored when they have changed, like anything else in the session.
-        A dataclass or attrs class is made without arguments, another class is given the session.
+        Its attributes are stored when they have changed, like anything else in the session.
+        A dataclass or attrs class is called without arguments, another class with the session.
         Raises `TypeError` for an interface that has no class.
 
         Example::
@@ -99,9 +99,9 @@ class WithComponents(MutableMapping[str, Any]):
         return self._component(*found)
 
     def set_component(self, interface: Any, component: Any) -> None:
-        """Put an object in the place of the session's one of an interface, or of a class.
+        """Replace the session's object of an interface or a class.
 
-        Raises `TypeError` unless it is of the class that is registered.
+        Raises `TypeError` unless its class is the one that is registered.
         """
         found = self._component_class(interface)
         if found is None or type(component) is not found[0]:
@@ -109,7 +109,7 @@ class WithComponents(MutableMapping[str, Any]):
         self._keep(found[1], component)
 
     def unset_component(self, interface: Any) -> None:
-        """Remove the object of an interface, or of a class, if there is one."""
+        """Remove the object of an interface or a class, if there is one."""
         found = self._component_class(interface)
         if found is not None:
             self.pop(found[1], None)
@@ -146,13 +146,13 @@ class WithComponents(MutableMapping[str, Any]):
 
 
 class ComponentView:
-    """Gives the state that its component has at the moment."""
+    """Gives the current state of its component."""
 
     def __init__(self, component: Any) -> None:
         self.component = component
 
     def __call__(self) -> dict[str, Any]:
-        """Give the fields of a dataclass or attrs class; of another class what pickle would take.
+        """Give the fields of a dataclass or attrs class; of another class, what pickle would store.
 
         Raises `SerializationError` if that is no dictionary.
         """
@@ -162,7 +162,7 @@ class ComponentView:
             return {name: getattr(component, name) for name in names}
         reduced = component.__reduce_ex__(2)
         state = reduced[2] if len(reduced) > 2 else reduced
-        parts = state if isinstance(state, tuple) else (state,)  # several of one with __slots__
+        parts = state if isinstance(state, tuple) else (state,)  # several with __slots__
         if not all(isinstance(part, dict | None) for part in parts):
             raise SerializationError(f"the state of {type(component).__name__} is no dictionary")
         return {name: value for part in parts for name, value in (part or {}).items()}
@@ -178,14 +178,14 @@ def _refuse_built_in(factory: type) -> None:
 
 def _restored(factory: type, state: dict[str, Any]) -> Any:
     names = _field_names(factory)
-    # The fields that a class has got since are as new ones; what it has lost is left out.
+    # Fields that the class has gained since have their defaults; those it has lost are left out.
     component: Any = object.__new__(factory) if names is None else factory()
     if names is None and hasattr(factory, "__setstate__"):
         component.__setstate__(state)
         return component
     for name, value in state.items():
         if names is None or name in names:
-            with suppress(AttributeError):  # another class may have lost one of its __slots__
+            with suppress(AttributeError):  # the class may have lost one of its __slots__
                 object.__setattr__(component, name, value)  # frozen dataclasses need this way
     return component
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import StoreUnavailable
 
-#: Somebody else must have won so often in a row before a request gives up.
+#: A request gives up when others were faster so many times in a row.
 MOST_CONFLICTS = 100
 
 

@@ -25,7 +25,7 @@ FOREVER = 400 * 24 * 3600
 _BLANKS = " \t"
 
 
-#: How many further cookies of the name are tried if the first opens no session.
+#: How many more cookies of the same name are tried if the first opens no session.
 MOST_TRIED = 4
 
 #: How many verified cookies are remembered.
@@ -33,7 +33,7 @@ MOST_REMEMBERED = 10_000
 
 
 class Trusted(NamedTuple):
-    """What a trusted cookie says; ``is_current`` unless it has to be signed anew."""
+    """What a trusted cookie says; ``is_current`` unless it has to be signed again."""
 
     session_id: str
     key: str
@@ -61,7 +61,7 @@ class SessionCookie:
         self._assignment = settings.key + "="
         self._keys = [_signing_hash(secret, settings.key) for secret in settings.secret]
         self._verified: dict[str, Trusted] = {}
-        #: Gives what is known of a value that was verified before.
+        #: Gives the result for a value that was verified before.
         self._recall: Callable[[str], Trusted | None] = self._verified.get
         self._usual = {https: self._attributes({}, https) for https in (False, True)}
         self._usual_expiry = None if self.slides({}) else self._expiry({})
@@ -69,11 +69,11 @@ class SessionCookie:
     def find(self, header: str) -> Trusted | None:
         """Give the first cookie of the name in a Cookie header that can be trusted.
 
-        WebOb's parser is not asked: it takes our name out of other cookies, so that
-        ``x __Host-id=evil`` would pass for ``__Host-id``, and fails on bytes that others sent.
+        WebOb's parser is not used: it finds our name within other cookies, so that
+        ``x __Host-id=evil`` would pass for ``__Host-id``, and fails on bytes in other cookies.
         """
-        # Few visitors send most requests: to remember what was verified saves 1.5 us of the 7.7
-        # that a read takes, and another 0.5 where the header is as browsers spell it.
+        # Few visitors send most requests: remembering what was verified saves 1.5 us of the 7.7
+        # that a read takes, and another 0.5 if the header is written as browsers write it.
         before, _, after = header.partition(self._assignment)
         trusted = self._recall(after.partition(";")[0])
         if trusted is not None and (not before or before.endswith("; ")):
@@ -81,7 +81,7 @@ class SessionCookie:
         return self._find_among(header)
 
     def _find_among(self, header: str) -> Trusted | None:
-        """Do what `find` does, however the header is spelled."""
+        """Do what `find` does, however the header is written."""
         assignment = self._assignment
         at = header.find(assignment)
         while at >= 0:
@@ -114,7 +114,7 @@ class SessionCookie:
         return f"{self._assignment}{self._value(session_id)}{attributes}{expiry}"
 
     def without(self, header: str, session_id: str) -> str | None:
-        """Give a Cookie header with the others of the name that can be trusted, a few, if any."""
+        """Give a Cookie header with a few other trusted cookies of the name, if there are any."""
         sent = ((value, self._trust(value)) for value in sent_values(header, self._settings.key))
         others = (value for value, found in sent if found and found.session_id != session_id)
         return "; ".join(self._assignment + value for value in islice(others, MOST_TRIED)) or None
@@ -130,7 +130,7 @@ class SessionCookie:
         return f"{self._assignment}{attributes}; Max-Age=0; Expires={_http_date(0)}"
 
     def slides(self, own: Mapping[str, Any]) -> bool:
-        """Tell whether the browser's copy lives on only if it is sent again and again."""
+        """Tell whether the browser drops the cookie unless it is sent again now and then."""
         expires = self._expires(own)
         return expires is not True and not isinstance(expires, datetime)
 
@@ -203,19 +203,19 @@ def _id_in(value: str) -> str:
 
 
 def _begins_cookie(header: str, at: int) -> bool:
-    """Tell whether a cookie begins here: only blanks, no name's end, may stand before."""
-    # No copy of what stands before: of a header full of our name, as an attacker sends it, that
-    # would be the square of its length.
+    """Tell whether a cookie begins here: after a semicolon or at the start, blanks aside."""
+    # What comes before is not copied: with a header full of our name, as an attacker may send, that
+    # would take time in the square of its length.
     while at and header[at - 1] in _BLANKS:
         at -= 1
     return not at or header[at - 1] == ";"
 
 
 def _signing_hash(secret: str, name: str) -> blake2b:
-    """Prepare the hash that signs with a secret, under a key of its own purpose.
+    """Prepare the hash that signs with a secret, under a key for this purpose alone.
 
-    The cookie's name is part of it: of two applications with one store and one secret neither
-    takes the other's cookie for its own.
+    The key depends on the cookie's name: of two applications with one store and one secret,
+    neither takes the other's cookie for its own.
     """
     # A copy of a keyed BLAKE2b signs in 0.29 us, hmac.digest with SHA-256 takes 1.3 us.
     master = blake2b(secret.encode(), digest_size=32, person=b"session cookie").digest()

@@ -1,4 +1,4 @@
-"""What a dictionary has beside the methods of a mapping, for any mapping that is a session."""
+"""What a dictionary has besides the methods of a mapping, for any mapping that is a session."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What an application may want to know about its sessions, as it happens.
+"""Events: what an application may want to know about its sessions, as it happens.
 
 In Pyramid they reach every subscriber (``config.add_subscriber(f, SessionRefused)``). A
-``fingerprint`` is the same each time the same id is meant, and of no use to a thief.
+``fingerprint`` is always the same for the same id, and of no use to a thief.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class EndReason(str, Enum):
 
 @dataclass(frozen=True)
 class SessionCreated:
-    """A visitor has a session that he did not have before."""
+    """A visitor has a new session."""
 
     says: ClassVar[str] = "A session was begun ({0.fingerprint})."
     level: ClassVar[int] = logging.INFO
@@ -43,9 +43,9 @@ class SessionCreated:
 
 @dataclass(frozen=True)
 class SessionRefused:
-    """A cookie came in that opens nothing; the visitor is given an empty session.
+    """A cookie that opens nothing was sent; the visitor is given an empty session.
 
-    ``fingerprint`` is ``None`` without an id.
+    ``fingerprint`` is ``None`` if there was no id in it.
     """
 
     reason: Refusal
@@ -56,7 +56,7 @@ class SessionRefused:
 class SessionAdopted:
     """A session that an earlier configuration had stored goes on in this one.
 
-    ``count`` is how many this process has adopted with it.
+    ``count`` is how many this process has adopted, this one included.
     """
 
     says: ClassVar[str] = "An earlier session was adopted: {0.fingerprint}, number {0.count}."
@@ -78,8 +78,8 @@ class SessionRotated:
 class SessionEnded:
     """A session has been ended: its cookie opens nothing from now on.
 
-    ``fingerprint`` is ``None`` where another session than the visitor's own was ended, whose id
-    nobody knows.
+    ``fingerprint`` is ``None`` if it was not the visitor's own: the ids of other sessions are not
+    known.
     """
 
     says: ClassVar[str] = "A session was ended: {0.reason.value} ({0.fingerprint})."

@@ -16,7 +16,7 @@ FLASH_PREFIX = "_f_"
 class FlashAndCSRF(MutableMapping[str, Any]):
     """What `pyramid.interfaces.ISession` adds to a dictionary.
 
-    Where it is kept is what pyramid_beaker and Pyramid's own sessions use as well.
+    It is kept under the same keys as by pyramid_beaker and Pyramid's own sessions.
     """
 
     _settings: SessionSettings
@@ -50,7 +50,7 @@ class FlashAndCSRF(MutableMapping[str, Any]):
         return token
 
     def get_csrf_token(self) -> str:
-        """Give the session's token, drawn if there is none."""
+        """Give the session's token; one is drawn if there is none."""
         token: str | None = self.get(CSRF_KEY)
         if token is None:
             token = self[CSRF_KEY] = self._first_csrf_token()

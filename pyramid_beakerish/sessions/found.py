@@ -31,11 +31,11 @@ class FoundMapping(EncodedMapping):
         *("_manager", "_settings", "_header", "_parked", "_failure", "_unavailable"),
         *("_lease", "_used", "_detached", "_writes_through"),
     }
-    _own: Mapping[str, Any] = NOTHING  # what is set otherwise than the settings do
-    # The id, the key, the record and the token of each that this request has ended.
+    _own: Mapping[str, Any] = NOTHING  # what this session sets differently from the settings
+    # The id, key, record and token of each session that this request has ended.
     _ended: tuple[tuple[str, str, Record, Any], ...] = ()
-    _whole_header: str | None = None  # where others of its cookies have been tried
-    _forced = False  # whether it is stored even if it is empty, or nothing has changed
+    _whole_header: str | None = None  # the whole ``_header``, once others of its cookies are tried
+    _forced = False  # whether it is stored even if it is empty or unchanged
     _renewing = False  # whether its id is due to be renewed
 
     def __init__(self, manager: SessionManager, header: str | None) -> None:
@@ -44,26 +44,26 @@ class FoundMapping(EncodedMapping):
         self._settings: SessionSettings = manager.settings
         self._header = header
         self._record: Record | None = None  # the record that is stored
-        self._token: Any = None  # to change it with, until something has been stored
+        self._token: Any = None  # the token to change it with, until something is stored
         self._id: str | None = None
-        self._stored_id: str | None = None  # of the record; another than ``_id`` when rotating
+        self._stored_id: str | None = None  # the record's; differs from ``_id`` when rotating
         self._key = ""  # where the record is stored
         self._parked: tuple[Any, ...] | None = None  # what was loaded, while nobody uses it
         self._failure: Exception | None = None  # what a write raises from now on
-        self._unavailable: StoreUnavailable | None = None  # why there is no session, if anonymous
+        self._unavailable: StoreUnavailable | None = None  # why the session is anonymous
         self._lease: Lease | None = None  # what `lock` holds
-        self._used = False  # so that the answer depends on the cookie
-        # Whether a use must extend the idle time. So it must where a cookie was found to be due on
-        # loading: until the session is stored, another request may change its id once more.
+        self._used = False  # whether the response depends on the cookie
+        # Whether a use must extend the idle time. It must, too, if loading found a cookie to be
+        # due: another request may change the id once more before the session is stored.
         self._touch_due = False
-        self._detached = False  # from the store: nothing of this request is stored any more
-        # What the browser has to be told: the id and attributes of what is really stored.
+        self._detached = False  # whether nothing of this request is stored any more
+        # The cookie to send, if any: the id of what is really stored, and its own settings.
         self._cookie: tuple[str, Mapping[str, Any]] | None = None
-        self._remove_cookie: Mapping[str, Any] | None = None  # with these attributes
+        self._remove_cookie: Mapping[str, Any] | None = None  # or own settings of one to remove
 
     @property
     def id(self) -> str:
-        """The id that the visitor's cookie carries; a new session draws it when asked."""
+        """The id that the visitor's cookie carries; in a new session it is drawn when asked for."""
         self._touch()
         if self._id is None:
             self._id = self._manager.new_id()
@@ -74,9 +74,9 @@ class FoundMapping(EncodedMapping):
         """Raise that the store is unavailable, or go on without a session."""
 
     def park(self) -> None:
-        """Forget for a while that the session was used; the next use finds it loaded.
+        """Forget for now that the session was used; the next use finds it loaded.
 
-        What was read before the application is asked is not its use yet.
+        What was read before the application runs does not count as its use.
         """
         if self._base is None or self._dirty or self._changed():
             return
@@ -86,9 +86,9 @@ class FoundMapping(EncodedMapping):
         self._pass_over()
 
     def unpark(self, only_shown: bool) -> None:
-        """Take note that nobody else has used the session since.
+        """Undo `park`, if nothing has used the session since.
 
-        ``only_shown``: a developer's tool was the only reader, so that nothing is extended.
+        ``only_shown``: only a developer's tool has read it, so nothing is extended.
         """
         if self._parked is not None:
             self._take_back()
@@ -134,7 +134,7 @@ class FoundMapping(EncodedMapping):
         self._id = self._stored_id = session_id
         self._key, self._record, self._base = key, record, record.values
         self._writable = not self._writes_through
-        self._touch_due = due or self._touch_due  # loaded again, it may have been due before
+        self._touch_due = due or self._touch_due  # it may have been due when loaded before
         if not is_current:
             self._cookie, self._touch_due = (session_id, record.own), True
         if manager.renew_id_every is not None:
@@ -142,13 +142,13 @@ class FoundMapping(EncodedMapping):
         return None
 
     def _load_again(self) -> None:
-        """Have the next use read the record anew, under the id that it was stored with."""
+        """Have the next use read the record again, under the id with which it was stored."""
         self._header = self._manager.cookie.request_header(str(self._stored_id))
         self._forget_values()
         self._base = None
 
     def _load_successor(self, session_id: str, moved: Moved) -> None:
-        """Go on under the id that another request has drawn, and tell the browser once more."""
+        """Go on under the id that another request has drawn, and send it to the browser again."""
         cookie, whole = self._manager.cookie, str(self._header)
         found = cookie.request_header(successor_id(session_id, moved.seed))
         others = cookie.without(whole, session_id)
@@ -164,7 +164,7 @@ class FoundMapping(EncodedMapping):
             self._renewing = self._unusual = self._touch_due = True
 
     def _load_another(self, session_id: str, answer: NoRecord) -> None:
-        """Look behind a cookie that opens nothing: one of another path or domain may be alive."""
+        """Try the other cookies of the name: one of another path or domain may open a session."""
         others = self._manager.cookie.without(str(self._header), session_id)
         if others is None:
             return self._find_nothing(answer)
@@ -177,7 +177,7 @@ class FoundMapping(EncodedMapping):
     def _find_nothing(self, answer: NoRecord | None = None) -> None:
         """Go on with a session of the earlier configuration, or begin one."""
         manager, adopted = self._manager, None
-        # What was due of a session that was there, and is not when it is loaded again.
+        # They may be left from a session that was there until it was loaded again.
         self._touch_due, self._cookie = False, None
         try:
             adopted = manager.adopt(self._whole_header or self._header)

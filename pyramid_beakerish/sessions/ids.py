@@ -1,4 +1,4 @@
-"""Session ids: drawn at random, never guessed from, never the name of anything stored."""
+"""Session ids: drawn at random, impossible to guess, never the name of anything stored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hashlib import blake2b
 
 ID_BYTES = 32  # OWASP ASVS 5.0, 7.2.3 asks for 16 at least
 
-#: What an id looks like: ours has 43 characters, 22 hold the 128 bits that the ASVS asks for.
+#: What an id looks like: ours have 43 characters; 22 hold the 128 bits that the ASVS asks for.
 has_form_of_id = re.compile(r"[A-Za-z0-9_-]{22,128}").fullmatch
 
 # Copying a prepared hash takes 0.6 of the time of making one (measured: 0.29 and 0.51 us).
@@ -28,9 +28,9 @@ def new_id() -> str:
 
 
 def store_key(session_id: str) -> str:
-    """Name the entry of a session, in a way that does not give the id away.
+    """Give the name of a session's entry, which does not reveal the id.
 
-    Whoever reads the store, or the timing of its look-ups, learns no id
+    Neither what the store holds nor the timing of its look-ups tells anybody an id
     (https://nvd.nist.gov/vuln/detail/CVE-2019-16782).
     """
     digest = _STORE_KEY.copy()
@@ -41,25 +41,25 @@ def store_key(session_id: str) -> str:
 def successor_id(session_id: str, seed: str) -> str:
     """Give the id that follows a renewed one.
 
-    It takes both to know it: the old id, which the store does not hold, and the random seed, which
-    the visitor does not have.
+    It cannot be known without both: the old id, which the store does not hold, and the random seed,
+    which the visitor does not have.
     """
     digest = blake2b(session_id.encode("ascii"), key=bytes.fromhex(seed), digest_size=ID_BYTES)
     return urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
 
 
 def csrf_token(session_id: str) -> str:
-    """Derive a session's first token from its id, which it does not give away."""
+    """Derive a session's first CSRF token from its id, without revealing the id."""
     digest = _CSRF_TOKEN.copy()
     digest.update(session_id.encode("ascii"))
     return digest.hexdigest()
 
 
 class Fingerprints:
-    """Names sessions in logs and lists: the same for the same session, and of no use to a thief.
+    """Names sessions in logs and lists: always the same for a session, and of no use to a thief.
 
-    Under a key that is made of the secrets' newest, so that nobody else can tell which log line
-    belongs to an id that he knows (OWASP ASVS 5.0, 16.2.5). 48 bits tell millions apart.
+    Hashed with a key made from the newest secret, so that an id alone does not tell which lines of
+    the log are about it (OWASP ASVS 5.0, 16.2.5). 48 bits tell millions of sessions apart.
     """
 
     def __init__(self, secrets: tuple[str, ...]) -> None:

@@ -27,10 +27,10 @@ log = logging.getLogger(__name__)
 
 
 class _Opened:
-    """Gives what a manager opens when it is first asked for, which then stands in its place."""
+    """Opens the records of a manager when first asked for them; they then take its place."""
 
-    # No cached_property: until Python 3.11 a child finds its lock as a thread of the parent left
-    # it, and from 3.12 on it may be computed twice at once.
+    # Not cached_property: until Python 3.11 its lock may be held for ever in a forked child, and
+    # from 3.12 on two threads may compute it at once.
 
     def __get__(self, manager: SessionManager, kind: type[SessionManager]) -> RecordStore:
         with manager._opening:
@@ -42,8 +42,8 @@ class _Opened:
 class SessionManager:
     """The store, the cookie and the rules of all sessions of one configuration.
 
-    ``notify`` is called with each event, ``unavailable`` makes the error that sessions
-    raise of a store's. The store is opened at first use, or by `open`.
+    ``notify`` is called with each event; ``unavailable`` turns a store's error into the one
+    that sessions raise. The store is opened at first use, or by `open`.
 
     Example::
 
@@ -54,7 +54,7 @@ class SessionManager:
 
     make_cookie: Callable[..., SessionCookie] = SessionCookie
 
-    #: The records of this configuration; raises `SettingsError` if its store cannot be had.
+    #: The records of this configuration; raises `SettingsError` if its store cannot be opened.
     records = _Opened()
 
     def __init__(
@@ -78,13 +78,13 @@ class SessionManager:
         self.previous = self._open_previous()
 
     def forked(self) -> None:
-        """Replace, in a child process, a lock that may be held by a thread of the parent."""
+        """Replace, in a child process, the lock, which a thread of the parent may have held."""
         self._opening = threading.Lock()
 
     def _open_previous(self) -> Adoption | None:
         if self.settings.previous is None:
             return None
-        from .previous import open_previous  # a dozen modules, and pickles
+        from .previous import open_previous  # here, as it imports a dozen modules, and pickle
 
         return open_previous(self)
 
@@ -100,19 +100,19 @@ class SessionManager:
     def adopt(self, header: str | None) -> Adopted | None:
         """Give the session that the header names in the earlier configuration, if there is one.
 
-        Raises `NoRecord` if there is a cookie of it that opens nothing.
+        Raises `NoRecord` if a cookie of that configuration opens nothing.
         """
         if self.previous is None or not header:
             return None
         return self.previous.find(header)
 
     def check_size(self, key: Any, record: Record) -> None:
-        """Take what the store has taken; see `ClientSideManager`."""
+        """Accept what the store has accepted; see `ClientSideManager`."""
 
     def new_id(self) -> str:
         """Draw the id of a session.
 
-        Raises `SessionStateError` if the application's own generator gives what is no id.
+        Raises `SessionStateError` if the application's own generator gives something else.
         """
         generator = self.settings.id_generator
         if generator is None:
@@ -133,7 +133,7 @@ class SessionManager:
         self.notify(made)
 
     def refuse(self, reason: Refusal | None, session_id: str | None = None) -> None:
-        """Tell that a cookie leads to no session; nothing to tell where there was none."""
+        """Tell why a cookie leads to no session; do nothing for ``None``: there was no cookie."""
         if reason is None:
             return
         name = None if session_id is None else self.fingerprint(session_id)

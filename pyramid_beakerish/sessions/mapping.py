@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Values that cannot change behind the mapping's back once they were handed out.
+#: The types of values that cannot change behind the mapping's back once handed out.
 ATOMS = frozenset((str, int, float, bool, bytes, type(None)))
 
 UNSET: Any = object()
@@ -34,39 +34,40 @@ class EncodedMapping(DictMethods):
 
     A subclass fills ``_base`` in `_load`, and may refuse writes in `_prepare_to_write`.
 
-    What every request does stands in few and somewhat longer functions, here and in the classes
-    that it meets: the same in many short ones took 1.4 times as long for a read and 1.3 for a
-    write, in an application that fills the processor's caches with other code.
+    What every request does is in a few, somewhat longer functions, here and in the classes that
+    it uses: with many short ones a read took 1.4 times as long, and a write 1.3 times, in an
+    application whose other code fills the processor's caches.
     """
 
-    #: What a `Snapshot` leaves as it is. All else is replaced by new objects, never changed in
-    #: place, so that a reference will do.
+    #: The attributes that a `Snapshot` leaves alone. All others are replaced, never changed in
+    #: place, so that a snapshot can keep references to them.
     _lasting = frozenset(
         ("_serializer", "_announced", "_values", "_suspects", "_views", "_writable")
     )
     _unreadable = NO_KEYS
-    #: What gives the present value of a key whose value is made of something else. On the class,
-    #: as few sessions have any: one attribute more on each cost a read 0.3 us of 2.4.
+    #: For a key whose value is made from another object: a function that gives its current value.
+    #: On the class, as few sessions have any: one more attribute on each cost 0.3 us of a read's
+    #: 2.4.
     _views: Mapping[str, Any] = NOTHING
 
     def __init__(self, serializer: Serializer, announced: str | None) -> None:
-        # None of these has a default on the class: CPython finds what only the instance has
-        # at once, but looks elsewhere first if its class has something of that name.
+        # None of these has a default on the class: CPython finds an attribute faster if the
+        # class has nothing of that name.
         self._serializer = serializer
-        self._announced = announced  # the key that is told to `_prepare_to_write` each time
+        self._announced = announced  # the key of which `_prepare_to_write` is told at each write
         self._base: Values | None = None  # what is stored, as far as is known here
         self._values: dict[str, Any] = {}  # what was read or written, decoded
-        # The keys among them that may differ from what is stored, in the order of the application.
-        # With the bytes that it takes where those are known.
+        # The keys of ``_values`` that may differ from what is stored, in the order in which the
+        # application used them; with the encoded value if it is known.
         self._suspects: dict[str, bytes | None] = {}
         self._gone = NO_KEYS  # the keys that were removed
-        # What `modify` made of a key, and how: to be done again on what others have stored.
+        # What `modify` made of a key, and how, to do it again with what others have stored.
         self._modifiers: Mapping[str, tuple[bytes, tuple[Modifier, ...]]] = NOTHING
-        self._cleared = False  # what others have stored meanwhile goes as well
-        # Whether anything was done but to set values, which the shortest way to store knows.
+        self._cleared = False  # whether to remove what others have stored meanwhile, too
+        # Whether anything but setting values was done: the short way of `persist` does only that.
         self._unusual = False
         self._dirty = False  # whether anything was written
-        self._writable = False  # whether `_prepare_to_write` may be left out
+        self._writable = False  # whether `_prepare_to_write` may be skipped
         self._writes_through = False  # whether a change is stored at once: the answer is on its way
 
     @abstractmethod
@@ -75,7 +76,7 @@ class EncodedMapping(DictMethods):
 
     @abstractmethod
     def _prepare_to_write(self, key: str | None = None) -> None:
-        """Load, and raise if nothing may be written; told the key that is about to be set."""
+        """Load, and raise if nothing may be written; ``key`` is the one that is about to be set."""
 
     @abstractmethod
     def persist(self) -> None:
@@ -122,7 +123,7 @@ class EncodedMapping(DictMethods):
         if key not in self:
             raise KeyError(key)
         if key not in self._values:
-            return  # what is no data, such as the time at which it began
+            return  # not data, such as the time of creation
         del self._values[key]
         self._suspects.pop(key, None)
         self._forget_view(key)
@@ -140,11 +141,11 @@ class EncodedMapping(DictMethods):
         self._wrote()
 
     def modify(self, key: str, function: Callable[[Any], Any], default: Any = None) -> Any:
-        """Change a value by a function of it, exactly once, whatever others do meanwhile.
+        """Change a value by a function, with effect exactly once, whatever others do meanwhile.
 
-        ``function`` is given the value, or a copy of ``default``, and gives the new one; it is
-        called again on what another request has stored at the same time, so it must do nothing
-        else. Gives the new value.
+        ``function`` takes the value, or a copy of ``default``, and returns the new one. It is
+        called again with what another request has stored at the same time, so it must do
+        nothing else. Gives the new value.
 
         Example::
 
@@ -185,7 +186,7 @@ class EncodedMapping(DictMethods):
         """Give what stands for a key that is not there, or raise `KeyError`."""
 
     def _unread(self, key: str, error: CorruptData) -> Any:
-        # As if it were absent; what is stored stays, for the release that can read it.
+        # Treated as absent; what is stored stays, for a release that can read it.
         if key not in self._unreadable:
             log.warning("The value of %r in a session cannot be read: %s", key, error)
             self._unreadable |= {key}
@@ -206,7 +207,7 @@ class EncodedMapping(DictMethods):
     # Keeping track
 
     def _wrote(self) -> None:
-        """Take note of a change that is not just the setting of a value."""
+        """Take note of a change other than the setting of a value."""
         self._dirty = self._unusual = True
         if self._writes_through:
             self.persist()
@@ -229,7 +230,7 @@ class EncodedMapping(DictMethods):
         self._cleared = False
 
     def _modifiers_of(self, key: str) -> tuple[Modifier, ...] | None:
-        """Give what has to be done again to the key on a conflict; ``None`` if it was assigned."""
+        """Give what to redo to the key on a conflict; ``None`` if it was also set or removed."""
         if key in self._modifiers:
             encoded, modifiers = self._modifiers[key]
             return modifiers if self._encode(key) == encoded else None
@@ -251,9 +252,9 @@ class EncodedMapping(DictMethods):
             raise SerializationError(f"session[{key!a}] cannot be stored: {error}") from error
 
     def _differs(self, key: str, encoded: bytes) -> bool:
-        """Tell whether a value is another than the stored one, and not the same spelt otherwise.
+        """Tell whether a value differs from the stored one, and not just in its encoding.
 
-        A pickle depends on the order of a set, which differs between processes, and on more.
+        Pickles of equal values may differ: a set has another order in each process, for one.
         """
         stored = (self._base or NOTHING).get(key)
         if stored is None or stored == encoded or self._serializer.spells_alike:
@@ -266,7 +267,7 @@ class EncodedMapping(DictMethods):
     def _changed(self) -> dict[str, bytes]:
         """Give the values that differ from what is stored; raises `SerializationError`.
 
-        From now on only those can differ again that can be changed in place.
+        From now on only mutable values are suspected of differing again.
         """
         base, values, gone = self._base or NOTHING, self._values, self._gone
         changed: dict[str, bytes] = {}
@@ -274,7 +275,7 @@ class EncodedMapping(DictMethods):
         spells_alike = self._serializer.spells_alike
         for key, known in self._suspects.items():
             value, encoded = values[key], known or self._encode(key)
-            # `_differs` asks for the spelling as well: a call less in most writes.
+            # `_differs` tests this as well: doing it here saves a call in most writes.
             other = base.get(key) != encoded and (spells_alike or self._differs(key, encoded))
             if other or key in gone:
                 changed[key] = encoded
@@ -284,7 +285,7 @@ class EncodedMapping(DictMethods):
         return changed
 
     def _apply(self, changed: dict[str, bytes], stored: Values) -> Values:
-        """Give the stored values with what has changed, even if others stored them."""
+        """Give the stored values, ours or those of others, with our changes."""
         if stored is self._base and not (self._gone or self._cleared):
             return stored | changed
         values = {} if self._cleared else {**stored}
@@ -324,7 +325,7 @@ class EncodedMapping(DictMethods):
         return {key: self._serializer.dumps(merged)} if merged else {}
 
     def _decoded(self, encoded: bytes | None, default: Any) -> Any:
-        """Decode a value that others have stored; what cannot be read is as if it were absent."""
+        """Decode a value that others have stored; one that cannot be read counts as absent."""
         try:
             return default if encoded is None else self._serializer.loads(encoded)
         except CorruptData:

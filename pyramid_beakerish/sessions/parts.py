@@ -1,4 +1,4 @@
-"""The values of a session of many keys, in parts: what is not asked for is not decoded."""
+"""The values of a session of many keys, in parts that are decoded only when needed."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: How many keys a part has, but for the last one: most sessions have fewer, and no parts.
+#: How many keys each part has, except the last one. Most sessions have fewer, and no parts.
 KEYS_IN_A_PART = 64
 
 
 class Parts(Mapping[str, bytes]):
-    """Encoded values by their keys, in the order in which the keys came, unchangeable.
+    """Encoded values by their keys, in the order in which the keys were added; immutable.
 
-    Each part is msgpack of a dictionary. A key is looked for among the bytes of the parts, and
-    only the part that seems to have it is decoded: of 10,000 keys one is found in a tenth of the
-    time that a dictionary of all takes. A part that cannot be decoded has no keys, and stays as it
-    is. Raises `TypeError` for anything but a list of bytes, and not of none.
+    Each part is a dictionary in msgpack. A key is looked for among the bytes of the parts, and
+    only a part that seems to have it is decoded: one of 10,000 keys is found in a tenth of the
+    time that it takes to decode all. A part that cannot be decoded has no keys, and stays as it
+    is. Raises `TypeError` for anything but a list of bytes that is not empty.
 
     >>> parts = Parts.of({"a": b"1", "b": b"2"}) | {"b": b"3", "c": b"4"}
     >>> dict(parts)
@@ -57,10 +57,10 @@ class Parts(Mapping[str, bytes]):
         return sum(len(self._part(at)) for at in range(len(self.packed)))
 
     def __bool__(self) -> bool:
-        return True  # and not what `__len__` would have to decode everything for
+        return True  # without `__len__`, which would decode everything
 
     def __or__(self, changed: dict[str, bytes]) -> Parts:
-        """Give the values with some set otherwise, as a dictionary does."""
+        """Give a copy with these values added or changed, as a dictionary does."""
         new: dict[str, bytes] = {}
         rewritten: dict[int, dict[str, bytes]] = {}
         for key, value in changed.items():
@@ -102,9 +102,9 @@ def _extended(packed: list[bytes], new: dict[str, bytes]) -> list[bytes]:
 def _unpacked(packed: bytes) -> dict[str, bytes]:
     try:
         part: dict[str, bytes] = unpackb(packed)
-        "".join(part.keys())  # raises for a key that is no text
+        "".join(part.keys())  # raises for a key that is not text
     except Exception as error:  # anything at all may be in a damaged store
-        # Not its text, let alone its `repr`: they quote what is in the session.
+        # Not the error's text, let alone its `repr`: they quote what is in the session.
         why = type(error).__name__
         log.warning("A part of a session cannot be decoded, and is left as it is: %s", why)
         return {}

@@ -1,4 +1,4 @@
-"""What is stored of a session, and how it is spelled."""
+"""What is stored of a session, and how it becomes bytes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ..serializers import Serializer
 
-    #: Encoded values by their keys; ``|`` gives them with some set otherwise.
+    #: Encoded values by their keys; ``|`` gives a copy with some of them changed.
     Values = dict[str, bytes] | MappingProxyType[str, bytes] | Parts
 
 NOTHING: MappingProxyType[str, Any] = MappingProxyType({})
@@ -31,8 +31,8 @@ NOTHING: MappingProxyType[str, Any] = MappingProxyType({})
 class Record:
     """One session as the store holds it; moments are seconds since the epoch.
 
-    Values stay encoded, each for itself: what a request does not read is never decoded,
-    and what it does not change is written back as it was.
+    Each value is encoded on its own, and stays so: what a request does not read is never
+    decoded, and what it does not change is written back as it was.
     """
 
     created: float
@@ -52,8 +52,8 @@ class Frame(NamedTuple):
 def frame_for(serializer: Serializer) -> Frame:
     """Give the frame for values that the serializer has encoded: msgpack, or text for JSON.
 
-    No frame takes what another has packed: values of another serializer must not look damaged
-    one by one, but be looked for where `session.previous` says.
+    No frame unpacks what another has packed: a record of another serializer must not seem to
+    have damaged values, but be refused, so that `session.previous` is tried.
     """
     return FRAMES[serializer.name]
 
@@ -69,7 +69,7 @@ MSGPACK = Frame(_to_msgpack, unpackb)
 
 
 def _tagged(tag: bytes) -> Frame:
-    """Give the msgpack frame after a byte with which no record in msgpack begins."""
+    """Give the msgpack frame, preceded by a byte with which no record in msgpack begins."""
 
     def untagged(data: bytes) -> list[Any]:
         if not data.startswith(tag):
@@ -81,7 +81,7 @@ def _tagged(tag: bytes) -> Frame:
 
 
 def _to_lines(fields: list[Any]) -> bytes:
-    """Spell a record as text, for an operator to read: a line for it and one for each key."""
+    """Write a record as text that an operator can read: a line for itself, and one for each key."""
     *head, values = fields
     pairs = [_json(key) + b"\t" + value for key, value in values.items()]
     return b"\n".join([b"", _json(head), *pairs])
@@ -134,7 +134,7 @@ _OWN: dict[str, Callable[[Any], bool]] = {
     "timeout": _is_limit,
     "lifetime": _is_limit,
     "cookie_expires": _is_length,
-    # Whoever can write to the store must not write headers.
+    # Somebody who can write to the store must not be able to write headers.
     "domain": lambda value: value is None or cookie_rules.domain(value) == value,
     "path": lambda value: bool(cookie_rules.path(value) == value),
     "user": _is_text,
@@ -150,7 +150,7 @@ _OWN: dict[str, Callable[[Any], bool]] = {
 def check(record: Record) -> None:
     """Raise `TypeError`, `ValueError` or `KeyError` for what we cannot have written.
 
-    The moments are left to whoever compares them.
+    The moments are checked where they are compared.
     """
     own = record.own
     if type(own) is not dict:
@@ -174,7 +174,7 @@ def merge_queues(
 ) -> list[Any]:
     """Join what two requests did to one queue: what was added stays, what was taken is gone.
 
-    ``taken`` tells that mine was emptied before what it holds was added.
+    ``taken``: ``mine`` was emptied before what it now holds was added.
 
     >>> merge_queues(["a"], ["a", "b"], ["a", "c"])
     ['a', 'c', 'b']

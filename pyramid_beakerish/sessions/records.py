@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 #: The token of a session that is not stored yet.
 NEW: Any = object()
 
-_SHORTEST_TTL = 0.001  # a lifetime that ends during the request: no store takes a negative one
+_SHORTEST_TTL = 0.001  # for a lifetime that ends during the request: stores refuse a negative one
 
 _NEVER = -inf
 
@@ -43,7 +43,7 @@ def open_records(
     clock: Callable[[], float],
     notify: Callable[[object], None] = lambda event: None,
 ) -> RecordStore:
-    """Open the store that the settings describe; raises `SettingsError` if it cannot be had."""
+    """Open the store that the settings describe; raises `SettingsError` if it cannot be opened."""
     problems = missing_requirements(settings)
     if problems:
         raise SettingsError(problems)
@@ -61,7 +61,7 @@ def _open_store(settings: SessionSettings, clock: Callable[[], float]) -> Store:
 
 
 class RecordStore:
-    """Keeps the rules of a session's life on top of a store.
+    """Applies the rules of a session's life on top of a store.
 
     A record is changed only by compare-and-swap, so that no request undoes another's
     change; and only while it exists, so that an ended session never comes back. A ``key`` is
@@ -88,7 +88,7 @@ class RecordStore:
     def load(self, key: str) -> tuple[Record, Any, bool]:
         """Give the record of a session, the token to change it with, and whether a touch is due.
 
-        Raises `NoRecord`, and `Moved` where only the way to the record is.
+        Raises `NoRecord`, or `Moved` if the record is under another key now.
         """
         entry = self.store.load(key)
         if entry is None:
@@ -107,8 +107,8 @@ class RecordStore:
                 check(record)
             idle, lifetime, interval = self._limits(own) if own else self._usual
             unused, age = now - accessed, now - created
-            # Not only ``expires``: limits that were made stricter hold for the sessions that exist.
-            # Spelled so that a session that was damaged to last for ever (NaN) is over.
+            # Not only ``expires``: limits that were made stricter apply to existing sessions, too.
+            # Written so that a session with damaged times (NaN) is over, not everlasting.
             alive = _NEVER < unused < idle and _NEVER < age < lifetime
             alive = alive and (expires is None or expires > now)
         except Exception as error:  # anything at all may be in a damaged store
@@ -118,14 +118,15 @@ class RecordStore:
         raise Moved(own["moved_to"], own["seed"]) if alive else _over(record, unused, age, idle)
 
     def put(self, key: str, record: Record, token: Any, values: Values) -> bool:
-        """Store a record as it is after this use, with these values; tell whether it was stored.
+        """Store a record, in use now, with these values; tell whether it was stored.
 
-        With a token only if nobody else has changed it; with `NEW` only if there is none yet.
+        With a token it is stored only if nobody else has changed it; with `NEW` only if there is
+        none yet.
         """
         idle, lifetime, interval = self._limits(record.own) if record.own else self._usual
         now = self._clock()
-        # ``accessed`` moves only when an extension is due: the cookie is sent again whenever
-        # it does, and a session written at every request has its cookie extended as well.
+        # ``accessed`` changes only when an extension is due, and whenever it does the cookie is
+        # sent again: so that of a session that every request writes is extended as well.
         if not -interval < now - record.accessed < interval:  # or the clock was set back
             record.accessed = now
             if "user" in record.own:
@@ -142,13 +143,13 @@ class RecordStore:
             stored = self.store.create(key, value, None if ttl == inf else ttl)
         else:
             stored = self.store.swap(key, token, value, None if ttl == inf else ttl)
-        record.values = values  # not if the store refuses them
+        record.values = values  # only now: the store may have refused them
         return stored
 
     def save(
         self, key: str, record: Record, token: Any, own: Mapping[str, Any], values: Values
     ) -> bool:
-        """Do what `put` does, and have the session set otherwise than the settings do."""
+        """Do what `put` does, and let ``own`` take the place of settings for this session."""
         if own:
             record.own = {**record.own, **own}
             if "user" in own:
@@ -158,7 +159,7 @@ class RecordStore:
     def _save_listed(
         self, key: str, record: Record, token: Any, own: Mapping[str, Any], values: Values
     ) -> bool:
-        """Save a session that its user can end, whenever that is."""
+        """Save a session so that its user can end it at any moment."""
         self.users.enter(key, own)
         stored = self.put(key, record, token, values)
         if stored:
@@ -167,7 +168,7 @@ class RecordStore:
         return stored
 
     def create(self, key: str, own: Mapping[str, Any], values: Values) -> Record:
-        """Begin a session; never takes the place of another."""
+        """Begin a session; it never replaces another one."""
         now = self._clock()
         record = Record(now, now, None, {}, {})
         if not self.save(key, record, NEW, own, values):
@@ -179,9 +180,9 @@ class RecordStore:
     ) -> Record:
         """Change a session, whatever others have done to it meanwhile.
 
-        ``change`` gives the new values for the stored ones; it is called again on what another
-        request has stored. With no token the record is read first. Raises `NoRecord` if the
-        session has ended, and `Moved` if it goes on under another key.
+        ``change`` takes the stored values and gives the new ones; it is called again with what
+        another request has stored. Without a token the record is read first. Raises `NoRecord`
+        if the session has ended, and `Moved` if it goes on under another key.
         """
         for _ in range(MOST_CONFLICTS):
             if token is not None and self.save(key, record, token, own, change(record.values)):
@@ -197,9 +198,9 @@ class RecordStore:
         own: Mapping[str, Any],
         change: Change,
     ) -> Record:
-        """Move a session from one key to another, changed; the old id opens nothing more.
+        """Change a session and move it to another key; the old id opens nothing any more.
 
-        The new record is there before the old one goes: whatever breaks in between, the
+        The new record is stored before the old one is removed: whatever breaks in between, the
         visitor's cookie still opens a session. Raises `NoRecord` if the session has ended, and
         `Moved` if it goes on under another key.
         """
@@ -217,12 +218,12 @@ class RecordStore:
     def renew(
         self, session_id: str, record: Record, token: Any, own: Mapping[str, Any], change: Change
     ) -> tuple[str, str, Record] | None:
-        """Have a session go on under a new id, to which the old one leads for the grace time.
+        """Give a session a new id, to which the old one leads for the grace time.
 
-        The requests under way with the old id change the same record, and their visitor is told
-        the new id again (https://www.php.net/session_regenerate_id warns of lost answers).
-        Gives the new id, its key and the record; ``None`` if somebody else was changing the
-        session: then nothing has happened, and the next request may try.
+        Requests under way with the old id change the same record, and send the new id again
+        (https://www.php.net/session_regenerate_id warns of lost answers). Gives the new id, its
+        key and the record; ``None`` if somebody else has changed the session meanwhile: then
+        nothing has happened, and the next request may try.
         """
         key, seed = self.key_of(session_id), secrets.token_hex(SEED_BYTES)
         new_id = successor_id(session_id, seed)
@@ -259,7 +260,7 @@ class RecordStore:
         raise NoRecord(Refusal.CORRUPT)
 
     def _leave(self, key: str, record: Record, token: Any) -> bool:
-        """Have the key open nothing any more, if nobody has changed the record meanwhile."""
+        """Make the key open nothing any more, if nobody has changed the record meanwhile."""
         ttl = self._taken(record)
         if ttl == 0:
             return self.store.delete(key, token)
@@ -267,12 +268,12 @@ class RecordStore:
         return self.store.swap(key, token, ended, None if ttl == inf else ttl)
 
     def _taken(self, record: Record) -> float:
-        """Give for how many seconds another cookie could still bring the session back."""
+        """Give the seconds for which an earlier configuration's cookie could revive the session."""
         until: float = record.own.get(ADOPTED, 0)
         return max(0, until - self._clock())
 
     def _lead_on(self, key: str, record: Record, token: Any, new_key: str, seed: str) -> bool:
-        """Put the way to the new record in the place of the old one, for the grace time."""
+        """Replace the old record by the way to the new one, for the grace time."""
         grace = self._settings.rotation_grace
         if grace is None:
             return self._leave(key, record, token)
@@ -282,7 +283,7 @@ class RecordStore:
         return self.save(key, way, token, own, {})
 
     def _copy(self, key: str, record: Record, own: Mapping[str, Any], change: Change) -> Record:
-        # Another cookie leads to the old key alone.
+        # An earlier configuration's cookie leads only to the old key.
         kept = {name: value for name, value in record.own.items() if name != ADOPTED}
         copy = replace(record, own={})
         if not self.save(key, copy, NEW, {**kept, **own}, change(record.values)):
@@ -290,7 +291,7 @@ class RecordStore:
         return copy
 
     def _limits(self, own: Mapping[str, Any]) -> tuple[float, float, float]:
-        """Give how long a session lives unused, and in all, and the touch interval, in seconds."""
+        """Give how many seconds a session lives unused, and in all, and the touch interval."""
         settings = self._settings
         timeout, lifetime = (
             own.get("timeout", settings.timeout),

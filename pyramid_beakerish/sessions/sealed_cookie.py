@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 #: Between a session's id and its record.
 AFTER_ID = b"."
 
-#: What a record takes beside its keys and values: the id, moments, lengths, a nonce or a hash.
+#: What a record takes besides its keys and values: the id, moments, lengths, a nonce or a hash.
 FRAME = 160
 
 #: Browsers need not keep a longer one (https://datatracker.ietf.org/doc/html/rfc6265#section-6.1),
-#: and OWASP ASVS 5.0, 3.3.5 asks for no longer one.
+#: and OWASP ASVS 5.0, 3.3.5 allows no longer one.
 LONGEST_COOKIE = 4096
 
-#: How many opened cookies are remembered: of the longest they take 15 MB, of usual ones 1 MB.
+#: How many opened cookies are remembered: the longest would take 15 MB, usual ones take 1 MB.
 MOST_REMEMBERED = 2000
 
 #: The id and the record in a cookie, and whether the newest key has sealed it.
@@ -33,15 +33,15 @@ Opened = tuple[str, bytes, bool]
 
 
 class CookieKey(str):
-    """The key of a session that is in a cookie: its id, with the record that goes by it.
+    """The key of a session that is in a cookie: its id, with the record as an attribute.
 
-    So nothing else has to be made for a request: to copy the manager and its records for each, with
+    So nothing else has to be made for a request: copying the manager and its records for each, with
     a store of their own, took 2 us.
     """
 
     __slots__ = ("record",)
 
-    record: Any  # bytes, ``None`` if it was removed; missing where nothing was stored yet
+    record: Any  # bytes, ``None`` if it was removed; missing if nothing was stored yet
 
     def __repr__(self) -> str:
         return "<CookieKey>"  # a traceback with locals must not show an id
@@ -70,21 +70,21 @@ class SealedCookie(SessionCookie):
         return self._longest_value(own) if own else self._usual_longest
 
     def room(self, own: Mapping[str, Any]) -> int:
-        """Give how many bytes all keys and values may take in such a value, by an estimate."""
+        """Estimate how many bytes all keys and values may take in such a value."""
         if not own:
             return self._usual_room
-        # What a session has of its own is in the attributes, and in the record as well.
+        # The session's own settings are in the attributes, and in the record as well.
         return self._longest_value(own) * 3 // 4 - FRAME - len(str(own))
 
     def seal(self, key: CookieKey) -> str:
         """Give the value of the cookie that holds the record, for `header`."""
         value = self.seals.close(key.encode() + AFTER_ID + key.record)
-        # Mostly it is this process that sees it next, and then needs not to open it.
+        # Mostly this process is the next to see it, and then need not open it.
         self._remember(value, (str(key), key.record, True))
         return value
 
     def _recall_opened(self, value: str) -> Trusted | None:
-        # To remember what was opened saves 2.4 us of the 9.6 that a read takes.
+        # Remembering what was opened saves 2.4 us of the 9.6 that a read takes.
         opened = self._opened.get(value)
         return None if opened is None else _trusted(*opened)
 
@@ -121,14 +121,14 @@ def _trusted(session_id: str, record: bytes, is_current: bool) -> Trusted:
 
 
 class CookieStore(Store):
-    """Keeps each record where its key has it, for the time of one request.
+    """Keeps each record in its key, for the time of one request.
 
     What is stored there is what the next cookie will hold.
     """
 
     @classmethod
     def from_settings(cls, settings: StoreSettings, clock: Callable[[], float]) -> CookieStore:
-        """Make it of nothing: the records rule over expiry themselves."""
+        """Make it without the settings: expiry is left to `RecordStore`."""
         return cls()
 
     def load(self, key: str) -> Entry | None:

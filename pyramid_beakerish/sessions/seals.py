@@ -1,4 +1,4 @@
-"""Bytes as text that nobody else can write, or can even read."""
+"""Bytes as text that nobody else can write, or even read."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ MAC_SIZE = 32
 
 # `base64.urlsafe_b64decode` does the same in five calls instead of three, and in 1.2 us more.
 _FROM_URLSAFE, _TO_URLSAFE = bytes.maketrans(b"-_", b"+/"), bytes.maketrans(b"+/", b"-_")
-PADDING = b"=="  # as much as can be missing; what is too much of it is passed over
+PADDING = b"=="  # the most that can be missing; what is too much is ignored
 
 
 class Seal(Protocol):
-    """One key, and what it does."""
+    """One key, and how data is sealed with it."""
 
     def close(self, data: bytes) -> bytes:
-        """Give the data so that only `open` makes sense of it."""
+        """Give the data, sealed for `open`."""
 
     def open(self, sealed: bytes) -> bytes | None:
         """Give what was sealed under this key, or ``None``."""
 
 
 class Signed:
-    """Anybody can read what is sealed, and nobody else can change it."""
+    """What is sealed can be read by anybody, and changed by nobody else."""
 
     def __init__(self, secret: str, purpose: str) -> None:
         self._key = blake2b(key=_key(secret, purpose, b"signed cookie"), digest_size=MAC_SIZE)
@@ -42,7 +42,7 @@ class Signed:
         return data + mac.digest()
 
     def open(self, sealed: bytes) -> bytes | None:
-        """Give the data if the hash is right: nothing is looked at before."""
+        """Give the data if the hash is right, which is checked before all else."""
         data, mac = sealed[:-MAC_SIZE], sealed[-MAC_SIZE:]
         right = self._key.copy()
         right.update(data)
@@ -50,14 +50,14 @@ class Signed:
 
 
 class Encrypted:
-    """Nobody else can read what is sealed, nor change it: AES-GCM, with a random nonce each."""
+    """What is sealed, nobody else can read or change: AES-GCM, each time with a random nonce."""
 
     def __init__(self, secret: str, purpose: str) -> None:
         from cryptography.exceptions import InvalidTag  # needs an extra
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         self._cipher = AESGCM(_key(secret, purpose, b"secret cookie"))
-        self._failures = InvalidTag, ValueError  # the latter for what is too short
+        self._failures = InvalidTag, ValueError  # the latter for data that is too short
 
     def close(self, data: bytes) -> bytes:
         """Give a nonce and the encrypted data."""
@@ -75,7 +75,7 @@ class Encrypted:
 class Seals:
     """Seals under the newest key, and opens what was sealed under any.
 
-    ``purpose`` keeps what was sealed for one use from being taken for another's.
+    The ``purpose`` of a seal keeps what was sealed for one use from passing for another's.
 
     >>> seals = Seals([Signed("a secret that only these examples know", "greetings")])
     >>> seals.open(seals.close(b"hello"))
@@ -96,7 +96,7 @@ class Seals:
         """Give what was sealed, and whether it was under the newest key; or ``None``."""
         try:
             sealed = a2b_base64(text.encode("ascii").translate(_FROM_URLSAFE) + PADDING)
-        except ValueError:  # no base64, or not even ASCII
+        except ValueError:  # not base64, or not even ASCII
             return None
         for seal in self._seals:
             data = seal.open(sealed)
@@ -106,11 +106,11 @@ class Seals:
 
 
 def _key(secret: str, purpose: str, person: bytes) -> bytes:
-    # One secret may serve for several things: each has a key of its own.
+    # One secret may serve several purposes: each has a key of its own.
     digest = blake2b(purpose.encode(), key=_bounded(secret), digest_size=32, person=person)
     return digest.digest()
 
 
 def _bounded(secret: str) -> bytes:
-    """Give what BLAKE2b takes for a key, of a secret of any length."""
+    """Turn a secret of any length into a key of a length that BLAKE2b accepts."""
     return blake2b(secret.encode()).digest()

@@ -25,10 +25,10 @@ from .users import UserSessions, user_key
 class Session(WithComponents, FlashAndCSRF, StoredMapping):
     """A visitor's data, loaded at first touch and stored when the request ends.
 
-    Changed keys alone are stored, together with what other requests change at the same
-    time. A mutable value that was read is compared when the session is stored, so that
-    ``session["cart"].append(x)`` is kept without a word. Nothing is stored for a visitor
-    until there is something to store.
+    Only changed keys are stored, merged with what other requests change at the same time.
+    A mutable value that was read is compared when the session is stored, so that
+    ``session["cart"].append(x)`` is kept with no further call. Nothing is stored for a
+    visitor until there is something to store.
 
     Example::
 
@@ -38,7 +38,7 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
 
     _born: float | None = None
 
-    # What pyramid.interfaces.ISession asks for beside the mapping
+    # What pyramid.interfaces.ISession asks for besides the mapping
 
     @property
     def created(self) -> int:
@@ -57,7 +57,7 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
         self._wrote()
 
     def invalidate(self) -> None:
-        """End the session, at the store too, and go on with a new, empty one.
+        """End the session, in the store too, and go on with a new, empty one.
 
         It takes effect when the session is saved, so a request that fails ends nothing.
         """
@@ -73,14 +73,14 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
         self._cookie = None
         self._wrote()
 
-    # What Beaker's sessions have beside the mapping
+    # What Beaker's sessions have besides the mapping
 
     is_new = new
     delete = invalidate
 
     @property
     def last_accessed(self) -> float | None:
-        """When the session was last used, within the touch interval; ``None`` if it is new."""
+        """When the session was last used, to within the touch interval; ``None`` if it is new."""
         self._touch()
         return None if self._record is None else self._record.accessed
 
@@ -88,7 +88,7 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
     def domain(self) -> str | None:
         """The Domain of this session's cookie. Setting it changes this session's cookie only.
 
-        Raises `ValueError` for what is no host name, or goes with no cookie of this name.
+        Raises `ValueError` for what is not a host name, or not allowed with the cookie's name.
         """
         domain: str | None = self._setting("domain", self._settings.cookie_domain)
         return domain
@@ -101,7 +101,7 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
     def path(self) -> str:
         """The Path of this session's cookie. Setting it changes this session's cookie only.
 
-        Raises `ValueError` for what is no path, or goes with no cookie of this name.
+        Raises `ValueError` for what is not a path, or not allowed with the cookie's name.
         """
         path: str = self._setting("path", self._settings.cookie_path)
         return path
@@ -119,15 +119,15 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
         self._set_own({name: value})
 
     def get_csrf_token(self) -> str:
-        """Give the session's token, drawn if there is none.
+        """Give the session's token; one is drawn if there is none.
 
-        Where there is no session, as the store has failed, the page that says so may have forms all
-        the same: it has a token that nobody takes.
+        If the store has failed, there is no session, but the page that says so may have forms:
+        they get a token that is not kept.
         """
         return self._new_csrf_token() if self._failure is not None else super().get_csrf_token()
 
     def _first_csrf_token(self) -> str:
-        # Two requests that need the first one at the same time must draw the same.
+        # Two requests that need the first token at the same time must get the same one.
         return self._constant_csrf_token or csrf_token(self.id)
 
     def has_key(self, key: str) -> bool:
@@ -160,7 +160,7 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
     def get_by_id(self, session_id: str) -> Session | None:
         """Give the session that has the id, or ``None``.
 
-        Its own `persist` stores it, and its own `unlock` ends a lock of it: no request does.
+        Call its `persist` to store it, and its `unlock` after a `lock`: no request does that.
         """
         if not (isinstance(session_id, str) and session_id.isascii()):
             return None
@@ -169,17 +169,17 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
         except NoRecord:
             return None
         except Moved:
-            pass  # the one that is made now finds the way
+            pass  # the session that is made below finds where it went
         except StoreUnavailable as error:
             raise self._manager.unavailable(error) from error
         other = type(self)(self._manager, self._manager.cookie.request_header(session_id))
         return None if other.new else other
 
     def regenerate_id(self) -> None:
-        """Go on under a new id and CSRF token, from now on; the old id ends at save.
+        """Change to a new id and CSRF token now; the old id ends when the session is saved.
 
-        Done by itself when the key named by ``session.rotate_on`` is set, which is what
-        Pyramid's ``remember`` does at login
+        Happens by itself when the key named by ``session.rotate_on`` is set, as Pyramid's
+        ``remember`` does at login
         (https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html#renew-the-session-id-after-any-privilege-level-change).
         """
         self._refuse_if_late("its id cannot be changed")
@@ -190,14 +190,14 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
             self.new_csrf_token()
 
     def lock(self, wait: float = 10.0, seconds: float = 60.0) -> None:
-        """Keep out everybody else who locks this session, until `unlock` or the request's end.
+        """Lock the session until `unlock` or the request's end; only others that lock it wait.
 
-        Not needed to keep changes: see `modify`. What was stored meanwhile is read again,
-        unless this request has changed something already. A session that has ended meanwhile is
-        empty then, and nothing of it is stored.
+        Not needed to keep changes: see `modify`. The session is then read again, unless this
+        request has already changed something. One that has ended meanwhile is empty, and
+        nothing is stored in it.
 
-        ``wait``: how long to wait for the lock, in seconds; then `LockTimeout` is raised.
-        ``seconds``: after so long it ends by itself.
+        ``wait``: seconds to wait for the lock, after which `LockTimeout` is raised.
+        ``seconds``: the lock ends by itself after this time.
         """
         if self._lease is not None:
             return
@@ -213,12 +213,12 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
             self._see_meanwhile()
 
     def _see_meanwhile(self) -> None:
-        """Load the session again; one that has ended stays the one that it was, and is empty."""
+        """Load the session again; one that has ended is empty, and keeps its id."""
         before = self._id, self._stored_id, self._key, self._record
         self._load_again()
         self._touch()
         if self._record is None and not self._detached:
-            # Whoever has ended it, or moved it, has told the browser: no other begins here.
+            # The request that ended or moved it has told the browser: no new one begins here.
             self._id, self._stored_id, self._key, self._record = before
 
     # Our own
@@ -230,12 +230,12 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
         lifetime: float | timedelta | None = UNSET,
         cookie_expires: bool | float | timedelta = UNSET,
     ) -> None:
-        """Give this one session other limits than the settings', as for "remember me".
+        """Set the limits of this session alone, as for "remember me".
 
-        ``timeout``: it ends when it was not used for so long, in seconds; ``None``: never.
-        ``lifetime``: it ends so long after it began, in seconds; ``None``: never.
-        ``cookie_expires``: how long the browser keeps the cookie after each use, in seconds;
-        ``True``: until it is closed.
+        ``timeout``: seconds without use after which it ends; ``None``: never.
+        ``lifetime``: seconds after its beginning at which it ends; ``None``: never.
+        ``cookie_expires``: seconds for which the browser keeps the cookie after each use;
+        ``True``: until the browser is closed.
 
         Example::
 
@@ -246,16 +246,16 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
         self._set_own({name: _seconds(name, v) for name, v in given.items() if v is not UNSET})
 
     def bind_user(self, userid: str | int, **about: str | float | bool | None) -> None:
-        """Take note whose session this is, so that it can be listed and ended from elsewhere.
+        """Note whose session this is, so that it can be listed and ended from elsewhere.
 
-        ``userid``: what the application knows the user by; the store holds a hash of it.
-        ``about``: what the list is to show, such as a device or a place.
+        ``userid``: the user's id in the application; the store holds only a hash of it.
+        ``about``: what the list should show, such as a device or a place.
 
         A session that was not the user's before gets a new id, as at any login, unless
-        ``session.rotate_on`` is ``none``. Where the settings limit the sessions of one user, the
-        least recently used ones end.
-        Raises `TypeError` for something else than text, numbers and ``None``, `ValueError` for text
-        that is no Unicode, and for a whole number of more than 64 bits.
+        ``session.rotate_on`` is ``none``. If the user then has more sessions than the settings
+        allow, the least recently used ones end.
+        Raises `TypeError` for a value other than text, a number or ``None``, and `ValueError` for
+        text that is not valid Unicode, or an integer of more than 64 bits.
 
         Example::
 
@@ -271,19 +271,19 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
         if handle is None and self._settings.rotate_on is not None:
             self.regenerate_id()
         self._forced = True  # even if it holds nothing else
-        # Hexadecimal: the command would take one that begins with a hyphen for an option.
+        # Hexadecimal: the command would take a handle that begins with a hyphen for an option.
         self._set_own({"user": user, "handle": handle or secrets.token_hex(6), "about": about})
 
     @property
     def handle(self) -> str | None:
-        """What names this session in the list of its user's; ``None`` if it is nobody's."""
+        """The name of this session in its user's list; ``None`` if it is bound to no user."""
         handle: str | None = self._setting("handle", None)
         return handle
 
     def sessions_of(self, userid: str | int | None = None) -> UserSessions:
-        """Give the sessions of a user, this session's by default, to be shown and ended.
+        """Give the sessions of a user, by default of this session's user, to show or end them.
 
-        Raises `LookupError` without a userid if this session was bound to none.
+        Raises `LookupError` without a userid if this session is bound to no user.
         """
         user = self._setting("user", None) if userid is None else user_key(userid)
         if user is None:
@@ -299,7 +299,7 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
         raise KeyError(key)
 
     def _moment(self, key: str) -> float:
-        """Give what Beaker keeps among the data."""
+        """Give the time of creation or of the last use, which Beaker keeps among the data."""
         self._touch()
         if self._record is not None:
             return self._record.accessed if key == "_accessed_time" else self._record.created
@@ -341,7 +341,7 @@ def _seconds(name: str, value: Any) -> Any:
 
 
 def _read(name: str, value: Any) -> str:
-    """Give a part of the cookie's scope as it is kept; say of which part a refusal is."""
+    """Give the cookie's domain or path as it is stored; a refusal names which of them."""
     try:
         read: str = getattr(cookie_rules, name)(value)
     except RefusedError as refusal:

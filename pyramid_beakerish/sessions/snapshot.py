@@ -1,4 +1,4 @@
-"""What a session holds at one moment, to go back to: for whoever may have to undo."""
+"""What a session holds at one moment, for code that may have to go back to it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Snapshot:
             name: each for name, each in vars(session).items() if name not in session._lasting
         }
         encoded = {key: session._encode(key) for key in session._suspects}
-        # What is as stored is read anew: whoever asks for it then may be in another transaction.
+        # Unchanged values are left out, to be read again: a read joins the transaction of its time.
         self._values = {
             key: value
             for key, value in encoded.items()
@@ -27,7 +27,7 @@ class Snapshot:
         }
 
     def restore(self, session: StoredMapping) -> None:
-        """Bring the session back; as often as one likes. One whose store failed stays empty."""
+        """Bring the session back, any number of times. One whose store has failed stays empty."""
         if session._failure is not None:
             return
         session._forget_values()

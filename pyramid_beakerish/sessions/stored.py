@@ -1,4 +1,4 @@
-"""A mapping that is stored in a record: what becomes of a session when it is saved."""
+"""A mapping that is stored in a record: what happens to a session when it is saved."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ log = logging.getLogger(__name__)
 
 
 class StoredMapping(FoundMapping):
-    """Stores what has changed, once asked, and tells which cookie the browser needs then."""
+    """Stores what has changed when asked to, and gives the cookie that the browser then needs."""
 
     def persist(self) -> None:
         """Store what has changed, now.
 
-        Raises `SerializationError`, before anything is stored, for a value that would not come
-        back as it is, and `StoreUnavailable`.
+        Raises `StoreUnavailable`, and `SerializationError`, before anything is stored, for a
+        value that would not be read back as it is.
         """
         if not (self._dirty or self._suspects or self._touch_due) or self._detached:
             return None  # most requests only read
@@ -45,7 +45,7 @@ class StoredMapping(FoundMapping):
         try:
             if self._unusual or token is None or not changed:
                 return self._store(changed)
-            # What most requests do that write: set values, in a session that exists.
+            # The usual write: some values are set in a session that exists.
             record: Any = self._record
             values = record.values | changed
             stored = self._manager.records.put(self._key, record, token, values)
@@ -64,13 +64,13 @@ class StoredMapping(FoundMapping):
             raise
         return None
 
-    # For those who bring a session into a request and take it out again
+    # For the code that brings a session into a request and out again
 
     def finish(self, environ: Mapping[str, Any]) -> str | None:
         """Give the Set-Cookie header that the response needs, if any.
 
-        The response is on its way now: what is changed later is stored at once. The cookie is
-        Secure, where that is left to us, if ``environ["wsgi.url_scheme"]`` is.
+        The response is on its way now: what is changed later is stored at once. With
+        ``secure = auto`` the cookie is Secure if ``environ["wsgi.url_scheme"]`` is https.
         """
         if self._lease is not None:
             self.unlock()
@@ -82,19 +82,19 @@ class StoredMapping(FoundMapping):
 
     @property
     def site_data(self) -> tuple[str, ...]:
-        """What else the browser is to forget, if the session that it came with has ended."""
+        """What else the browser should forget, if the session of its cookie was ended."""
         if self._remove_cookie is None:
             return ()
         asked = self._settings.clear_site_data
-        # With a new session, as for a message after logout, its cookie must stay.
+        # If a new session has begun, as for a message after logout, its cookie must stay.
         return asked if self._cookie is None else tuple(one for one in asked if one != "cookies")
 
     def abandon(self, failure: Exception | None = None) -> None:
         """Store nothing of this request: it failed, or will be tried again.
 
-        After a failure the session reads as empty, and a write raises the failure; else what
-        is written from now on is dropped with the rest. What `persist` has stored before stays, and
-        so does its cookie.
+        With a ``failure`` the session reads as empty, and a write raises that; without one,
+        later writes are dropped, too. What `persist` has stored before stays, and so does its
+        cookie.
         """
         self.unlock()
         self._pass_over()
@@ -137,7 +137,7 @@ class StoredMapping(FoundMapping):
     # Storing
 
     def _store(self, changed: dict[str, bytes]) -> None:
-        """Store whatever has happened to the session, where it is now."""
+        """Store what has happened to the session, wherever it has moved to."""
         if self._ended:
             self._end()
         try:
@@ -161,10 +161,10 @@ class StoredMapping(FoundMapping):
             self._use(record)
 
     def _follow(self, moved: Moved) -> None:
-        """Go on under the id that another request has drawn, and tell the browser once more."""
+        """Go on under the id that another request has drawn, and send it to the browser again."""
         is_changing = self._id is not self._stored_id
         self._stored_id = successor_id(str(self._stored_id), moved.seed)
-        # Not by the way's own word: one that was damaged could lead round in circles.
+        # Not ``moved.key``: a damaged record could lead round in circles.
         self._key, self._token = self._manager.records.key_of(self._stored_id), None
         self._renewing = False
         self._cookie = self._stored_id, self._own_of_record()
@@ -210,7 +210,7 @@ class StoredMapping(FoundMapping):
         self._token, apply = None, partial(self._apply, changed)
         renewed = token and self._manager.records.renew(old_id, record, token, self._own, apply)
         if not renewed:
-            self._pass_over()  # whoever was faster has extended it, or ended it
+            self._pass_over()  # the request that was faster has extended it, or ended it
             return self._store(changed)
         self._id, self._key, record = renewed
         self._stored(record, changed)
@@ -219,7 +219,7 @@ class StoredMapping(FoundMapping):
         return None
 
     def _use(self, record: Record) -> None:
-        """Extend the idle time; no cookie is sent of a session that is not there any more."""
+        """Extend the idle time; send no cookie for a session that is no longer there."""
         try:
             if not (self._extend(record) or self._cookie is None or self._is_there()):
                 self._pass_over()
@@ -238,7 +238,7 @@ class StoredMapping(FoundMapping):
         return extended
 
     def _is_there(self) -> bool:
-        # If not, whoever has moved or ended it has told the browser.
+        # If not, the request that moved or ended it has told the browser.
         try:
             self._manager.records.load(self._key)
         except (NoRecord, Moved):
@@ -246,7 +246,7 @@ class StoredMapping(FoundMapping):
         return True
 
     def _slide(self) -> None:
-        """Have the browser's copy of the cookie live on with the session."""
+        """Send the cookie again if the browser would otherwise drop it before the session ends."""
         own = self._own_of_record()
         if self._touch_due and self._cookie is None and self._manager.cookie.slides(own):
             self._cookie = self.id, own
@@ -256,7 +256,8 @@ class StoredMapping(FoundMapping):
         return NOTHING if self._record is None else self._record.own
 
     def _stored(self, record: Record, changed: dict[str, bytes]) -> None:
-        # What others have changed nobody here has read: it must not look like a change of ours.
+        # Not ``record.values``: a value that was read here before others changed it would look
+        # like a change of ours.
         base: Any = self._base
         self._base = self._apply(changed, base)
         self._modifiers = self._own = NOTHING
@@ -265,7 +266,7 @@ class StoredMapping(FoundMapping):
         self._cleared = self._dirty = self._forced = self._unusual = self._renewing = False
 
     def _drop(self, changed: Mapping[str, bytes]) -> None:
-        """Let go of the changes to a session that has ended elsewhere: it stays ended."""
+        """Drop the changes to a session that was ended elsewhere: it stays ended."""
         self._detached = True
         self._cookie = None
         keys = (*changed, *sorted(self._gone))
@@ -279,7 +280,7 @@ class StoredMapping(FoundMapping):
         super()._merge(changed, theirs, into)
 
     def _fail(self, error: StoreUnavailable) -> None:
-        # After a logout nobody may stay logged in unawares.
+        # A logout must not fail unnoticed: the visitor would still be logged in.
         if self._settings.on_store_error == "error" or self._ended:
             failure = self._manager.unavailable(error)
             self.abandon(failure)
@@ -293,7 +294,7 @@ class StoredMapping(FoundMapping):
 
 
 def release(lease: Lease) -> None:
-    """End a lock of a session's; the answer is there, so a store that is down keeps nobody."""
+    """Release a session's lock; the response is ready, so a store that is down is only logged."""
     try:
         lease.release()
     except StoreUnavailable:

@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: A session that changes its id is for a moment under two keys, and one is left by who dies then:
-#: so many are kept without a look at what is there.
+#: A session that changes its id is under two keys for a moment, and a request that dies then leaves
+#: one behind. With so many keys of one session, the store is asked which of them exist.
 KEYS_OF_ONE = 3
 
 
 def user_key(userid: str | int) -> str:
-    """Name a user in what is stored, in a way that tells apart 7 and "7"."""
+    """Give the name of a user in what is stored; those of 7 and "7" differ."""
     return _hashed(f"{type(userid).__name__}:{userid}")
 
 
@@ -50,12 +50,12 @@ def _hashed(name: str) -> str:
 class UserIndex:
     """An entry for each user, which names the keys of the user's sessions.
 
-    A key is entered before its record is stored and may lead to nothing, as when a request dies in
-    between: whose session it is, and whether it is there, the record tells. It is entered once more
-    when the record is there, as others may have taken it for gone meanwhile. An entry has no end of
-    its own, as a session may be given any lifetime; it goes with the last session that is ended.
+    A key is entered before its record is stored, and leads to nothing if the request dies in
+    between: only the record tells whether there is a session, and whose it is. The key is entered
+    again when the record is stored, as another request may have removed it meanwhile. An entry does
+    not expire, as a session may have any lifetime; it goes with the last session that is ended.
 
-    Applications that share a store share no entries: they differ by the name of their ``cookie``.
+    Applications that share a store have separate entries if their cookies have different names.
     """
 
     def __init__(self, store: Store, cookie: str) -> None:
@@ -68,12 +68,12 @@ class UserIndex:
         return {} if entry is None else _read(entry[0])
 
     def enter(self, user: str, handle: str, key: str) -> None:
-        """Enter a key of a session; what is not there any more of the user's others leaves."""
-        # Written in any case, or a request that has taken it for gone would still remove it.
+        """Enter a key of a session, and take out sessions of the user that are no longer there."""
+        # Written even if unchanged: a request that is about to remove the key has to look again.
         self._change(user, lambda keys: self._entered(keys, handle, key), even_if_same=True)
 
     def keep(self, user: str, handle: str, key: str) -> None:
-        """Enter a key of a session that is there, if its entry was lost."""
+        """Enter a key of a session that is in use, if it is missing."""
 
         def kept(keys: Keys) -> Keys:
             return keys if key in keys.get(handle, ()) else self._entered(keys, handle, key)
@@ -141,7 +141,7 @@ class OneOfUser(Protocol):
 class UserSession:
     """One session of a user; moments are seconds since the epoch.
 
-    ``about`` is what ``bind_user`` was told. The ``handle`` names it in a form; it opens nothing.
+    ``about`` is what ``bind_user`` was told. The ``handle`` names it in forms, and opens nothing.
     """
 
     handle: str
@@ -172,20 +172,20 @@ class Users:
     def keep(self, key: str, own: Mapping[str, Any]) -> None:
         """Enter a session that is in use again, if the store has lost its user's list.
 
-        A full server evicts what was not used for longest, which this keeps a list from being.
+        This also counts as a use of the list: a full server evicts what was not used for longest.
         """
         self._index.keep(own["user"], own["handle"], key)
 
     def make_room(self, own: Mapping[str, Any]) -> None:
-        """End those of its user's sessions that one too many leaves no room for."""
+        """End those of its user's other sessions that are too many now."""
         user, handle = own["user"], own["handle"]
         if self._most is not None:
             before = self._before(user, handle)
             self.end(user, before[self._most - 1 :], EndReason.TOO_MANY)
 
     def _before(self, user: str, handle: str) -> list[UserSession]:
-        """Give the sessions that were entered before this one, unless it has ended."""
-        # Of two logins at once the later one ends the other's session, and not each the other's.
+        """Give the sessions that were entered before this one; none if this one has ended."""
+        # Of two logins at once only the later one ends the other's session, not each the other's.
         earlier = set(takewhile(lambda other: other != handle, self._index.keys(user)))
         sessions = self.sessions_of(user, handle)
         is_alive = any(one.is_current for one in sessions)
@@ -196,7 +196,7 @@ class Users:
         for _ in range(MOST_CONFLICTS):
             keys = self._index.keys(user)
             found = [self._session(handle, keys[handle], handle == current) for handle in keys]
-            # One that is not there may have got another key since the index was read.
+            # One that was not found may have moved to another key since the index was read.
             if None not in found or self._index.keys(user) == keys:
                 alive = [session for session in found if session is not None]
                 return sorted(alive, key=lambda session: session.last_accessed, reverse=True)
@@ -215,7 +215,7 @@ class Users:
         self._index.leave(user, handles)
 
     def _end_all(self, user: str, sessions: Sequence[OneOfUser]) -> None:
-        """End them; again those whose id changes meanwhile: the new key is in the index before."""
+        """End them until none is left: if an id changes meanwhile, the new key is in the index."""
         handles = {session.handle for session in sessions}
         for _ in range(MOST_CONFLICTS):
             for session in sessions:
@@ -226,7 +226,7 @@ class Users:
         raise never_left_alone("the sessions of a user were")
 
     def _session(self, handle: str, keys: list[str], is_current: bool) -> UserSession | None:
-        """Give the session, which is under one of the keys if it is there."""
+        """Give the session that is under one of the keys, if it is there."""
         for key in reversed(keys):
             with suppress(NoRecord):
                 place = key, record, _ = self._records.find(key)
@@ -243,10 +243,10 @@ class Users:
 
 
 class UserSessions(Sequence[UserSession]):
-    """The sessions of a user, as they were when they were asked for; the last used one first.
+    """The sessions of a user at the time of asking, the last used one first.
 
-    To look at them is no use of them. What ends a session takes effect at once, but for the
-    visitor's own, which ends when the request is saved, as by ``invalidate``.
+    Looking at a session does not count as using it. Sessions end at once, except for the visitor's
+    own, which ends when it is saved, as with ``invalidate``.
 
     Example::
 
@@ -298,7 +298,7 @@ class UserSessions(Sequence[UserSession]):
 
 
 def _read(value: bytes) -> Keys:
-    """Give what is in an index entry; a damaged one is as if it were absent, like a record."""
+    """Give what is in an index entry; a damaged one counts as absent, as a damaged record does."""
     try:
         keys: Keys = unpackb(value[WRITE_ID_SIZE:])
         names = [name for handle, each in keys.items() for name in (handle, *each)]

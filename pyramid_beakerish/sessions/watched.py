@@ -1,6 +1,6 @@
 """A session that is watched while a request uses it: what is read, changed, stored and sent.
 
-For those who develop an application. A session that nobody watches has none of this.
+For developers of an application. A session that is not watched has none of this.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ class SessionWatch:
     removed: dict[str, None] = field(default_factory=dict)
     events: list[str] = field(default_factory=list)
     reason: str | None = None
-    #: Whether it is the application that uses the session, and not an onlooker.
+    #: Whether the application is using the session, not a tool that looks on.
     looking: bool = False
 
 
 class Watching(Watched):
-    """What a class of sessions has in front, so that ``watch`` is told what happens to them."""
+    """What is put before a class of sessions, to tell ``watch`` what happens to a session."""
 
     watch: SessionWatch
 
@@ -102,17 +102,17 @@ class Watching(Watched):
 
     @property
     def stored_fingerprint(self) -> str | None:
-        """What names this session in the log; ``None`` if it has no id."""
+        """The name of this session in the log; ``None`` if it has no id."""
         return None if self._id is None else self._manager.fingerprint(self._id)
 
 
 def _noting(name: str, reason: str) -> Any:
-    """Make the method of that name tell why it wants a cookie sent, if it does."""
+    """Give a method that calls the one of that name, and notes the reason if it sends a cookie."""
 
     def method(self: Watching, *arguments: Any) -> Any:
         before, told = self._told_id, self.watch.reason
         result = getattr(super(Watching, self), name)(*arguments)
-        # What it has called may have had a better reason, and so what was told already.
+        # Unless a method that it has called has given a better reason.
         if self._told_id != before and self.watch.reason is told:
             self.watch.reason = reason
         return result
@@ -125,10 +125,10 @@ for _name, _reason in REASONS.items():
 
 
 class WatchedRecords(RecordStore):
-    """Records that tell which keys each change has changed."""
+    """Records that tell the watch which keys each write changes or removes."""
 
     def __init__(self, store: Store, manager: SessionManager, watch: SessionWatch) -> None:
-        # What is in a cookie takes no command, and its key is an id, which nobody is to see.
+        # A session in a cookie needs no commands, and its key is an id, which must not be shown.
         timed = store if isinstance(store, CookieStore) else TimedStore(store, watch.commands)
         rules = manager.settings, manager.serializer, manager.clock, manager.notify
         super().__init__(timed, *rules, manager.records.key_of)
@@ -147,7 +147,7 @@ class WatchedRecords(RecordStore):
 
 @cache
 def watched_class(kind: type[Session]) -> type[Session]:
-    """Give a class of sessions that does what another one does, and tells its ``watch`` of it."""
+    """Give a subclass that does what ``kind`` does, and tells its ``watch`` about it."""
     return type(f"Watched{kind.__name__}", (Watching, kind), {})
 
 
@@ -158,7 +158,7 @@ def watched_manager(manager: SessionManager, watch: SessionWatch) -> SessionMana
         watch.events.append(_described(event))
         manager.notify(event)
 
-    store = manager.records.store  # first: it is opened once, and not for each copy
+    store = manager.records.store  # first, so that it is opened once, not for each copy
     watched = copy.copy(manager)
     watched.notify = notify
     watched.__dict__["records"] = WatchedRecords(store, watched, watch)
@@ -166,6 +166,6 @@ def watched_manager(manager: SessionManager, watch: SessionWatch) -> SessionMana
 
 
 def _described(event: object) -> str:
-    """Tell of an event without the ids that one of them carries."""
+    """Describe an event without the ids that `SessionRotated` holds."""
     reason = getattr(event, "reason", None)
     return type(event).__name__ + (f": {reason.value}" if reason else "")

@@ -42,7 +42,7 @@ RAW_STORES = {
 
 
 def open_previous(manager: SessionManager) -> Adoption:
-    """Give what takes over the sessions of the earlier configuration, which there must be."""
+    """Give the object that takes over sessions of the earlier configuration, which must exist."""
     settings = manager.settings
     previous: Any = settings.previous
     secrets = _keys_of_cookies(previous) or settings.secret or previous.secret
@@ -50,9 +50,9 @@ def open_previous(manager: SessionManager) -> Adoption:
 
 
 def _keys_of_cookies(previous: SessionSettings) -> Sequence[str]:
-    """Give a secret of the earlier configuration, if its cookies hold the sessions themselves.
+    """Give secrets of the earlier configuration, if its cookies hold the sessions themselves.
 
-    Such a cookie stays, and has to lead to the same id when ``session.secret`` is replaced.
+    A browser keeps its cookie, which must lead to the same id if ``session.secret`` is replaced.
     """
     given = previous.given
     if previous.type not in ("cookie", SIGNED_COOKIE):
@@ -64,9 +64,9 @@ def _keys_of_cookies(previous: SessionSettings) -> Sequence[str]:
 
 
 def open_earlier(settings: SessionSettings, clock: Callable[[], float]) -> Earlier:
-    """Give what finds the sessions of the earlier configuration, which there must be.
+    """Give the object that finds sessions of the earlier configuration, which must exist.
 
-    What is admitted by the ``pickle_classes`` of either is read.
+    The ``pickle_classes`` of both configurations are admitted.
     """
     previous: Any = settings.previous
     classes = [*settings.pickle_classes, *previous.pickle_classes]
@@ -84,11 +84,11 @@ def _raw_store(previous: SessionSettings, pickles: ForeignPickles) -> RawStore:
     module, _, name = RAW_STORES[str(previous.type)].partition(":")
     try:
         store: RawStore = getattr(import_module(f".{module}", __name__), name)(previous, pickles)
-    except Exception as error:  # a library that is missing, a URL that it does not take
+    except Exception as error:  # a library that is missing, or a URL that it does not accept
         why = f"session.previous cannot be opened ({type(error).__name__})"
         if previous.is_earlier:
             raise SettingsError([f"{why}: the url or a library is at fault."]) from error
-        # Nobody has said that there is anything.
+        # The settings do not say that there are earlier sessions.
         log.warning("%s, and is not looked for: set session.previous = none.", why)
         return NoRaw()
     return store

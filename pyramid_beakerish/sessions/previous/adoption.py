@@ -2,8 +2,8 @@
 
 The new id is derived from the old one, so that all requests of a page meet in one record.
 That record is created first, and its key stays taken for as long as the old cookie could open
-anything, also when the session has ended or moved to another id (`RecordStore.end`): a request
-that was slow, or was killed half-way, revives nothing. To remove the old record is only tidying.
+anything, even if the session has ended or moved to another id (`RecordStore.end`): a request
+that was slow, or was killed half-way, revives nothing. Removing the old record is only tidying.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ _SLACK = 120.0
 
 
 class Adopted(NamedTuple):
-    """A session that goes on here, as it was loaded; with an ``event`` if it was just brought.
+    """A session that goes on here, as it was loaded; with an ``event`` if it was adopted just now.
 
-    Where no store has it now, ``forget`` is to be called once the visitor is given it: it removes
-    the earlier one, and tells whether that was still there.
+    If it is to be in a cookie, not in a store, call ``forget`` once the visitor is given it: that
+    removes the earlier one, and tells whether it was still there.
     """
 
     session_id: str
@@ -58,7 +58,7 @@ class Adopted(NamedTuple):
 class Adoption:
     """Finds sessions of an earlier configuration and gives them a record here.
 
-    ``secrets`` key the hash that gives the new ids.
+    The new ids are hashes under a key made from ``secrets``.
     """
 
     def __init__(self, manager: SessionManager, earlier: Earlier, secrets: Sequence[str]) -> None:
@@ -72,7 +72,7 @@ class Adoption:
         self._earlier.open()
 
     def find(self, header: str) -> Adopted | None:
-        """Give the session that a Cookie header names there, taken over if it was not yet.
+        """Give the session that a Cookie header names there; it is taken over if it was not yet.
 
         Raises `NoRecord` if there was a trusted cookie that opens nothing, and
         `StoreUnavailable`.
@@ -93,7 +93,7 @@ class Adoption:
         return None
 
     def _meet(self, session: EarlierSession) -> Adopted:
-        """Give the record that was made of the session before, or make it."""
+        """Give the record that was made from the session before, or make it now."""
         session_id = urlsafe_b64encode(self._ids.derive(session.name)).rstrip(b"=").decode()
         try:
             return self._loaded(session_id)
@@ -103,7 +103,7 @@ class Adoption:
         return self._adopt(session, session_id)
 
     def _loaded(self, session_id: str) -> Adopted:
-        """Give the record, wherever the session goes on."""
+        """Give the record, wherever the session has moved to."""
         records = self._manager.records
         key = records.key_of(session_id)
         try:
@@ -128,16 +128,16 @@ class Adoption:
             event, forget = self._count.counted(session.name), partial(self._forget, session)
             return Adopted(session_id, key, record, None, event, forget)
         if not self._forget(session):
-            # Ended there since it was read: what was read must not outlive it.
+            # It was ended there after it was read: what was read must not outlive it.
             records.end(key, record, None)
             raise NoRecord(Refusal.UNKNOWN)
         event = self._count.counted(session.name)
         return Adopted(session_id, key, record, None, event)
 
     def _begun(self, contents: Contents) -> tuple[Record, Mapping[str, Any]]:
-        """Begin a record, and give what it is to set otherwise than the settings do.
+        """Begin a record, and give what it should set differently from the settings.
 
-        Raises `NoRecord` if the session is over, there or here.
+        Raises `NoRecord` if the session is over by the limits of either configuration.
         """
         settings, now = self._manager.settings, self._manager.clock()
         timeouts = self._earlier.timeout, settings.timeout

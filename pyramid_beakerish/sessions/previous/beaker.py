@@ -51,7 +51,7 @@ class BeakerSessions:
         return self._make_store()
 
     def open(self) -> None:
-        """Make the store; nothing is contacted."""
+        """Make the store; no server is contacted."""
         self.store  # noqa: B018 - made when it is first asked for
 
     def find(self, header: str) -> Iterator[EarlierSession]:
@@ -79,7 +79,7 @@ class _StoredSession:
 
 
 class BeakerCookies:
-    """The sessions of Beaker's ``CookieSession``: all of it in a signed cookie.
+    """The sessions of Beaker's ``CookieSession``, each as a whole in a signed cookie.
 
     ``clock`` gives seconds since the epoch.
     """
@@ -114,7 +114,7 @@ class _CookieSession:
 
     @property
     def name(self) -> str:
-        # Each change of a session is another cookie: what they have in common is the id inside.
+        # Each change of a session makes another cookie: all they have in common is the id inside.
         session_id = self._data.get("_id")
         if not isinstance(session_id, str):
             raise CorruptData("a session of Beaker's has no id")
@@ -124,13 +124,13 @@ class _CookieSession:
         return contents(self._data, self._cookies.settings, self._cookies.clock())
 
     def forget(self) -> bool:
-        return True  # nobody can: it is the browser that has it
+        return True  # it cannot be removed: the browser has it
 
 
 def _signed_values(header: str, name: str, secrets: Sequence[str]) -> Iterator[str]:
-    """Give what the cookies of the name hold, last one first, as Beaker takes that one.
+    """Give what the cookies of the name hold; the last one first, as Beaker takes that.
 
-    Without secrets nothing is signed.
+    Without secrets they are not signed.
     """
     for value in reversed(sent_values(header, name)):
         if not secrets:

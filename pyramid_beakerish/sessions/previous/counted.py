@@ -1,4 +1,4 @@
-"""How many sessions of an earlier configuration were taken over, and that it was done."""
+"""How many sessions of an earlier configuration were taken over, and the log lines about it."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class DerivedIds:
     """Gives the same new id for the same old one, to those who know the secret.
 
-    Without secrets everybody can compute it. Of several the oldest is taken: servers that have got
-    a new one already, and those that have not, derive the same.
+    Without secrets anybody can compute it. Of several the oldest is used: servers that already
+    have a new secret, and those that do not yet, derive the same id.
     """
 
     def __init__(self, secrets: Sequence[str]) -> None:
@@ -25,7 +25,7 @@ class DerivedIds:
         self._hash = blake2b(key=key, digest_size=ID_BYTES, person=b"adopted id")
 
     def derive(self, name: str) -> bytes:
-        """Give as many bytes as an id has, for the old id."""
+        """Give the bytes of the new id for an old one."""
         digest = self._hash.copy()
         digest.update(name.encode("utf-8", "surrogateescape"))
         return digest.digest()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Contents:
     """What an earlier session holds; moments are seconds since the epoch.
 
-    ``own`` is what this one session has set otherwise than the settings did.
+    ``own`` is what this session has set differently from the settings.
     """
 
     values: Mapping[str, Any]
@@ -29,9 +29,9 @@ class Contents:
     def idle_limit(
         self, now: float, timeouts: Iterable[float | None], lifetime: float | None
     ) -> float:
-        """Give for how long it may be unused; raises `NoRecord` if it is over.
+        """Give for how long the session may be unused; raises `NoRecord` if it is over.
 
-        The limits are those of the settings, where it has none of its own.
+        Limits of its own count instead of those that are given.
         """
         timeouts = (self.own["timeout"],) if "timeout" in self.own else timeouts
         lifetime = self.own.get("lifetime", lifetime)
@@ -46,7 +46,7 @@ class EarlierSession(Protocol):
 
     @property
     def name(self) -> str:
-        """Its id there; raises `CorruptData` where that is in what cannot be read."""
+        """Its id there; raises `CorruptData` if that is part of data that cannot be read."""
 
     def read(self) -> Contents:
         """Give what it holds.
@@ -72,7 +72,7 @@ class Earlier(Protocol):
 
 
 def moment(value: Any) -> float:
-    """Give a moment that was stored; raises `CorruptData` for what is none."""
+    """Give a moment that was stored; raises `CorruptData` for anything but a finite number."""
     if type(value) not in (int, float) or not isfinite(value):
         raise CorruptData("a stored moment is not a number")
     return float(value)

@@ -37,7 +37,7 @@ def beakers_own(kind: object) -> frozenset[str]:
 
 
 class Envelope:
-    """Opens what Beaker's sessions have stored under their settings; imports and calls nothing.
+    """Opens what Beaker's sessions have stored under their settings; runs no code from it.
 
     Pickles and JSON are told apart by their first byte, so that either is read whatever
     ``data_serializer`` says now.
@@ -60,7 +60,7 @@ class Envelope:
         for data in self._decrypted(text):
             try:
                 return self._loaded(data)
-            except CorruptData as error:  # or it was another key's, which AES-CTR does not tell
+            except CorruptData as error:  # or it was another key's, which AES-CTR cannot tell
                 failure = failure or error
         raise failure or CorruptData("what Beaker has stored cannot be decrypted")
 
@@ -102,7 +102,7 @@ class Envelope:
 
 
 def _crypto_modules(crypto_type: str) -> list[Any]:
-    """Give Beaker's modules for the libraries that may have encrypted: its default has changed."""
+    """Give Beaker's modules that may have encrypted the data: its default has changed."""
     from beaker import crypto
 
     names = ("default", "pycryptodome") if crypto_type == "default" else (crypto_type,)
@@ -131,7 +131,7 @@ def contents(data: dict[str, Any], settings: SessionSettings, now: float) -> Con
 def _own(data: dict[str, Any], settings: SessionSettings) -> dict[str, Any]:
     """Give the domain and the path that this one session has set."""
     usual = {"domain": settings.cookie_domain, "path": settings.cookie_path}
-    # For what is empty Beaker sends nothing, whatever is usual.
+    # For an empty domain Beaker sends none, whatever the settings say.
     found = {"domain": data.get("_domain", usual["domain"]) or None}
     found["path"] = data.get("_path") or usual["path"]
     own = {name: value for name, value in found.items() if value != usual[name]}
@@ -142,7 +142,7 @@ def _own(data: dict[str, Any], settings: SessionSettings) -> dict[str, Any]:
 
 
 def from_base64(text: str | bytes) -> bytes:
-    """Give the bytes that Beaker has spelled as text; raises `CorruptData`."""
+    """Give the bytes that Beaker has encoded as text; raises `CorruptData`."""
     try:
         return b64decode(text)
     except ValueError:
@@ -150,7 +150,7 @@ def from_base64(text: str | bytes) -> bytes:
 
 
 def from_json(data: bytes) -> Any:
-    """Give what Beaker has compressed and spelled as JSON; raises `CorruptData`."""
+    """Give what Beaker has stored as compressed JSON; raises `CorruptData`."""
     unpacker = zlib.decompressobj()
     try:
         text = unpacker.decompress(data, LARGEST)

@@ -81,5 +81,5 @@ class _OwnSession:
         return Contents(values, record.created, record.accessed, own)
 
     def forget(self) -> bool:
-        # Not deleted: it may have come from a cookie that would bring it back.
+        # Not just deleted: it may have been adopted from a cookie, which would bring it back.
         return self._records.end(*self._place)

@@ -6,11 +6,11 @@ from typing import Any, Protocol
 
 from ...errors import CorruptData
 
-#: The key under which Beaker's sessions keep all of a session.
+#: The key under which Beaker keeps the whole of a session.
 KEY = "session"
-#: No session is larger: what is compressed may claim any size.
+#: No more bytes of a session are read: compressed data may expand to any size.
 LARGEST = 16 * 2**20
-#: Seconds to wait for a connection to a server, and for an answer: a page waits for it.
+#: Seconds to wait for a connection to a server, and for an answer: a page has to wait, too.
 CONNECT, ANSWER = 0.5, 1.0
 
 
@@ -28,7 +28,7 @@ class RawStore(Protocol):
 
 
 class NoRaw:
-    """A place where nothing is."""
+    """A place with nothing in it."""
 
     def read(self, session_id: str) -> None:
         """Give nothing."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ...serializers.foreign_pickles import ForeignPickles
     from ...settings import SessionSettings
 
-#: Seconds for which a lock of Beaker's is waited for.
+#: Seconds to wait for a lock of Beaker's.
 PATIENCE = 1.0
 _PAUSE = 0.005
 _ENDINGS = ("", ".db", ".dat", ".pag", ".dir", ".bak")
@@ -31,7 +31,7 @@ class MemoryRaw:
     """The memory of this process."""
 
     def __init__(self, settings: SessionSettings, pickles: ForeignPickles) -> None:
-        """Take no note of the settings: there is one memory."""
+        """Ignore the settings: there is only one memory."""
 
     def read(self, session_id: str) -> Any:
         """Give the text of a session; see `RawStore.read`."""
@@ -82,7 +82,7 @@ class DbmRaw:
     def read(self, session_id: str) -> Any:
         """Give the text of a session; see `RawStore.read`."""
         path = _path(self._folder, session_id, ".dbm")
-        if not _files(path):  # to open it would make it, and its lock
+        if not _files(path):  # opening it would make it, and its lock
             return None
         with self._locked(session_id):
             data = self._found(path) if _files(path) else None
@@ -101,7 +101,7 @@ class DbmRaw:
         try:
             with self._module.open(str(path), "r") as opened:
                 data: bytes | None = opened.get(KEY.encode())
-        except Exception:  # each of the libraries has its own, for damaged files
+        except Exception:  # each dbm module has its own for damaged files
             raise CorruptData("a dbm file of Beaker's cannot be read") from None
         return data
 

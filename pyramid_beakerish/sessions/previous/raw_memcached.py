@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ...serializers.foreign_pickles import ForeignPickles
     from ...settings import SessionSettings
 
-# python-memcached and bmemcached mark alike what they have pickled and what they have compressed.
+# Both python-memcached and bmemcached mark what they have pickled or compressed with these flags.
 _PICKLED, _COMPRESSED = 1, 8
 
 
@@ -48,7 +48,7 @@ class MemcachedRaw:
             raise CorruptData("what Beaker has stored is not a text") from None
 
     def _ask(self, server: str, command: str, session_id: str) -> Any:
-        # Each visitor is adopted once: nothing is kept open for that, nor shared with a fork.
+        # Each visitor is adopted once: no connection is kept open for that, or shared with a fork.
         client = Client(
             server,
             deserializer=lambda key, value, flags: (value, flags),

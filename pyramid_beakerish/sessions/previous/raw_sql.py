@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ...serializers.foreign_pickles import ForeignPickles
     from ...settings import SessionSettings
 
-#: How each driver is told to give up a connection; libpq and MySQL count whole seconds.
+#: How each driver is told when to give up connecting; libpq and MySQL count whole seconds.
 _CONNECT_ARGUMENTS = {
     "psycopg": {"connect_timeout": 1},
     "psycopg2": {"connect_timeout": 1},
@@ -84,6 +84,6 @@ def _engine(settings: SessionSettings) -> Any:
     url = sa.make_url(settings.url or options["sa.url"])
     timeouts = _CONNECT_ARGUMENTS.get(url.get_driver_name(), {})
     options.setdefault("sa.connect_args", timeouts)
-    # Each visitor is adopted once: nothing is kept open for that, nor shared with a fork.
+    # Each visitor is adopted once: no connection is kept open for that, or shared with a fork.
     options = {name: value for name, value in options.items() if not name.startswith(_OF_POOLS)}
     return sa.engine_from_config({**options, "sa.url": url, "sa.poolclass": NullPool}, "sa.")

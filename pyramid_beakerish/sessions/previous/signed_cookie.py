@@ -1,4 +1,4 @@
-"""Sessions of Pyramid's SignedCookieSessionFactory: all of it in a signed cookie."""
+"""Sessions of Pyramid's SignedCookieSessionFactory, each as a whole in a signed cookie."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from .earlier import EarlierSession
 
 
-#: What Pyramid does where nothing else was given.
+#: What Pyramid does if nothing else was given.
 DEFAULTS: dict[str, Any] = {name: option.default for name, option in SIGNED_COOKIE_OPTIONS.items()}
 
 
 class _Bytes:
-    """Has what was signed left as it is."""
+    """A serializer that leaves what was signed as it is."""
 
     def loads(self, data: bytes) -> bytes:
         """Give the bytes."""
@@ -35,7 +35,7 @@ class _Bytes:
 
 
 class SignedCookies:
-    """The sessions that such cookies hold; there is no id, so that each change is another one."""
+    """The sessions in signed cookies; they have no ids, so each change makes another session."""
 
     def __init__(self, settings: SessionSettings, pickles: ForeignPickles) -> None:
         given = {**DEFAULTS, **settings.given}
@@ -91,4 +91,4 @@ class _SignedCookie:
         return Contents(values, moment(created), moment(renewed), NOTHING)
 
     def forget(self) -> bool:
-        return True  # nobody can: it is the browser that has it
+        return True  # it cannot be removed: the browser has it
