@@ -1,4 +1,4 @@
-"""Sessions and cache regions for Pyramid, from the ini file; in the place of pyramid_beaker."""
+"""Sessions and cache regions for Pyramid, from the ini file: a replacement for pyramid_beaker."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from .sessions.events import SessionMerged as SessionMerged
 from .sessions.events import SessionRefused as SessionRefused
 from .sessions.events import SessionRotated as SessionRotated
 
-#: What needs Pyramid, and where it is. It is imported when it is first asked for, so that the
-#: command can do without, and can tell Python what not to warn of before it does not.
+#: The names that need Pyramid, each with its module, which is imported at first use: the command
+#: can run without Pyramid, and can switch off a warning before Pyramid is imported.
 _OF_PYRAMID = {
     "BeakerSessionFactoryConfig": "configure",
     "includeme": "configure",
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from .configure import session_factory_from_settings as session_factory_from_settings
     from .configure import set_cache_regions_from_settings as set_cache_regions_from_settings
     from .factory import SessionUnavailable as SessionUnavailable
-else:  # a type checker would take any name for one of ours
+else:  # with this a type checker would accept any name
 
     def __getattr__(name: str) -> Any:
         if name not in _OF_PYRAMID:

@@ -24,7 +24,7 @@ class PyramidBeakerSession(Visit, BeakerSession):  # type: ignore[misc]
     """`request.session` where ``session.format`` is ``beaker``."""
 
     def _tell_of_loss(self, request: Any) -> None:
-        """Beaker's session cannot tell whether it was stored since it was written to."""
+        """Say nothing: Beaker's session does not know whether its changes were stored."""
 
 
 class BeakerSessionFactory(SessionFactory):
@@ -35,7 +35,7 @@ class BeakerSessionFactory(SessionFactory):
         self._previous = open_adoption(settings, clock, notify, SessionUnavailable)
 
     def open(self) -> None:
-        """Open what sessions are taken over from; the rest Beaker does with each session."""
+        """Open what earlier sessions are read from; Beaker opens the rest with each session."""
         if self._previous is not None:
             self._previous.open()
 

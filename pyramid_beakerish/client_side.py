@@ -1,4 +1,4 @@
-"""Pyramid's sessions that the visitor keeps, where ``session.type`` is ``cookie``."""
+"""Pyramid's sessions in the visitor's cookie, where ``session.type`` is ``cookie``."""
 
 from __future__ import annotations
 

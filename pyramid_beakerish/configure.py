@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("pyramid_beakerish")
 
-#: After everything that an application or another include sets by itself.
+#: The order of an action that comes after all that the application and other includes set.
 LAST = 10
 
 #: Where Pyramid's introspection finds the parsed settings.
@@ -40,11 +40,11 @@ def includeme(config: Any) -> None:
     """Give the application the sessions and cache regions that its settings describe.
 
     Reads the ``session.`` and ``cache.`` settings after all of the application's own configuration
-    statements, so that these may still change them. A session factory that the application sets
-    itself is left alone, and what is written about sessions is then not judged. The regions are
-    ``request.cache_regions``, and those that ``cache_region`` uses; they are entered in
-    ``beaker.cache.cache_regions`` as well. What was read can be looked up by Pyramid's
-    introspection, in the category ``pyramid_beakerish``.
+    statements, so that these may still change them. If the application sets a session factory of
+    its own, it is left alone, and the ``session.`` settings are not checked. The regions are at
+    ``request.cache_regions``, are used by ``cache_region``, and are entered in
+    ``beaker.cache.cache_regions`` as well. Pyramid's introspection shows what was read, in the
+    category ``pyramid_beakerish``.
 
     Raises `SettingsError`, inside Pyramid's ``ConfigurationExecutionError``, with every mistake
     that was found.
@@ -55,14 +55,14 @@ def includeme(config: Any) -> None:
         under=("pyramid_debugtoolbar.toolbar_tween_factory", INGRESS),
     )
     config.add_directive("register_session_component", register_session_component)
-    # Not config.add_request_method: with it Pyramid makes a class for each request, 11 us.
+    # Not config.add_request_method, for which Pyramid makes a class for each request (11 us).
     Request.cache_regions = property(_cache_regions)
     parsed = config.introspectable(CATEGORY, "settings", "sessions and cache regions", "settings")
     config.action(None, _configure, (config, parsed), introspectables=(parsed,), order=LAST)
 
 
 def register_session_component(config: Any, factory: Any, *interfaces: Any) -> None:
-    """Have a class make the session's component of an interface, or one for several.
+    """Have a class make the session's component for an interface, or one for several interfaces.
 
     A directive of the configurator: ``ICounter(request.session)`` then gives the one object of
     the class that belongs to the session. ``factory`` and ``interfaces`` may be dotted names. Two
@@ -87,8 +87,8 @@ def session_factory_from_settings(
 ) -> SessionFactory | SignedCookieFactory:
     """Make a session factory from the ``session.`` or ``beaker.session.`` keys of the settings.
 
-    Unknown keys are logged; what the type of session needs is asked for at first use. Raises
-    `SettingsError` for a value that cannot be obeyed.
+    Unknown keys are logged; whether the type of session lacks an option is checked at first use.
+    Raises `SettingsError` for a value that cannot be obeyed.
 
     Example::
 
@@ -114,9 +114,9 @@ def BeakerSessionFactoryConfig(**options: Any) -> SessionFactory | SignedCookieF
 def set_cache_regions_from_settings(settings: Mapping[str, Any]) -> None:
     """Make the cache regions of the ``cache.`` or ``beaker.cache.`` keys of the settings.
 
-    They are those that ``cache_region`` uses from now on, and are entered in
-    ``beaker.cache.cache_regions``. Unknown keys are logged. Raises `SettingsError` for a value
-    that cannot be obeyed.
+    From now on ``cache_region`` uses these regions. They are entered in
+    ``beaker.cache.cache_regions`` as well. Unknown keys are logged. Raises `SettingsError` for a
+    value that cannot be obeyed.
 
     Example::
 

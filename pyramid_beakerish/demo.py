@@ -108,7 +108,7 @@ def login(request: Request) -> Response:
 
 @view_config(route_name="read", request_method="GET")
 def read(request: Request) -> Response:
-    """Welcome who is logged in, send others to the login."""
+    """Welcome a user who is logged in, and send anybody else to the login."""
     if "user" not in request.session:
         request.session.flash("Please log in first.", allow_duplicate=False)
         return HTTPSeeOther(request.route_path("login"))
@@ -125,7 +125,7 @@ def logout(request: Request) -> Response:
 
 
 def device_of(request: Request) -> dict[str, str]:
-    """Tell what the user will know this browser by."""
+    """Give what the user will recognise this browser by."""
     return {
         "device": (request.user_agent or "unknown")[:80],
         "place": request.client_addr or "unknown",
@@ -166,7 +166,7 @@ def notes(request: Request) -> Response:
 
 @view_config(route_name="notes", request_method="POST")
 def add_note(request: Request) -> Response:
-    """Keep the note: a change inside a list is noticed by itself."""
+    """Keep the note; the session notices by itself that a list in it has changed."""
     note = _typed(request, "note", 200)
     if note:
         kept = request.session.setdefault("notes", [])
@@ -177,14 +177,14 @@ def add_note(request: Request) -> Response:
 
 
 def _typed(request: Request, name: str, longest: int) -> str:
-    """Give what was typed into a field: nothing, if a file was sent instead."""
+    """Give what was typed into a field, or nothing if a file was sent instead."""
     value = request.POST.get(name)
     return value.strip()[:longest] if isinstance(value, str) else ""
 
 
 @exception_view_config(BadCSRFToken)
 def refused(error: BadCSRFToken, request: Request) -> Response:
-    """Answer a form whose token is not the session's; no view of it was called."""
+    """Answer a form whose token is not the session's; its view was not called."""
     return page(request, "This form was refused", REFUSED, status=400)
 
 
@@ -244,7 +244,7 @@ def reports(request: Request) -> Response:
 
 @view_config(route_name="reports", request_method="POST")
 def forget_reports(request: Request) -> Response:
-    """Forget the results of these calls, and of no other."""
+    """Forget the results of these calls, and no others."""
     for report in REPORTS.values():
         report.invalidate(slow_seconds(request))
     request.session.flash("Both reports were forgotten: they are made anew.")

@@ -33,7 +33,7 @@ def devices(request: Request) -> Response:
 
 @view_config(route_name="devices", request_method="POST")
 def end_devices(request: Request) -> Response:
-    """End one session of the user's, or all of them; nobody else's can be named."""
+    """End one of the user's sessions, or all of them, but never another user's."""
     if request.session.handle is None:
         return HTTPSeeOther(request.route_path("login"))
     sessions = request.session.sessions_of()

@@ -1,4 +1,4 @@
-"""How the pages of the demonstration look: one shell, which escapes what is put into it."""
+"""How the pages of the demonstration look: one template, which escapes what is put into it."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class Lesson(NamedTuple):
 def page(
     request: Request, title: str, body: Markup, lesson: Lesson | None = None, status: int = 200
 ) -> Response:
-    """Answer with a page that shows, and so takes away, the messages that wait for the visitor."""
+    """Answer with a page; it shows the visitor's waiting messages, which removes them."""
     here = request.matched_route and request.matched_route.name
     html = SHELL.format(
         title=title,
@@ -144,7 +144,7 @@ def button(request: Request, route: str, label: str) -> Markup:
 
 
 def csrf_token(request: Request) -> str:
-    """Give the token that a form of this visitor's must carry."""
+    """Give the CSRF token that this visitor's forms must carry."""
     token: str = request.session.get_csrf_token()
     return token
 

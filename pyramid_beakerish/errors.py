@@ -32,7 +32,7 @@ class SettingsError(BeakerishError, ValueError):
 
 
 class StoreError(BeakerishError):
-    """A store refused what was asked of it, or gave back what no store may give."""
+    """A store refused a request, or answered it in a way that no store may."""
 
 
 class StoreUnavailable(StoreError):
@@ -56,7 +56,7 @@ class SessionStateError(BeakerishError):
 
 
 class ComponentConflict(BeakerishError, ValueError):
-    """Two classes are to make the session's component of one ``interface``."""
+    """Two classes are registered to make the session's component for one ``interface``."""
 
     def __init__(self, interface: str) -> None:
         self.interface = interface
@@ -75,11 +75,11 @@ class CacheUsageError(BeakerishError, TypeError):
 
 
 class CacheKeyError(CacheUsageError):
-    """An argument has no stable key: nothing tells it from its like in the next call."""
+    """An argument has no stable key, by which a later call could recognise an equal one."""
 
 
 class RegionNotConfigured(BeakerishError, KeyError):
-    """The settings have no region of this ``name``; those they have are ``configured``."""
+    """The settings have no region of this ``name``; ``configured`` are the regions they have."""
 
     def __init__(self, name: str, configured: Iterable[str]) -> None:
         self.name = name

@@ -44,7 +44,7 @@ class PyramidSession(Visit, Session):  # type: ignore[misc]
         super().lock(wait, seconds)
         request = get_current_request()
         if self in getattr(request, "__dict__", {}).get(SESSIONS, ()):
-            # It may end without a response. (Another request's session is not its to unlock.)
+            # The request may end without a response. (It must not unlock another one's session.)
             request.add_finished_callback(lambda request: self.unlock())
 
     def _component_registry(self) -> ComponentRegistry:
@@ -55,7 +55,7 @@ class PyramidSession(Visit, Session):  # type: ignore[misc]
 
 @implementer(ISessionFactory)
 class SessionFactory:
-    """Makes the session of each request, by one configuration.
+    """Makes the session of each request, from one configuration.
 
     ``clock`` gives the time in seconds since the epoch.
 
@@ -94,7 +94,7 @@ class SessionFactory:
         return self._settings.transactional and self._settings.in_own_store
 
     def open(self) -> None:
-        """Open the store now; raises `SettingsError` if it cannot be had."""
+        """Open the store now; raises `SettingsError` if it cannot be opened."""
         self._manager.open()
 
     def __call__(self, request: Any) -> Any:
@@ -104,7 +104,7 @@ class SessionFactory:
         return session
 
     def __repr__(self) -> str:
-        # The debug toolbar shows it: no options. Two factories of one kind look equal.
+        # The debug toolbar shows this, so it names no options: factories of one class look alike.
         return f"<pyramid_beakerish {type(self).__name__}>"
 
 
@@ -129,7 +129,7 @@ def notify(event: object) -> None:
 
 
 def cookie_header_of_double(request: Any) -> str | None:
-    """Give what a `pyramid.testing.DummyRequest` has in a dictionary instead of the environ."""
+    """Give the Cookie header of a `pyramid.testing.DummyRequest`, which has only a dictionary."""
     if isinstance(request, BaseRequest):
         return None
     cookies = getattr(request, "cookies", None) or {}

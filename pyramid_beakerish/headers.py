@@ -12,7 +12,7 @@ Headers = list[tuple[str, str]]
 
 _FOR_CACHES = frozenset(("vary", "cache-control"))
 
-# To look for a header in here takes a third of the time of ``header.lower()``.
+# Looking a header up in here takes a third of the time of ``header.lower()``.
 _SPELLINGS_OF_VARY = frozenset(map("".join, product("Vv", "Aa", "Rr", "Yy")))
 
 
@@ -26,20 +26,20 @@ def keep_to_visitor(headers: Headers, directive: str) -> None:
             add_vary(headers, "Cookie")
             keep_private(headers, directive)
             return
-    # As it mostly is: 0.8 us less of the 22 of a new session.
+    # The usual case: saves 0.8 of the 22 us that a new session takes.
     headers += ("Vary", "Cookie"), ("Cache-Control", directive)
 
 
 def site_data(words: Iterable[str]) -> tuple[str, str]:
-    """Give the header that has the browser forget these of what it keeps of the site."""
+    """Give the header that has the browser forget these kinds of the site's data."""
     return "Clear-Site-Data", ", ".join(f'"{word}"' for word in words)
 
 
 def add_vary(headers: Headers, name: str) -> None:
     """Add a header's name to Vary, unless the response varies by it, or by everything, already.
 
-    One pass over the list, as most have no Vary: ``response.vary`` takes ten times as long and
-    drops a second line.
+    One pass over the list, as most responses have no Vary. ``response.vary`` takes ten times as
+    long and drops a second Vary line.
     """
     for header, _ in headers:
         if header in _SPELLINGS_OF_VARY:
@@ -61,10 +61,10 @@ def _extend_vary(headers: Headers, name: str) -> None:
 
 
 def keep_private(headers: Headers, directive: str) -> None:
-    """Keep a response that hands out a session out of shared caches.
+    """Keep a response that sets the session's cookie out of shared caches.
 
-    ``directive``: ``private`` or ``no-store``, which is the stricter one. What the application
-    has said stays, but for ``public`` and ``s-maxage``.
+    ``directive``: ``private``, beside which the application's own directives stay, except
+    ``public`` and ``s-maxage``; or ``no-store``, which is stricter and replaces them all.
     """
     lines = [value for header, value in headers if header.lower() == "cache-control"]
     said = [part.strip() for line in lines for part in line.split(",") if part.strip()]

@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
     from .testing.clock import FrozenClock
 
-# Whatever is not pytest's is imported by whoever asks for it: pytest loads this module for every
-# project in whose environment the package is.
+# Each fixture imports what it needs: pytest loads this module in every project whose environment
+# has the package.
 
 
 @pytest.fixture
 def beakerish_clock() -> FrozenClock:
-    """A clock that stands still, at the time of the test's start, until the test moves it on.
+    """A clock that stands still at the time when the test began, until the test moves it on.
 
-    It is the application's if that is made with the setting ``beakerish.clock``.
+    The application uses it if it is made with this clock as the setting ``beakerish.clock``.
     """
     from .testing.clock import FrozenClock
 
@@ -39,7 +39,7 @@ def beakerish_session() -> Callable[..., Any]:
 def beakerish_caches_off() -> Iterator[None]:
     """Cache regions that keep nothing during the test: cached functions are just called.
 
-    Those that are configured when the fixture is asked for; so ask for the application first.
+    These are the regions that are configured already, so ask for the application's fixture first.
     """
     regions = _regions()
     were = [region.enabled for region in regions]
@@ -54,7 +54,7 @@ def beakerish_caches_off() -> Iterator[None]:
 def beakerish_caches_empty() -> Iterator[None]:
     """Cache regions that are empty when the test begins, and again when it has ended.
 
-    Those that are configured when the fixture is asked for; so ask for the application first.
+    These are the regions that are configured already, so ask for the application's fixture first.
     """
     regions = _regions()
     _clear(regions)

@@ -12,9 +12,9 @@ from .errors import SettingsError
 from .factory import PyramidSession
 from .transaction import TransactionalSession
 
-#: Where a registry keeps that its requests remember their transaction.
+#: The attribute by which a registry tells that its requests remember their transaction.
 PREPARED = "_pyramid_beakerish_transactions"
-#: Where a request keeps what all its sessions know of its transaction.
+#: The attribute in which a request keeps the `RequestTransaction` of all its sessions.
 TRANSACTION = "_pyramid_beakerish_transaction"
 
 NOT_INCLUDED = "session.transactional = true needs the include of pyramid_beakerish."
@@ -29,7 +29,7 @@ class RequestTransaction:
         self._environ = environ  # not the request, which would be a cycle
 
     def seen(self) -> bool:
-        """Tell whether pyramid_tm takes care of the request, or did."""
+        """Tell whether the request is or was in a transaction of pyramid_tm."""
         return self._manager is not None
 
     def current(self) -> Any:
@@ -37,7 +37,7 @@ class RequestTransaction:
         if self._environ.get("tm.active"):
             self._manager = self._environ["tm.manager"]
         elif self._manager is None or not self._manager.explicit:
-            return None  # another manager would begin one that nobody commits
+            return None  # one that is not explicit would begin one that nobody commits
         try:
             return self._manager.get()
         except NoTransaction:
@@ -56,7 +56,7 @@ class PyramidTransactionalSession(TransactionalSession, PyramidSession):  # type
 
 
 def prepare_transactions(registry: Any) -> None:
-    """Have each request remember its transaction manager, which pyramid_tm takes away at the end.
+    """Have each request remember its transaction manager, which pyramid_tm removes at the end.
 
     Raises `SettingsError` where pyramid_tm was not included.
     """
@@ -68,7 +68,7 @@ def prepare_transactions(registry: Any) -> None:
 
 
 def _transaction_of(request: Any) -> RequestTransaction:
-    """Give the one for all sessions of the request, be they made before it has a transaction."""
+    """Give what all sessions of the request share, even those made before its transaction."""
     attributes = getattr(request, "__dict__", {})  # a double may have none
     found: RequestTransaction = attributes.setdefault(
         TRANSACTION, RequestTransaction(request.environ)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: Options that go to Pyramid as they are.
 SAME = ("hashalg", "salt", "set_on_exception")
-#: Our names of what Pyramid calls otherwise.
+#: Our names of options, each with Pyramid's name for it.
 RENAMED = {"key": "cookie_name", "cookie_path": "path", "cookie_domain": "domain"}
 
 
@@ -26,8 +26,8 @@ RENAMED = {"key": "cookie_name", "cookie_path": "path", "cookie_domain": "domain
 class SignedCookieFactory:
     """Makes the session of each request by Pyramid's SignedCookieSessionFactory.
 
-    What is not given is Pyramid's default, but for ``httponly`` and ``secure``, which are as safe
-    as elsewhere. Raises `SettingsError` without a secret.
+    An option that is not given has Pyramid's default, except ``httponly`` and ``secure``, which
+    have the safe defaults of this package. Raises `SettingsError` without a secret.
 
     Example::
 
@@ -56,7 +56,7 @@ class SignedCookieFactory:
 
 
 def pyramid_options(settings: SessionSettings) -> dict[str, Any]:
-    """Give the arguments for SignedCookieSessionFactory, of what was given; not ``secure``."""
+    """Give the arguments for SignedCookieSessionFactory from the settings, without ``secure``."""
     given = settings.given
     options = {name: given[name] for name in SAME if name in given}
     options |= {theirs: given[ours] for ours, theirs in RENAMED.items() if ours in given}

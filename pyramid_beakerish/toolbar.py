@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Handler = Callable[[Any], Any]
 
 
-#: A path and no asset, which is found by the package's loader: pytest puts its own in the place.
+#: A path, not an asset: an asset is found by the package's loader, which pytest replaces.
 TEMPLATE = str(Path(__file__).parent / "templates" / "toolbar.dbtmako")
 
 
@@ -47,7 +47,7 @@ class SessionPanel(DebugPanel):  # type: ignore[misc]
         self.watch = SessionWatch()
         self.calls: list[CacheCall] = []
         self._plain = type(request).session
-        # At once, as other panels may be the first to ask for the session.
+        # Set right away, as another panel may be the first to ask for the session.
         request.set_property(self._make_session, name="session", reify=True)
 
     def wrap_handler(self, handler: Handler) -> Handler:
@@ -91,7 +91,7 @@ class SessionPanel(DebugPanel):  # type: ignore[misc]
         return session
 
     def _leave_out_onlookers(self, request: Any) -> None:
-        """Take no note of what another panel reads when the application asks for the session."""
+        """Ignore what another panel reads whenever the application asks for the session."""
         shown = type(request).session
 
         def session(request: Any) -> Any:
@@ -116,7 +116,7 @@ class SessionPanel(DebugPanel):  # type: ignore[misc]
 
 
 def _described(session: Watching) -> list[tuple[str, str]]:
-    """Give what is known of the session itself, for the panel."""
+    """Give what the panel shows of the session itself."""
     settings, record = session._settings, session.stored_record
     own = {} if record is None else record.own
     rows = [("Name in the log", session.stored_fingerprint or "none: it has no id")]
@@ -134,7 +134,7 @@ def _described(session: Watching) -> list[tuple[str, str]]:
 
 
 def _keys(session: Watching) -> list[tuple[str, str, str]]:
-    """Give each key that is stored or was met: its size, and what was done with it."""
+    """Give each key that is stored or was used, with its size and what was done with it."""
     watch, sizes = session.watch, session.stored_sizes
     done = {"read": watch.read, "changed": watch.changed, "removed": watch.removed}
     rows = []

@@ -27,14 +27,14 @@ from .stores.lease import Lease
 
 log = logging.getLogger(__name__)
 
-#: What cromlech.wsgistate says, whose applications may compare it.
+#: The texts of cromlech.wsgistate, as its applications may compare them.
 NO_WRITING = "Session's current state disallows writing"
 NO_SAVING = "Session's current state disallows saving operations."
 
-#: How long nobody else can commit a session, in seconds, where the others take so long to finish,
-#: or a process was killed before it had.
+#: Seconds for which one commit may keep others from committing the session: the rest of its
+#: transaction may be slow to finish, or its process may be killed.
 LONGEST_TURN = 10.0
-#: Longer than a turn, so that what a killed process leaves behind makes nobody fail.
+#: Longer than a turn, so that nobody fails because a process was killed during its turn.
 LONGEST_WAIT = 12.0
 
 
@@ -58,7 +58,7 @@ class GivenTransaction:
     def __init__(self, transaction: Any) -> None:
         self._transaction = transaction
         self._aborted = False
-        transaction.addBeforeAbortHook(self._abort)  # an aborted one lets others join all the same
+        transaction.addBeforeAbortHook(self._abort)  # an aborted transaction still lets others join
 
     def seen(self) -> bool:
         """See `Transactions`."""
@@ -75,9 +75,9 @@ class GivenTransaction:
 class TransactionalSession(Session):
     """Joins the transaction before the first change, and is stored by its commit.
 
-    To hand out a value that can be changed in place is a change, as far as that goes. After the
-    end of the transaction the session can be read, and written only with
-    ``session.after_transaction = save``. Without any transaction it is stored as ever.
+    Handing out a value that can be changed in place counts as a change here. After the end of the
+    transaction the session can be read, but written only with
+    ``session.after_transaction = save``. Without a transaction it is stored as usual.
     """
 
     _lasting = Session._lasting | {"_transactions", "_resource", "_unpublished", "_stale", "_turn"}
@@ -102,9 +102,9 @@ class TransactionalSession(Session):
         super().changed()
 
     def persist(self) -> None:
-        """Store what has changed: now, or in a transaction with its commit.
+        """Store what has changed: now, or in a transaction by its commit.
 
-        Raises what kept the commit from storing it.
+        Raises the error that kept the commit from storing it.
         """
         if self._unpublished is not None:
             error, self._unpublished = self._unpublished, None
@@ -114,14 +114,14 @@ class TransactionalSession(Session):
 
     def _load(self) -> None:
         super()._load()
-        if self._suspects:  # lists that an onlooker has read
+        if self._suspects:  # values such as lists, which an onlooker has read
             self._take_part()
 
     def _read(self, key: str) -> Any:
         value = super()._read(key)
         self._forget_view(key)
         if key in self._suspects and not self._take_part() and self._is_over():
-            # A copy: what is done to it counts for nothing, and the next transaction reads anew.
+            # The caller gets a copy, whose changes are lost; the next transaction reads anew.
             del self._suspects[key], self._values[key]
         return value
 
@@ -177,9 +177,9 @@ class TransactionalSession(Session):
             self._fail(error)
 
     def _take_turn(self) -> None:
-        """Let nobody else compare until this transaction is over.
+        """Keep others from comparing until this transaction is over.
 
-        Else two could find what they know, and the second to finish would undo the first.
+        Otherwise two could find the record unchanged, and the second would undo the first.
         """
         self._end_turn()
         turn = Lease(self._manager.records.store, f"commit:{self._key}", LONGEST_TURN)
@@ -193,7 +193,7 @@ class TransactionalSession(Session):
             release(turn)
 
     def _compare(self) -> None:
-        """Refuse to change what others have changed meanwhile, and let them wait from now on."""
+        """Refuse to overwrite what others have stored meanwhile, and have them wait from now on."""
         self._take_turn()
         try:
             record, token, _ = self._manager.records.load(self._key)
@@ -210,13 +210,13 @@ class TransactionalSession(Session):
         return None
 
     def _reach_store(self) -> None:
-        """Ask for what is not there yet: no other is to commit if the store is down."""
+        """Look for the record of a new session: nobody is to commit if the store is down."""
         records = self._manager.records
         with suppress(NoRecord):
             records.load(records.key_of(self.id))
 
     def _undo(self, before: Snapshot) -> None:
-        """Go back to what was before the transaction, or to what others have made of it."""
+        """Go back to the state before the transaction, or to what others have stored since."""
         self._resource = None
         self._end_turn()
         before.restore(self)
@@ -225,7 +225,7 @@ class TransactionalSession(Session):
             self._load_again()
 
     def _publish(self) -> None:
-        """Store the changes. Raises nothing, as others may have committed already."""
+        """Store the changes. Raises nothing, as other data managers may have committed already."""
         self._resource = None
         try:
             super().persist()
@@ -233,7 +233,7 @@ class TransactionalSession(Session):
             log.error("A session could not be stored after the commit of its transaction.")
             self._unpublished, self._dirty = error, True
         else:
-            self._forget_values()  # a list that was handed out was that of this transaction
+            self._forget_values()  # a list that was handed out belonged to this transaction
         finally:
             self._end_turn()
 
@@ -249,7 +249,7 @@ class SessionDataManager:
         self._before = Snapshot(session)
 
     def sortKey(self) -> str:  # noqa: N802 - the interface's name
-        """Come last: whoever can refuse has done so before the session is stored."""
+        """Come last: all who can refuse have voted before the session is stored."""
         return "~pyramid_beakerish"
 
     def tpc_begin(self, transaction: Any) -> None:
@@ -259,7 +259,7 @@ class SessionDataManager:
         """Nothing is stored before all have voted."""
 
     def tpc_vote(self, transaction: Any) -> None:
-        """Refuse what cannot be stored, and changes of what others have changed meanwhile."""
+        """Refuse what cannot be stored, and what conflicts with changes of others."""
         self._session._vote()
 
     def tpc_finish(self, transaction: Any) -> None:
@@ -268,7 +268,7 @@ class SessionDataManager:
 
     def abort(self, transaction: Any) -> None:
         """Bring the session back to what it was before the first change."""
-        # Called twice, and once more after hooks that follow a commit.
+        # This is called twice, and once more after the hooks that follow a commit.
         if self._session._resource is self:
             self._session._undo(self._before)
 
@@ -282,7 +282,7 @@ class SessionDataManager:
 
 
 class SessionSavepoint:
-    """A state to which a session can be brought back, as often as one likes."""
+    """A state to which a session can be brought back, any number of times."""
 
     def __init__(self, session: TransactionalSession) -> None:
         self._session = session

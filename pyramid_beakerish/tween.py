@@ -1,8 +1,7 @@
 """The tween that saves sessions: above pyramid_tm and the exception views, below the toolbar.
 
-What was tried out, and why it is done here: the transaction has been committed or not, an
-exception view can still answer for a store that is down, and a request that is tried again
-has saved nothing.
+Here, as was tried out, it is known whether the transaction was committed, an exception view can
+still answer for a store that is down, and a request that is tried again has saved nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Where pyramid_debugtoolbar has its toolbar, in the requests that it looks at.
+#: The attribute in which requests that pyramid_debugtoolbar looks at have its toolbar.
 TOOLBAR = "debug_toolbar"
 
 
@@ -54,9 +53,9 @@ def session_tween_factory(handler: Callable[[Any], Any], registry: Any) -> Calla
 
 
 def _parking(handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Give a handler before which the uses of tweens above do not count, unless it comes to them.
+    """Give a handler for which reads by the debug toolbar are no use of the session.
 
-    The toolbar reads everything, before us and after; others read for the application.
+    The toolbar reads every value, before us and after. Other tweens above read for the application.
     """
 
     def parked(request: Any) -> Any:
@@ -72,7 +71,7 @@ def _parking(handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def _fail(request: Any, error: BaseException) -> Any:
-    """Store nothing, leave no lock; show exception views what has happened above them."""
+    """Store nothing and leave no lock; let exception views answer an error raised above them."""
     failure = error if isinstance(error, BeakerishError) else None
     for session in request.__dict__.get(SESSIONS, ()):
         session.abandon(failure)
@@ -88,16 +87,16 @@ def _fail_to_save(request: Any, unsaved: list[Any], error: BaseException) -> Any
     for session in unsaved:
         session.abandon(failure)
     response = _render(request, failure)
-    # What nobody answers the server logs. Exception views hide this from everybody who only looks
-    # at exceptions, and the transaction may have been committed.
+    # The server logs only errors that no view answers. This one is logged even if a view answers,
+    # as the transaction may have been committed.
     log.error("A session could not be saved.", exc_info=error)
     for session in unsaved:
-        session.abandon()  # nobody could answer any more if a late write were refused
+        session.abandon()  # no late write raises: nobody could answer the error any more
     return response
 
 
 def _never_tried_again(request: Any, error: Exception) -> BeakerishError:
-    """The transaction may have been committed: to run the view again would do it twice."""
+    """Give an error after which the view is not run again: its transaction may be committed."""
     if isinstance(error, BeakerishError) and not will_be_tried_again(request, error):
         return error
     failure = SessionSaveError(f"A session could not be saved: {type(error).__qualname__}.")
@@ -106,13 +105,13 @@ def _never_tried_again(request: Any, error: Exception) -> BeakerishError:
 
 
 def _render(request: Any, failure: BeakerishError) -> Any:
-    """Let an exception view answer, as it would have done below."""
+    """Let an exception view answer, as it does for errors that are raised below it."""
     try:
         return request.invoke_exception_view((type(failure), failure, failure.__traceback__))
     except HTTPNotFound:
         pass  # nobody answers
     except HTTPException as refusal:
-        # The view wrote to the session that failed; the failure is a response of its own.
+        # The view wrote to the failed session, which raises the failure again: itself a response.
         if refusal is failure:
             return refusal
         raise

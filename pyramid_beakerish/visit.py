@@ -19,20 +19,20 @@ log = logging.getLogger(__name__)
 #: Where a request keeps its sessions. Not ``request.session``, which the debug toolbar replaces,
 #: and not the environ, which subrequests and retried attempts share.
 SESSIONS = "_pyramid_beakerish_sessions"
-#: Where it keeps that its sessions have been saved.
+#: Where it notes that its sessions have been saved.
 SAVED = "_pyramid_beakerish_saved"
 
 TOO_LATE = "A session was first used after the response was made: what was written to it is lost."
 
 
 class Visit:
-    """What a session of Pyramid's does beside being one: it is brought into a request and out.
+    """The Pyramid side of a session: it joins a request, is saved with it, and leaves headers.
 
     The tween saves, after the transaction and before any header is written, where an exception
     view can still answer for a store that is down. The response callback writes the headers on
-    the response that is really sent, and saves where no tween was run or something changed late.
+    the response that is really sent, and saves if no tween was run or something changed later.
 
-    A base class and not an object around the session: it is made once a request (0.4 us less).
+    A base class, not an object around the session: one object less for each request (0.4 us).
     """
 
     _settings: SessionSettings
@@ -49,7 +49,7 @@ class Visit:
     finish: Callable[..., str | None]
     site_data: Collection[str]
 
-    # pyramid_beaker lets one read these of its sessions and of its factories.
+    # pyramid_beaker's sessions and factories have these attributes.
 
     @property
     def _options(self) -> Mapping[str, Any]:
@@ -71,12 +71,12 @@ class Visit:
             request.add_finished_callback(self._tell_of_loss)
 
     def _tell_of_loss(self, request: Any) -> None:
-        """Log it if the session came so late that nobody has saved it."""
+        """Log that changes are lost, if the session came too late to be saved."""
         if self._dirty and self._respond in request.response_callbacks:
             log.warning(TOO_LATE)
 
     def _save(self, request: Any) -> None:
-        """Store what the request has changed, unless what it did does not count."""
+        """Store what the request has changed, unless it failed and its changes do not count."""
         exception = getattr(request, "exception", None)
         if exception is None or self._counts(request, exception):
             self.persist()
@@ -84,7 +84,7 @@ class Visit:
             self.abandon()
 
     def _respond(self, request: Any, response: Any) -> None:
-        """Write the headers: last of all callbacks, for the others may change the session."""
+        """Write the headers after all other callbacks, as these may change the session."""
         waiting = getattr(request, "response_callbacks", None)
         if waiting and not all(_is_ours(callback) for callback in waiting):
             request.add_response_callback(self._respond)
@@ -100,7 +100,7 @@ class Visit:
             if self.site_data:
                 headers.append(site_data(self.site_data))
             request.add_response_callback(self._mark_private)
-        elif self._detached:  # pyramid_beaker's own tests want no header of it in this callback
+        elif self._detached:  # pyramid_beaker's own tests expect no such header in this callback
             request.add_response_callback(self._mark_varying)
         elif self._used:
             add_vary(headers, "Cookie")
@@ -129,9 +129,9 @@ def _is_redirect(exception: Any) -> bool:
 
 
 def will_be_tried_again(request: Any, exception: BaseException) -> bool:
-    """Tell whether pyramid_retry throws the request's result away."""
+    """Tell whether pyramid_retry discards the request's result."""
     if "retry.attempts" not in request.environ:
         return False
-    from pyramid_retry import is_error_retryable  # whoever set the key has it installed
+    from pyramid_retry import is_error_retryable  # which set the key, so it is installed
 
     return bool(is_error_retryable(request, exception))

@@ -18,13 +18,13 @@ NEEDS_RICH = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and give its exit code.
 
-    That is 0 if all is well, 1 if something is wrong with what was looked at or could not be done,
-    2 if the command, or its ini file, makes no sense.
+    It is 0 if all is well, 1 if the command found something wrong or could not do its work, 2 if
+    the command, or its ini file, makes no sense.
     """
     if find_spec("rich") is None:
         sys.stderr.write(NEEDS_RICH)
         return 2
-    # Pyramid imports pkg_resources, and nobody who runs a command can mend that.
+    # Pyramid imports pkg_resources, which nobody who runs the command can change.
     warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
     from .program import run
 

@@ -1,4 +1,4 @@
-"""What an administrator should think about: settings that are no mistakes and yet a risk."""
+"""What an administrator should think about: settings that are no mistakes, but a risk."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MDN_COOKIES = "https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Heade
 PICKLE = "https://docs.python.org/3/library/pickle.html"
 FORKS = "https://docs.gunicorn.org/en/stable/design.html"
 
-#: Words of secrets that examples show, so that everybody knows them.
+#: Words in the secrets of published examples, which everybody knows.
 EXAMPLE_WORDS = (
     *("example", "replace", "changeme", "change-me", "itsaseekreet"),
     *("put in", "32 characters", "32-characters", "until now"),
@@ -34,7 +34,7 @@ REMEDY = "use session.type = sqlite or a server."
 APART = f"each has sessions of its own, so that users seem logged out at random: {REMEDY}"
 ALONE = f"Sessions end with the process, and no other worker process has them: {REMEDY}"
 
-#: Under so many bytes a store is about to be full.
+#: With fewer free bytes than this a store is nearly full.
 LITTLE_ROOM = 100 * 1024 * 1024
 
 
@@ -102,7 +102,7 @@ def _on_store(ini: Ini, found: Examined) -> Iterator[Advice]:
     facts, used = found.facts, found.used
     if used.keeps_sessions:
         yield from _on_session_store(ini, found)
-    # What evicts is full sooner or later, and that is told of it.
+    # A store that evicts is full sooner or later; other advice is about that.
     if not facts.get("evicts") and facts.get("free", LITTLE_ROOM) < LITTLE_ROOM:
         yield Advice(f"{used.name} has less than 100 MB left: give it more room.")
     yield from facts.get("remarks", ())
@@ -128,6 +128,6 @@ def _remedied(risk: str, fact: str, facts: StoreFacts) -> Advice:
 
 
 def _workers(ini: Ini) -> str | None:
-    """Give the number of processes that the server is told to start, if they are several."""
+    """Give the number of processes that the server is told to start, if it is above one."""
     given = (ini.server.get(name, "1") for name in ("workers", "processes"))
     return next((number for number in given if number.strip() not in ("0", "1")), None)

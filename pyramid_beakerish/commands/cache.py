@@ -58,7 +58,7 @@ def run(work: Work, options: argparse.Namespace) -> Result:
 def clear(regions: CacheRegions, options: argparse.Namespace) -> Result:
     """Forget everything in the regions that are named, or in all that can be reached.
 
-    One whose store fails keeps no other from being cleared; the code is 1 then.
+    If the store of a region fails, the others are cleared all the same, and the exit code is 1.
     """
     chosen = _chosen(regions, options)
     cleared: list[str] = []
@@ -107,7 +107,7 @@ def invalidate(regions: CacheRegions, options: argparse.Namespace) -> Result:
 
 
 def reachable(regions: CacheRegions, name: str) -> Region:
-    """Give the region; raises `CommandError` if there is none, or none that can be reached."""
+    """Give the region; raises `CommandError` if it does not exist or cannot be reached."""
     try:
         region = regions[name]
     except RegionNotConfigured as error:
@@ -119,12 +119,12 @@ def reachable(regions: CacheRegions, name: str) -> Region:
 
 
 def is_empty(region: Region) -> bool:
-    """Tell whether the region's store is still to be made, so that nothing is in it."""
+    """Tell whether the region's store was not made yet, so that nothing is in it."""
     if region.settings.type not in (*FOLDERS, *SQL_TYPES):
-        return False  # a server is there or not, and may not tell an administrator's facts
+        return False  # a server is not made by us, and may refuse to tell what `inspect` asks
     return why_empty(region.settings, region.clock) is not None
 
 
 def unreachable(region: Region) -> str | None:
-    """Tell why another program than the application cannot reach a region, if it cannot."""
+    """Tell why a program other than the application cannot reach the region, if it cannot."""
     return IN_MEMORY if region.settings.type == "memory" else None

@@ -41,7 +41,7 @@ def add_to(commands: Commands) -> Iterator[Parser]:
 
 
 def run(options: argparse.Namespace) -> Result:
-    """Check everything; the code is 1 for a mistake, or for a store that is of no use."""
+    """Check everything; the exit code is 1 for a mistake, or for a store that cannot be used."""
     ini = load_ini(options)
     read, mistakes = examine_settings(ini.settings)
     stores = [] if mistakes else _examine_all(read)
@@ -70,20 +70,20 @@ def settings_table(ini: Ini) -> Table:
 
 
 def import_failure(ini: Ini) -> Iterator[Fact]:
-    """Give why the application cannot be imported, if it cannot: its settings are as they are."""
+    """Tell why the application cannot be imported, if it cannot; the rest is checked anyway."""
     if ini.not_imported:
         told = f"The application could not be imported here: {ini.not_imported}"
         yield Fact("not_imported", ini.not_imported, told, "yellow")
 
 
 def stores_table(stores: Iterable[Examined]) -> Table:
-    """Give how each store was found."""
+    """Give the state of each store."""
     columns = ["store", "used for", "state", "round trip", "version", "room"]
     return Table("stores", "Stores", columns, [_store_row(found) for found in stores])
 
 
 def differences(read: Settings) -> Iterator[Table]:
-    """Give what will be different after pyramid_beaker, as far as it concerns these settings."""
+    """Give the changed defaults that these settings rely on, and all changes of behaviour."""
     rows = [
         (f"session.{changed.name}", changed.there, changed.here, changed.why)
         for changed in differing_defaults(read.session)

@@ -1,4 +1,4 @@
-"""Which sessions are meant: by user, age and size, by their fingerprint or their handle."""
+"""Which sessions are meant: by user, age and size, or by fingerprint or handle."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ seconds = duration("leave the option out")
 
 
 def add_filters(parser: argparse.ArgumentParser) -> None:
-    """Have a sub-command take conditions that sessions must meet."""
+    """Add the conditions that sessions must meet to a sub-command."""
     parser.add_argument("--user", metavar="ID", help="those of a user, as bind_user was told")
     parser.add_argument(
         "--older-than", type=age, metavar="AGE", help="created longer ago than 30m, 8h or 14d"
@@ -85,7 +85,7 @@ def chosen(
 
 
 def named(sessions: Administration, options: argparse.Namespace) -> StoredSession:
-    """Give the session of that fingerprint or handle; raises `CommandError` unless it is one."""
+    """Give the only session of that fingerprint or handle; raises `CommandError` otherwise."""
     if options.user is not None:
         found = [one for one in of_user(sessions, options.user) if _is_named(one, options.name)]
     else:
@@ -97,13 +97,13 @@ def named(sessions: Administration, options: argparse.Namespace) -> StoredSessio
 
 
 def of_user(sessions: Administration, userid: str) -> list[StoredSession]:
-    """Give the sessions of a user; 7 may be a number in the application, or a text."""
+    """Give the sessions of a user; for the application, ``7`` may be a number or a text."""
     numbers: list[Any] = [int(userid)] if _spells_a_number(userid) else []
     return [session for user in [userid, *numbers] for session in sessions.sessions_of(user)]
 
 
 def all_keys(sessions: Administration, beginning: str = "") -> list[str]:
-    """Give the store's keys of sessions; raises `CommandError` where that cannot be had."""
+    """Give the store's keys of sessions; raises `CommandError` if it cannot list them."""
     try:
         with progress("Listing the sessions"):
             return sessions.keys(beginning)
@@ -118,7 +118,7 @@ def read_all(sessions: Administration, keys: list[str]) -> list[StoredSession]:
 
 
 def _spells_a_number(userid: str) -> bool:
-    # Not every text that int takes: 007 may be somebody else than 7.
+    # Not every text that int takes: 007 may be another user than 7.
     try:
         return str(int(userid)) == userid
     except ValueError:

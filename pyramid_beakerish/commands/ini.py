@@ -1,4 +1,4 @@
-"""The ini file that pserve takes: its settings, without the application that they are for."""
+"""The ini file that pserve takes: its settings, without starting the application."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     #: What a sub-command has to say, and the exit code.
     Result = tuple[list[Part], int]
 
-#: What reading a file raises that is not there, is no ini file, or names what is not installed:
-#: their texts say enough.
+#: Errors of reading a file that is missing, is no ini file, or names what is not installed. Their
+#: texts say enough without their types.
 FAILURES = (OSError, LookupError, ImportError, ValueError, configparser.Error, PlasterError)
 
 HELP = "the ini file that pserve takes; app.ini#name is its section [app:name]"
 
 
 class CommandError(Exception):
-    """The command cannot do what it was asked; the text says why, and what helps.
+    """The command cannot do what it was asked to; the text says why, and what helps.
 
     ``code`` is the exit code.
     """
@@ -45,9 +45,9 @@ class CommandError(Exception):
 class Ini:
     """The settings of an application, as the ini file has them.
 
-    What the application's own code sets, or includes, is not in them: it is not started.
-    ``server`` is the section ``[server:main]``, ``not_imported`` why the application cannot be
-    imported here, if it cannot.
+    The application is not started, so what its code sets or includes is not in them. ``server`` is
+    the section ``[server:main]``; ``not_imported`` tells why the application cannot be imported
+    here, if it cannot.
     """
 
     uri: str
@@ -61,12 +61,12 @@ class Ini:
 
 
 def load_ini(options: argparse.Namespace) -> Ini:
-    """Load the ini file that is meant; raises `CommandError` if it cannot be had."""
+    """Load the ini file that the options name; raises `CommandError` if it cannot be read."""
     uri, variables = options.ini, dict(options.variables)
     try:
         settings, not_imported = _app_settings(uri, variables)
         server = get_settings(uri, "server:main", variables)
-    except Exception as error:  # whatever an application raises that is imported
+    except Exception as error:  # the application is imported, and may raise anything
         raise CommandError(f"{uri} cannot be read: {_reason(error)}", code=2) from error
     return Ini(uri, settings, server, not_imported)
 
@@ -74,7 +74,7 @@ def load_ini(options: argparse.Namespace) -> Ini:
 def _app_settings(uri: str, variables: dict[str, str]) -> tuple[dict[str, Any], str | None]:
     """Give the settings, and why the application cannot be imported, if it cannot.
 
-    PasteDeploy imports it first. It may be installed elsewhere, or be what is broken just now.
+    PasteDeploy imports the application first, which may be installed elsewhere, or broken.
     """
     try:
         return get_appsettings(uri, options=variables), None
@@ -87,7 +87,7 @@ def _app_settings(uri: str, variables: dict[str, str]) -> tuple[dict[str, Any], 
 
 
 def _names_code(section: dict[str, Any]) -> bool:
-    """Tell whether a section has all settings of its application, and not some of another's."""
+    """Tell whether a section has all settings of its application, and takes none from another."""
     return "paste.app_factory" in section or section.get("use", "").startswith(("egg:", "call:"))
 
 
@@ -99,7 +99,7 @@ def _reason(error: Exception) -> str:
 
 
 def add_ini(parser: Parser) -> None:
-    """Have a sub-command take an ini file."""
+    """Add the ini file, and its variables, to a sub-command."""
     parser.add_argument("ini", metavar="INI", help=HELP)
     parser.add_argument(
         "--set",

@@ -1,4 +1,4 @@
-"""``beakerish prepare``: make at the stores what must be there first, such as a table."""
+"""``beakerish prepare``: make what the stores need before their first entry, such as a table."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> Result:
     for used in used_stores(load_ini(options).read()):
         with used.opened() as store:
             store.install()
-            store.load(PROBE)  # so that it is not only there, but can be used
+            store.load(PROBE)  # raises if what was made cannot be used
         name = f"{used.name} ({used.users})"
         parts.append(Fact(name, "prepared", f"{name}: prepared"))
     return parts, 0

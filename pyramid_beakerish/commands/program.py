@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 SUB_COMMANDS = (check, sessions, cache, prepare, secret)
-#: The actions of those that have some.
+#: The actions of the sub-commands that have some.
 ACTIONS = {"sessions": sessions.ADDITIONS, "cache": (cache.CLEAR, cache.INVALIDATE)}
 
 
@@ -29,7 +29,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         show(parts, as_json=options.json)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever reads, such as head, has had enough; nothing may be flushed to it at the end:
+        # The reader, such as head, has had enough; nothing may be flushed to it at exit:
         # https://docs.python.org/3/library/signal.html#note-on-sigpipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -45,7 +45,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def ini_last(arguments: Sequence[str]) -> Sequence[str]:
-    """Put an ini file that is named before the action after it, so that both orders will do."""
+    """Move an ini file that is named before the action behind it: both orders are right."""
     if len(arguments) < 3:
         return arguments
     command, ini, action, *rest = arguments

@@ -1,4 +1,4 @@
-"""What a terminal shows while something takes long; a pipe gets nothing of it."""
+"""What a terminal shows while something takes long; nothing of it goes into a pipe."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def progress(what: str, total: int | None = None) -> Iterator[Callable[[], None]]:
-    """Show a bar, which the function that is given moves on by one of ``total``.
+    """Show a progress bar; each call of the function that the block is given moves it on by one.
 
-    Without a total it only shows that something goes on. It is on the standard error, and goes
+    Without a ``total`` it only shows that work is going on. It is on standard error, and disappears
     when the work is done.
     """
     console = Console(file=sys.stderr)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Table:
     """Rows under a title; ``name`` and ``columns`` are what JSON calls them.
 
-    Where there are no rows the sentence ``without`` is shown, if there is one. What is in the
-    columns ``whole`` is not broken into lines, so that it can be copied.
+    If there are no rows, the sentence ``without`` is shown instead, unless it is ``None``. Text in
+    the columns ``whole`` is not broken into lines, so that it can be copied.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Fact:
-    """One sentence, and what JSON has of it under ``name``; ``style`` is one of rich."""
+    """One sentence, and its ``value`` in JSON under ``name``; ``style`` is a style of rich."""
 
     name: str
     value: Any
@@ -55,7 +55,7 @@ Part = Table | Fact
 
 
 def show(parts: Iterable[Part], *, as_json: bool = False, stream: TextIO | None = None) -> None:
-    """Write a report: as JSON, else with tables in a terminal, else as lines with tabs."""
+    """Write a report: as JSON, as tables in a terminal, or as lines with tabs elsewhere."""
     out = stream or sys.stdout
     if isinstance(out, TextIOWrapper):
         # Latin-1, say, lacks most of the letters that users' devices and sessions' keys may have.
@@ -71,7 +71,7 @@ def show(parts: Iterable[Part], *, as_json: bool = False, stream: TextIO | None 
 
 
 def clean(value: Any) -> str:
-    """Spell a value so that it cannot steer the terminal: a visitor may have sent it.
+    """Spell a value so that it cannot control the terminal, as a visitor may have sent it.
 
     https://cwe.mitre.org/data/definitions/150.html
     """
@@ -80,7 +80,7 @@ def clean(value: Any) -> str:
 
 
 def _styled(part: Part) -> RichTable | Text:
-    # Text and not str: what is in square brackets is no markup here.
+    # Text, not str: in a str rich would take square brackets for markup.
     if isinstance(part, Fact):
         return Text(clean(part.sentence), part.style)
     if not part.rows and part.without is not None:

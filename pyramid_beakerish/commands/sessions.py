@@ -91,7 +91,7 @@ def list_sessions(sessions: Administration, options: argparse.Namespace, now: fl
 
 
 def show_session(sessions: Administration, options: argparse.Namespace, now: float) -> Result:
-    """Show what is in one session: the names of its keys, and values only where asked to."""
+    """Show what is in one session: the names of its keys, and the values only if asked to."""
     session = named(sessions, options)
     about = Table("session", "Session", COLUMNS, [_row(session)], whole=WHOLE)
     columns = ["key", "bytes", *(["value"] if options.reveal else [])]
@@ -201,7 +201,7 @@ def moment_shown(moment: float | None) -> str:
         return "never"
     try:
         return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%d %H:%M:%SZ")
-    except (OverflowError, ValueError, OSError):  # by the system; a damaged record may hold it
+    except (OverflowError, ValueError, OSError):  # a damaged record may hold any number
         return "no date"
 
 
@@ -210,5 +210,5 @@ def _revealed(sessions: Administration, session: StoredSession, key: str) -> str
         return repr(sessions.value(session, key))
     except CorruptData as error:
         return f"cannot be read: {error}"
-    except Exception as error:  # of a number of more than 4300 digits, of a class's own __repr__
+    except Exception as error:  # for a number of over 4300 digits, or by a class's own __repr__
         return f"cannot be shown: {type(error).__name__}"

@@ -1,4 +1,4 @@
-"""Which stores an application uses, and how each of them is."""
+"""Which stores an application uses, and in what state each of them is."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 #: The types that leave the whole session with its visitor.
 IN_COOKIES = ("cookie", SIGNED_COOKIE)
 
-#: What two descriptions of one store have in common.
+#: The settings in which two descriptions of the same store agree.
 IDENTITY = ("type", "url", "data_dir", "lock_dir", "fsync", "max_entries", "backend")
 
 
@@ -49,7 +49,7 @@ class UsedStore:
 
     @property
     def keeps_sessions(self) -> bool:
-        """Whether sessions are among it."""
+        """Whether it is used for sessions."""
         return SESSIONS in self.purposes
 
     @contextmanager
@@ -67,7 +67,7 @@ SESSIONS = "sessions"
 
 @dataclass(frozen=True)
 class Examined:
-    """How a store was found: ``failure`` says why it is of no use, if it is not.
+    """The state of a store: ``failure`` says why it cannot be used, ``None`` if it can.
 
     ``seconds`` is how long it took to load one entry, ``None`` if there was nothing to ask.
     """
@@ -109,9 +109,9 @@ def examine(used: UsedStore) -> Examined:
 
 
 def why_empty(settings: StoreSettings, clock: Callable[[], float]) -> str | None:
-    """Tell why there is nothing in a store yet, if it is still to be made.
+    """Tell why there is nothing in a store yet, if it was not made yet.
 
-    To use it would make it, and it would belong to whoever runs the command.
+    Using it would make it, and it would belong to the user who runs the command.
     """
     store = open_store(settings, clock)
     try:
@@ -127,6 +127,6 @@ def _round_trip(store: Store) -> float:
 
 
 def _are_one(one: StoreSettings, other: StoreSettings) -> bool:
-    # Whatever is in memory has its own entries; alike they are one row.
+    # Each store in memory has its own entries, but equal ones are shown in one row.
     known = ("type", "max_entries") if one.type == "memory" else IDENTITY
     return all(getattr(one, name) == getattr(other, name) for name in known)

@@ -12,7 +12,7 @@ Address = tuple[str, int] | str
 DEFAULT_PORT, LARGEST_PORT = 11211, 65535
 
 BETWEEN = re.compile(r"[\s;,]+")
-# ``inet:``, ``inet6:`` and ``unix:`` are words of python-memcached, the library that Beaker uses.
+# ``inet:``, ``inet6:`` and ``unix:`` are prefixes of python-memcached, the library of Beaker.
 SERVER = re.compile(
     r"(?:unix:)?(?P<path>/.+)"
     r"|(?:inet6?:)?(?:\[(?P<v6>[^]]+)]|(?P<host>[^]:/[]+))(?::(?P<port>\d+))?"
@@ -20,7 +20,7 @@ SERVER = re.compile(
 
 
 def read_addresses(url: object) -> list[Address]:
-    """Give the addresses, each once, that are written with ``;``, ``,``, blanks or lines between.
+    """Give the addresses in a url, each once; ``;``, ``,``, blanks or line ends separate them.
 
     Raises `RefusedError` for anything else.
 

@@ -1,4 +1,4 @@
-"""Every option that there is, whoever obeys it: what settings are read by."""
+"""Every option there is, whoever obeys it, in the tables that settings are read with."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PREVIOUS: dict[str, Option] = {
     ),
 }
 
-#: Every option there is, by scope: what this package has stands before what Beaker has.
+#: Every option there is, by scope: this package's own come before Beaker's.
 ALL_SESSION_OPTIONS = {
     **SESSION_OPTIONS,
     **PREVIOUS,
@@ -31,11 +31,11 @@ ALL_SESSION_OPTIONS = {
 ALL_REGION_OPTIONS = {**REGION_OPTIONS, **BACKEND, **REGION}
 
 
-#: Under these an option of a client library may have any name.
+#: Prefixes after which an option may have any name.
 OPEN_ENDED = ("sa.", "redis.", "previous.")
 
 
 def find_option(table: dict[str, Option], name: str) -> Option | None:
-    """Give the option of that name, ``sa.*`` for every name that begins with ``sa.``."""
+    """Give the option of that name; every name that begins with ``sa.`` is found as ``sa.*``."""
     prefix = next((prefix for prefix in OPEN_ENDED if name.startswith(prefix)), None)
     return table.get(name if prefix is None else f"{prefix}*")

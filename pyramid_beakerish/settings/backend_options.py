@@ -1,4 +1,4 @@
-"""The options that belong to one back end or some, of Beaker's or of this package's stores."""
+"""The options that only some back ends read, of Beaker's or of this package's stores."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from . import convert
 from .option import Option
 from .store_types import MEMCACHED, REDIS, SQL_TYPES, SQLALCHEMY
 
-#: Options that belong to one backend or some; the table says to which types.
+#: Options that only some backends read: those of their ``types``.
 BACKEND: dict[str, Option] = {
     "log_file": Option(
         convert=convert.text,
@@ -124,7 +124,7 @@ BACKEND: dict[str, Option] = {
     ),
 }
 
-#: Options of backends that Beaker's Session sets by itself, so that only regions have them.
+#: Options of backends that only regions have, as Beaker's Session sets them by itself.
 REGION: dict[str, Option] = {
     "timeout": Option(
         convert=convert.duration("leave it out for no limit"),

@@ -1,4 +1,4 @@
-"""The options that belong to a backend, and what Beaker is handed of all options."""
+"""The options that belong to a backend, and those of all options that are handed to Beaker."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BEAKERS_NAMES = {"redis": "ext:redis", "sql": "ext:database"}
 
 
 def backend_options(values: Mapping[str, Any], table: dict[str, Option]) -> dict[str, Any]:
-    """Give those of the given options that the table knows and a backend reads."""
+    """Give the options that the table has and that a backend reads."""
     known = ((name, find_option(table, name)) for name in values)
     return {name: values[name] for name, option in known if option and option.obeyed_by != "nobody"}
 
@@ -38,10 +38,10 @@ def own_data_dir(values: Mapping[str, Any]) -> str | None:
 
 
 def beaker_options(settings: SessionSettings) -> dict[str, Any]:
-    """Give the keyword arguments for Beaker's Session: of what was given, what it knows.
+    """Give the keyword arguments for Beaker's Session: the given options that it knows.
 
-    Durations are whole seconds, the secret and the keys are the first one that was given,
-    and ``secure = auto`` is left out, as it takes a request to answer it.
+    Durations are whole seconds. Of several secrets or keys, the first is handed on.
+    ``secure = auto`` is left out, as it depends on the request.
 
     Example::
 
@@ -59,8 +59,8 @@ def beaker_options(settings: SessionSettings) -> dict[str, Any]:
 def beaker_region_options(region: RegionSettings) -> dict[str, Any]:
     """Give what ``beaker.cache.cache_regions`` is to hold for a region.
 
-    These are exactly the keys that pyramid_beaker writes, and the given backend options; for a
-    type that is no back end of Beaker's own also those of our store.
+    These are exactly the keys that pyramid_beaker writes, the backend options that were given,
+    and the options of our own store for a type that Beaker does not have.
 
     Example::
 
@@ -106,14 +106,14 @@ def _for_beaker(name: str, value: Any) -> Any:
 
 
 def _expire_for_beaker(region: RegionSettings) -> int | None:
-    # Memcached takes more for a date long past, and Beaker hands it on as it is:
+    # Memcached takes a longer time for a date long past, and Beaker does not convert it:
     # https://github.com/memcached/memcached/wiki/Programming#expiration
     longest = MEMCACHED_LIMIT if region.type in MEMCACHED else math.inf
     return None if region.expire is None else _whole_seconds(min(region.expire, longest))
 
 
 def _whole_seconds(seconds: float | None) -> int | None:
-    # Rounded up: nothing may end at once that was to live for a moment.
+    # Rounded up, so that a fraction of a second does not become no time at all.
     return None if seconds is None else math.ceil(seconds)
 
 
@@ -124,8 +124,8 @@ def _backend_for_beaker(settings: StoreSettings) -> dict[str, Any]:
     if "timeout" in options:
         options["timeout"] = _whole_seconds(options["timeout"])
     if settings.type in ("sql", *DATABASES):
-        # Beaker 1.14 reads engine options from this one dictionary only. It enters the url there,
-        # and would take a region whose dictionary has changed for another one.
+        # Beaker 1.14 reads engine options from this one dictionary only. It enters the url there
+        # itself, and would take the region with the changed dictionary for another one.
         engine = {name: options.pop(name) for name in list(options) if name.startswith("sa.")}
         url = {"sa.url": settings.url} if settings.url else {}
         options["sa_opts"] = {**options.get("sa_opts", {}), **engine, **url}

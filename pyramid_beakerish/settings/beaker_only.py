@@ -1,7 +1,7 @@
-"""The options that Beaker has and this package's own sessions and stores do not.
+"""The options of Beaker's sessions that are not among this package's own.
 
 They are accepted, so that settings written for Beaker go on working. Beaker's own sessions
-(``session.format = beaker``) obey them; elsewhere the reason why they have no effect is told.
+(``session.format = beaker``) obey them. Ours obey some; why the others have no effect is logged.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From what an ini file or a program says to what the package works with.
+"""Converters from what an ini file or a program says to the values the package works with.
 
 A converter takes a string or a real Python object and gives the value that it means, or
 raises `RefusedError` with the end of a sentence that begins with the key and the value.
@@ -97,7 +97,7 @@ def _positive(seconds: float, remedy: str) -> float:
 
 
 def duration(remedy: str) -> Converter:
-    """Seconds above zero; the remedy is what zero was meant to say."""
+    """Take seconds above zero; ``remedy`` tells how to say what zero was meant to."""
     return Converter(
         "a duration",
         "seconds, or a number with s, m, h or d (30m)",
@@ -106,7 +106,7 @@ def duration(remedy: str) -> Converter:
 
 
 def duration_or_none(remedy: str) -> Converter:
-    """Seconds above zero, or ``none`` for no end."""
+    """Take seconds above zero, or ``none`` for no end; see `duration`."""
 
     def read(value: Any) -> float | None:
         if is_none(value):
@@ -124,7 +124,7 @@ def _duration_from_zero(value: Any) -> float | None:
 
 
 def _in_utc(moment: datetime) -> datetime:
-    # Beaker writes the clock of a naive moment out as GMT.
+    # Beaker, too, takes a moment without a time zone for GMT.
     if moment.tzinfo is None:
         return moment.replace(tzinfo=timezone.utc)
     return moment.astimezone(timezone.utc)
@@ -177,7 +177,7 @@ def _any_text(value: Any) -> str:
 
 def _text(value: Any) -> str:
     text = _any_text(value)
-    if QUOTED.fullmatch(text):  # as a folder it would be below that in which the process starts
+    if QUOTED.fullmatch(text):  # as a folder it would be a relative path
         raise RefusedError("is in quotes, which would be part of it: omit them.")
     return text
 
@@ -189,7 +189,7 @@ def _text_or_object(value: Any) -> Any:
 def _session_key(value: Any) -> str | None:
     if is_none(value):
         return None
-    # A key of that name is never set: ids would be kept at login without a word.
+    # No application sets a key of such a name: ids would silently be kept at login.
     if str(value).lower() in TRUE_WORDS | FALSE_WORDS:
         raise ValueError(value)
     return _text(value)
@@ -226,7 +226,7 @@ def _class_names(value: Any) -> tuple[str, ...]:
 
 def _secrets(value: Any) -> tuple[str, ...]:
     values = list(value) if isinstance(value, (list, tuple)) else [value]
-    # UnicodeDecodeError and a wrong type are told alike: neither is a text.
+    # Bytes that cannot be decoded are reported as a wrong type is: neither is a text.
     lines = [part.decode() if isinstance(part, bytes) else part for part in values]
     found = tuple(line for part in lines for line in _items(part, "\n"))
     if not found:
@@ -235,7 +235,7 @@ def _secrets(value: Any) -> tuple[str, ...]:
 
 
 def resolve(name: Any) -> Any:
-    """Give the object that ``package.module:name`` names; any other object as it is."""
+    """Give the object that ``package.module:name`` names; give any other object back as it is."""
     if not isinstance(name, str):
         return name
     module, colon, path = name.partition(":")
@@ -267,7 +267,7 @@ def _serializer(value: Any) -> Any:
 
 
 def _samesite(value: Any) -> str | None:
-    # An empty text is how an ini file has Beaker leave the attribute out.
+    # For Beaker, too, an empty text in an ini file leaves the attribute out.
     if value is None or value == "":
         return None
     return str(one_of("Lax", "Strict", "None")(value))
@@ -280,7 +280,7 @@ def _engine_options(value: Any) -> dict[str, Any]:
 
 
 def one_of(*words: str) -> Converter:
-    """One of the words, in capitals or not; given back as it is spelt here."""
+    """Take one of the words, in upper or lower case, and give it back as it is spelt here."""
     spelling = {word.lower(): word for word in words}
 
     def read(value: Any) -> str:

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 # RFC 6265 section 4.1.1, path-value: any character except controls and the semicolon.
 PATH = re.compile(r"/[ -:<-~]*")
-# No host name has an underscore (RFC 1123), but names in inner networks do, and browsers take them.
+# RFC 1123 allows no underscore, but host names in internal networks have it, and browsers take it.
 LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 HOST = re.compile(rf"\.?{LABEL}(?:\.{LABEL})*", re.IGNORECASE | re.ASCII)
 LONGEST_HOST = 253
 # RFC 6265bis section 5.6: browsers ignore a longer attribute, and a cookie whose name and value
-# are longer together than 4096 bytes; an id and its signature take 161 at most.
+# together are longer than 4096 bytes; an id and its signature take 161 at most.
 LONGEST_PATH = 1024
 LONGEST_NAME = 4096 - 161
 
@@ -74,7 +74,7 @@ domain = Converter("a host name", "a host name such as example.com", _domain)
 
 
 def broken_rules(values: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Give each option, and the end of a sentence about it, that browsers would not obey."""
+    """Give each option that browsers would not obey, with the end of a sentence about it."""
     secure = values["secure"] is True
     if values["samesite"] == "None" and not secure:
         yield (

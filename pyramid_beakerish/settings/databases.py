@@ -1,4 +1,4 @@
-"""The database of a SQL store of this package: where it is, and what is wrong with that."""
+"""The database of this package's SQL store: where it is, and what is wrong with it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DRIVERS = {
 }
 #: What to install for a driver.
 PACKAGES = {"psycopg": "psycopg[binary]", "pymysql": "PyMySQL"}
-#: Bytes that leave room in the names of servers, of 63 and more, for that of an index.
+#: In bytes: the index adds 16 to the name, and servers allow 63 or more.
 LONGEST_TABLE_NAME = 47
 EXAMPLES = "postgresql://user:password@host/database, mysql://... or sqlite:////path/to/file"
 
@@ -40,7 +40,7 @@ def engine_options(settings: StoreSettings) -> dict[str, Any]:
 
 
 def with_driver(url: URL) -> URL:
-    """Give a URL that names a driver, as it is written or the one that this package knows best."""
+    """Give a URL with a driver: the one that it names, or else this package's default."""
     driver = DRIVERS.get(url.drivername)
     return url.set(drivername=f"{url.drivername}+{driver}") if driver else url
 
@@ -58,7 +58,7 @@ def database_mistakes(settings: StoreSettings, prefix: str = "") -> list[str]:
 
 
 def _written(settings: StoreSettings) -> tuple[str, Any]:
-    """Give the name of the option that tells the database, and its value."""
+    """Give the name of the option that names the database, and its value."""
     places = {
         "url": settings.url,
         "bind": settings.backend.get("bind"),

@@ -1,7 +1,7 @@
-"""What is different for an application that comes from pyramid_beaker: one table, for all who tell.
+"""What is different for an application that comes from pyramid_beaker, in one place.
 
-The documentation shows all of it, ``beakerish check --from pyramid_beaker`` what concerns one
-application.
+The documentation shows all of it; ``beakerish check --from pyramid_beaker`` shows what concerns
+one application.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 
 class ChangedDefault(NamedTuple):
-    """A session option that has another default than in pyramid_beaker, there spelt as in an ini.
+    """A session option whose default is not that of pyramid_beaker.
 
-    ``as_beaker`` tells whether ``session.format = beaker`` keeps Beaker's.
+    ``there`` is pyramid_beaker's, as an ini file spells it; ``as_beaker`` tells whether
+    ``session.format = beaker`` keeps it.
     """
 
     name: str

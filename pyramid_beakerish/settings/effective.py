@@ -1,4 +1,4 @@
-"""What holds for an application, option by option: for people who ask why it does what it does."""
+"""What holds for an application, option by option, for people who ask why it behaves as it does."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from .option import Option
     from .options import RegionSettings, StoreSettings
 
-#: A value that only its user knows: what the table says of the default is shown.
+#: Stands for a value that the settings do not have: the option's default is shown.
 UNKNOWN: Any = object()
 
-#: Stands for any number of options, which are shown if they are written.
+#: The end of a name such as ``sa.*``, which stands for any number of options; only those that are
+#: written are shown.
 MANY = "*"
 
 UNKNOWN_HELP = "No option of this package; a backend may know it."
@@ -47,7 +48,7 @@ class EffectiveOption(NamedTuple):
 def effective_options(settings: Mapping[str, Any]) -> list[EffectiveOption]:
     """Give every option that is written, or that has an effect by its default.
 
-    Each region has its own. Of what is wrong the default is given.
+    Each region has its own. An option with a wrong value is given with its default.
 
     Example::
 
@@ -87,7 +88,7 @@ def _of_session(section: Section, session: SessionSettings) -> Iterator[Effectiv
 
 
 def _of_regions(cache: Section, regions: Mapping[str, RegionSettings]) -> Iterator[EffectiveOption]:
-    """Give what holds for each region, be it written for it alone or for all of them."""
+    """Give what holds for each region, whether it is written for that region or for all."""
     shared, own = divide(cache, list(regions))
     known = {name: w for name, w in shared.written.items() if find_option(shared.options, name)}
     for name, region in regions.items():

@@ -19,7 +19,7 @@ def read_file_url(url: Any) -> str:
     path = os.fspath(url) if isinstance(url, (str, os.PathLike)) else ""
     if path.startswith(SCHEME):
         path = path[len(SCHEME) :]
-    # A database in memory is nobody else's, and options after a question mark are not obeyed.
+    # Nothing else can open a database in memory, and options after a question mark are not obeyed.
     if not path or path == ":memory:" or "://" in path or "?" in path:
         raise RefusedError(f"names no file: use a path, or {SCHEME} and a path.")
     return path

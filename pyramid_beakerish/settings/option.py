@@ -1,4 +1,4 @@
-"""One option as it is declared: what it takes, what it is without, and who obeys it."""
+"""The declaration of an option: what it takes, what its default is, and who obeys it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Before the names of options of the configuration that was in use before.
+#: The prefix of the options of the configuration that was in use before.
 EARLIER = "previous."
 
 
@@ -22,15 +22,15 @@ EARLIER = "previous."
 class Option:
     """All that parsing, messages and the reference in the docs know of one option.
 
-    ``types`` are the only store types that read it (none listed: all), ``needed_by`` those that
-    cannot do without it, unless all of ``instead`` is given under Beaker, or one of
-    ``alternatives`` to our own store. Of this package's own stores only ``own_types`` read it, if
-    any is listed. ``obeyed_by`` tells whose sessions obey it: ``both`` formats, ``beakerish`` or
-    ``beaker`` alone, ``shell`` (both, but it is not Beaker's option), or ``nobody``; ``inert`` is
-    the reason why our own format has no use for it. ``default_of`` holds the defaults of ``beaker``
-    and ``pyramid`` that are others. ``takes_none`` is set where a real ``None`` is a value;
-    elsewhere ``None`` is the same as not giving the option, and so is the word where nothing is the
-    default.
+    ``types`` are the store types that read it, or none if all do; of this package's own stores
+    only ``own_types`` read it, if there are any. ``needed_by`` are the types that cannot do without
+    it, unless all of ``instead`` (for Beaker) or one of ``alternatives`` (for our own store) is
+    given. ``obeyed_by`` tells whose sessions obey it: ``both`` formats, ``beakerish`` or ``beaker``
+    alone, ``shell`` (both, but it is not Beaker's option), or ``nobody``; ``inert`` is the reason
+    why our own format has no use for it. ``default_of`` holds the different defaults of the formats
+    ``beaker`` and ``pyramid``. ``takes_none`` is set where a real ``None`` is a value; elsewhere
+    ``None`` is the same as not giving the option, and so is the word ``none`` if the default is
+    nothing.
     """
 
     convert: Converter
@@ -50,11 +50,11 @@ class Option:
     takes_none: bool = False
 
     def default_in(self, format_name: str) -> Any:
-        """Give what the option is by default in sessions of a format."""
+        """Give the option's default in sessions of a format."""
         return self.default_of.get(format_name, self.default)
 
     def is_unset_by(self, value: Any) -> bool:
-        """Tell whether the value, as it was written, is none where nothing is the default."""
+        """Tell whether the written value is none, for an option whose default is nothing."""
         return self.default in (None, ()) and not self.takes_none and is_none(value)
 
 

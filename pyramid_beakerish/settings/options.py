@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from ..stores.base import Store
 
-#: What leads to a server as a URL does.
+#: Options that lead to a Redis server in place of a URL.
 REDIS_SERVERS = ("redis.sentinels", "redis.startup_nodes", "redis.client_factory")
 
 
@@ -41,8 +41,8 @@ REDIS_SERVERS = ("redis.sentinels", "redis.startup_nodes", "redis.client_factory
 class StoreSettings:
     """Where the bytes go, and how: what sessions and regions have in common.
 
-    ``backend`` holds the given options of a backend, such as ``table_name`` or ``sa.url``;
-    ``given``, for sessions, all that were given, converted, by their bare names.
+    ``backend`` holds the backend's options that were given, such as ``table_name`` or ``sa.url``;
+    ``given``, for sessions only, holds all options that were given, converted, by their bare names.
     """
 
     type: str | Store = option(
@@ -107,7 +107,7 @@ class StoreSettings:
 
     @property
     def key_prefix(self) -> str:
-        """What stands before the names of options where these settings were written."""
+        """The prefix under which these settings were written."""
         return ""
 
 
@@ -115,8 +115,8 @@ class StoreSettings:
 class SessionSettings(StoreSettings):
     """How sessions are kept, and the cookie that names them.
 
-    ``beaker_reason`` tells why Beaker serves the sessions where nobody asked for it, ``key_prefix``
-    is what stands before the names of the options that were given.
+    ``beaker_reason`` tells why Beaker keeps the sessions although ``format`` does not ask for it;
+    ``key_prefix`` is the prefix of the options that were given.
     """
 
     key: str = option(
@@ -296,7 +296,7 @@ class SessionSettings(StoreSettings):
         "What a change after the end of the transaction is: an error, or saved by itself.",
         obeyed_by="beakerish",
     )
-    # "pyramid" is what signed cookies are; nobody has to say so.
+    # "pyramid" is the format of signed cookies; their type sets it, and no setting names it.
     format: Literal["beakerish", "beaker", "pyramid"] = option(
         convert.one_of("beakerish", "beaker"),
         "beakerish",
@@ -309,7 +309,7 @@ class SessionSettings(StoreSettings):
 
     @property
     def is_earlier(self) -> bool:
-        """Whether they are those of ``previous.*``."""
+        """Whether these are the settings of ``previous.*``."""
         return self.key_prefix.endswith(EARLIER)
 
     @property
@@ -392,12 +392,12 @@ class RegionSettings(StoreSettings):
 
     @property
     def shares_objects(self) -> bool:
-        """Whether callers are given one object out of memory, and not one each."""
+        """Whether all callers are given the same object from memory, not one each."""
         return not self.copy and (self.type == "memory" or self.local is not None)
 
     @property
     def key_prefix(self) -> str:
-        """What stands before the names of options where these settings were written."""
+        """The prefix under which these settings were written."""
         return f"cache.{self.name}."
 
     def __repr__(self) -> str:
@@ -406,7 +406,7 @@ class RegionSettings(StoreSettings):
 
 @dataclass(frozen=True, kw_only=True)
 class CacheSettings:
-    """What is said once for the cache as a whole, and not region by region."""
+    """What is set once for the cache as a whole, not region by region."""
 
     regions: tuple[str, ...] = option(
         convert.names, (), "The names of the cache regions, with commas or line ends between them."

@@ -30,7 +30,8 @@ READ_FROM_BEAKER = (
     "sqla",
 )
 
-#: Classes of one's own, which only Beaker serves, and which may have options of their own.
+#: Options that name a class of the application's, which only Beaker can use and which may have
+#: options of its own.
 OWN_CLASSES = ("session_class", "namespace_class")
 
 
@@ -60,14 +61,14 @@ def build_previous(
     ``build`` makes the settings of a section of sessions.
     """
     earlier = earlier_options(section)
-    if not earlier.written or section.is_earlier:  # there is no chain
+    if not earlier.written or section.is_earlier:  # an earlier configuration has no earlier one
         return None
     if "previous" in values:
         other = next(iter(earlier.written.values())).key
         report.mistakes.append(section.sentence("previous", f"cannot go with {other}."))
         return None
     aside = Report(report.unknown_settings)
-    previous = build(earlier, aside)  # its messages would be about what is no longer in use
+    previous = build(earlier, aside)  # its messages would be about settings no longer in use
     report.mistakes.extend([*aside.mistakes, *_unreadable(earlier, previous)])
     return previous
 
@@ -78,12 +79,12 @@ def is_read_from_beaker(values: dict[str, Any]) -> bool:
 
 
 def may_have_had_others(section: Section, values: dict[str, Any], format_name: str) -> bool:
-    """Tell whether sessions in the other format may be there, stored under these settings."""
+    """Tell whether sessions may have been stored in the other format under these settings."""
     if section.is_earlier or "previous" in values or values["type"] == "memory":
         return False
     if format_name == "beakerish":
         return is_read_from_beaker(values) and not _lacks_something(values)
-    # Classes of one's own are Beaker's to serve, signed cookies Pyramid's.
+    # Only Beaker serves classes of the application's, and only Pyramid signed cookies.
     served = format_name == "beaker" and not _has_own_class(values)
     return served and not _lacks_cryptography(values)
 
@@ -93,7 +94,7 @@ def _has_own_class(values: dict[str, Any]) -> bool:
 
 
 def _lacks_something(values: dict[str, Any]) -> bool:
-    """Tell whether Beaker could not have done with these settings."""
+    """Tell whether Beaker could not have worked with these settings."""
     kind = values["type"]
     needed = {n: o.instead.get(kind) for n, o in ALL_SESSION_OPTIONS.items() if kind in o.needed_by}
     return any(
@@ -103,12 +104,12 @@ def _lacks_something(values: dict[str, Any]) -> bool:
 
 
 def _lacks_cryptography(values: dict[str, Any]) -> bool:
-    """Tell whether what is encrypted here cannot be: Beaker may do it with another library."""
+    """Tell whether only Beaker, with another library, can encrypt as these settings ask."""
     return "encrypt_key" in values and find_spec("cryptography") is None
 
 
 def as_had_before(values: dict[str, Any]) -> dict[str, Any]:
-    """Give the values without what is new in the format that they name."""
+    """Give the values for the format that was in use before: without ``format`` and msgpack."""
     kept = {name: value for name, value in values.items() if name != "format"}
     if kept.get("data_serializer") == "msgpack":  # which Beaker does not have
         del kept["data_serializer"]

@@ -1,7 +1,7 @@
 """The options of Pyramid's own signed cookies, ``session.type = signed_cookie``.
 
-They have the names of SignedCookieSessionFactory's arguments. What it shares with other types has
-the name that it has there: ``key``, ``secret``, ``timeout``, ``cookie_path`` and the like.
+They have the names of SignedCookieSessionFactory's arguments. Options that other types have too
+keep their names: ``key``, ``secret``, ``timeout``, ``cookie_path`` and the like.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .convert import Converter, RefusedError
 from .option import Option
 
 SIGNED_COOKIE = "signed_cookie"
-#: Options that other types have too and that are obeyed where Pyramid keeps the sessions.
+#: Options of other types that are obeyed where Pyramid keeps the sessions, too.
 SHARED = frozenset(
     (
         *("type", "key", "secret", "timeout", "cookie_path", "cookie_domain", "cookie_expires"),
@@ -27,7 +27,7 @@ SHARED = frozenset(
 def _hashalg(value: str) -> str:
     name = str(value).lower()
     try:
-        hashlib.new(name).digest()  # one whose length must be told signs nothing
+        hashlib.new(name).digest()  # one that needs a length, as shake_128 does, signs nothing
     except (TypeError, ValueError):
         raise RefusedError("is no hash algorithm: use sha512 or another of hashlib's.") from None
     return name

@@ -58,11 +58,11 @@ class Settings:
 def read_settings(settings: Mapping[str, Any], *, own_sessions: bool = False) -> Settings:
     """Read sessions, cache and the package's own options, and accept no mistake.
 
-    With ``own_sessions`` the application has a session factory of its own: what is written about
-    sessions is not judged.
+    With ``own_sessions`` the application has a session factory of its own, so the ``session.``
+    settings are not checked.
 
-    Raises `SettingsError` with a sentence for each mistake that there is, and for each thing
-    that a type of store needs and lacks.
+    Raises `SettingsError` with a sentence for each mistake, and for each thing that a type of store
+    needs and lacks.
 
     Example::
 
@@ -78,9 +78,9 @@ def read_settings(settings: Mapping[str, Any], *, own_sessions: bool = False) ->
 def examine_settings(
     settings: Mapping[str, Any], *, own_sessions: bool = False
 ) -> tuple[Settings, tuple[str, ...]]:
-    """Read settings that may be wrong; give what is obeyed of them, and the mistakes.
+    """Read settings that may be wrong; give those that can be obeyed, and the mistakes.
 
-    What is wrong is as if it were not written. The mistakes are those of `read_settings`.
+    A wrong setting counts as not written. The mistakes are those of `read_settings`.
 
     Example::
 
@@ -109,7 +109,7 @@ def read_session_settings(
     An unknown key is a message, and what the type of store needs is left to
     `missing_requirements` at first use.
 
-    Raises `SettingsError` with a sentence for each mistake that there is.
+    Raises `SettingsError` with a sentence for each mistake.
 
     Example::
 
@@ -131,7 +131,7 @@ def read_region_settings(
     An unknown key is a message, and what the type of store needs is left to
     `missing_requirements` at first use.
 
-    Raises `SettingsError` with a sentence for each mistake that there is.
+    Raises `SettingsError` with a sentence for each mistake.
 
     Example::
 
@@ -146,7 +146,7 @@ def read_region_settings(
 
 
 def read_clock(settings: Mapping[str, Any]) -> Callable[[], float]:
-    """Give what tells the time, as ``beakerish.clock`` says; the others tell what is wrong.
+    """Give the clock that ``beakerish.clock`` names; the other functions report mistakes in it.
 
     Example::
 
@@ -160,7 +160,7 @@ def session_settings(**options: Any) -> tuple[SessionSettings, tuple[str, ...]]:
 
     Unknown options are messages, as for `read_session_settings`.
 
-    Raises `SettingsError` with a sentence for each mistake that there is.
+    Raises `SettingsError` with a sentence for each mistake.
 
     Example::
 
@@ -173,9 +173,9 @@ def session_settings(**options: Any) -> tuple[SessionSettings, tuple[str, ...]]:
 
 
 def store_settings(**options: Any) -> StoreSettings:
-    """Read options of a store without a prefix; what is no option belongs to its back end.
+    """Read options of a store without a prefix; unknown ones belong to its back end.
 
-    Raises `SettingsError` with a sentence for each mistake that there is.
+    Raises `SettingsError` with a sentence for each mistake.
 
     Example::
 

@@ -64,7 +64,7 @@ def _needed_by(option: Option) -> str:
     """Name the types that need the option, with what may be given instead."""
     by_others: dict[tuple[str, ...], list[str]] = {}
     for kind in option.needed_by:
-        if kind not in SQL_TYPES:  # whose store tells itself what it needs
+        if kind not in SQL_TYPES:  # whose store itself tells what it needs
             by_others.setdefault(option.alternatives.get(kind, ()), []).append(kind)
     return "; ".join(
         ", ".join(kinds) + f" (or {', '.join(others)})" * bool(others)
@@ -93,6 +93,6 @@ def spelt(value: Any) -> str:
 
 
 def dotted_name(value: Any) -> str:
-    """Name an object: a class or a function by where it is, others by their type alone."""
+    """Name a class or a function by its module and name, any other object by its type alone."""
     named = value if hasattr(value, "__qualname__") else type(value)
     return f"{named.__module__}:{named.__qualname__}"

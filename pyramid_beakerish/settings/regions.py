@@ -108,7 +108,7 @@ def _type(given: dict[str, Any]) -> Any:
 
 
 def _without_effect(section: Section, regions: list[RegionSettings]) -> Iterator[str]:
-    """Tell what was written for these regions and is obeyed by none of them."""
+    """Give a sentence for each option written for these regions that none of them obeys."""
     unset = section.unset()
     for name in section.written:
         option = None if name in unset else find_option(section.options, name)
@@ -147,7 +147,7 @@ def _pickles(region: RegionSettings) -> bool:
     return _has_store(region) and region.serializer == "pickle"
 
 
-#: Options that not every region has a use for: which one has, and why the others have not.
+#: Options that not every region can use: which ones can, and why the others cannot.
 _USES: dict[str, tuple[Callable[[RegionSettings], bool], str]] = {
     "copy": (_has_memory, "what a store hands out is the caller's own"),
     "lease": (_has_store, "type = memory is for one process"),

@@ -18,12 +18,12 @@ def registered(group: str) -> EntryPoints:
         for entry in registered("pyramid_beakerish.stores"):
             print(entry.name)
     """
-    # It takes milliseconds to read what every package says, and a start asks ten times.
+    # Reading the metadata of every package takes milliseconds, and a start asks ten times.
     return _on_path(tuple(sys.path), group)
 
 
 @lru_cache(maxsize=8)
 def _on_path(path: tuple[str, ...], group: str) -> EntryPoints:
-    from importlib.metadata import entry_points  # 3 ms, and most types are known without
+    from importlib.metadata import entry_points  # takes 3 ms, and most types are known without it
 
     return entry_points(group=group)

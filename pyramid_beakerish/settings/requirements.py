@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def missing_requirements(settings: StoreSettings) -> list[str]:
     """Give one sentence for each thing that the type of store needs and lacks.
 
-    That is an option, such as a url or a data_dir, or a client library. Nothing is contacted.
+    It may be an option, such as a url or a data_dir, or a client library. Nothing is contacted.
 
     Example::
 
@@ -51,14 +51,14 @@ def _missing_for_sessions(settings: SessionSettings) -> Iterator[str]:
         yield from _missing_for_encryption(settings)
     elif "encrypt_key" in settings.given and find_spec("cryptography") is None:
         yield f"{settings.key_prefix}encrypt_key needs pyramid_beakerish[encryption]: install it."
-    # What nobody has named is no requirement: it is looked for if it can be.
+    # An earlier configuration that nobody has written is no requirement: it is read if it can be.
     if settings.previous is not None and settings.previous.is_earlier:
         yield from missing_requirements(settings.previous)
 
 
 def _missing_options(settings: StoreSettings) -> Iterator[str]:
     if settings.type in SQL_TYPES and not _is_beakers(settings):
-        return  # ours needs other options than Beaker's of that name, and tells so itself
+        return  # our own store needs other options than Beaker's, and says so itself
     options = ALL_REGION_OPTIONS if isinstance(settings, RegionSettings) else ALL_SESSION_OPTIONS
     for name, option in options.items():
         if settings.type not in option.needed_by or _value(settings, name) is not None:
@@ -71,7 +71,7 @@ def _missing_options(settings: StoreSettings) -> Iterator[str]:
 
 
 def _instead(settings: StoreSettings, option: Option) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Give the options which together stand in for this one, and those of which each does."""
+    """Give the options that together replace this one, and those of which any one does."""
     kind = str(settings.type)
     together, single = option.instead.get(kind, ()), option.alternatives.get(kind, ())
     if _is_beakers(settings):
@@ -114,7 +114,7 @@ def _missing_client(settings: StoreSettings) -> Iterator[str]:
 
 
 def _wrong_for_store(settings: StoreSettings) -> list[str]:
-    """Give what the store itself finds wrong with its options: making one contacts nothing."""
+    """Give what the store itself finds wrong with its options; making a store contacts nothing."""
     from ..stores import open_store
 
     if has_own_store(settings.type) and not _is_beakers(settings):
@@ -126,7 +126,7 @@ def _wrong_for_store(settings: StoreSettings) -> list[str]:
 
 
 def _is_beakers(settings: StoreSettings) -> bool:
-    """Tell whether a back end of Beaker's keeps the bytes, whoever uses it."""
+    """Tell whether a back end of Beaker's keeps the bytes, for Beaker's sessions or for ours."""
     is_asked_for = isinstance(settings, SessionSettings) and settings.format == "beaker"
     return is_asked_for or runs_on_beaker(settings.type)
 
@@ -147,7 +147,7 @@ def _missing_for_encryption(settings: SessionSettings) -> Iterator[str]:
     if "validate_key" not in settings.given:
         yield f"{prefix}encrypt_key needs {prefix}validate_key."
     if module is not None and not module.has_aes:
-        # Beaker would store clear text without a word.
+        # Beaker would silently store clear text.
         yield f"{prefix}encrypt_key needs an AES library: install cryptography."
 
 

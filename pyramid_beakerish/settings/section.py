@@ -33,21 +33,21 @@ class Report:
     messages: list[str] = field(default_factory=list)
 
     def unknown(self, sentence: str) -> None:
-        """Take a sentence about a key that is no option, as ``unknown_settings`` says."""
+        """Take a sentence about an unknown key, and treat it as ``unknown_settings`` says."""
         if self.unknown_settings == "error":
             self.mistakes.append(sentence)
         else:
             self.remark(sentence)
 
     def remark(self, sentence: str) -> None:
-        """Take a sentence about a key that may well belong to somebody else."""
+        """Take a message about a key that may well belong to another package."""
         if self.unknown_settings != "ignore":
             self.messages.append(sentence)
 
 
 @dataclass(frozen=True)
 class Section:
-    """What was written in one section, by bare names; ``prefix`` is how to spell a new key."""
+    """What was written in one section, by bare names; ``prefix`` is that of new keys."""
 
     prefix: str
     options: dict[str, Option]
@@ -55,7 +55,7 @@ class Section:
 
     @property
     def is_earlier(self) -> bool:
-        """Whether it is that of ``previous.*``."""
+        """Whether this is the section of ``previous.*``."""
         return self.prefix.endswith(EARLIER)
 
     def key(self, name: str) -> str:
@@ -85,20 +85,20 @@ class Section:
         return [name for name in self.written if find_option(self.options, name) is None]
 
     def unset(self) -> set[str]:
-        """Give the names of options that are as if they were not written: none is said of them.
+        """Give the names of options that are written as none, which is the same as not written.
 
-        What a library's option of any name means by that word is the library's business.
+        What none means in a library's option, such as one of ``sa.*``, is left to the library.
         """
         known = ((name, self.options.get(name), each) for name, each in self.written.items())
         return {name for name, option, each in known if option and option.is_unset_by(each.value)}
 
     def suggestion(self, name: str) -> str | None:
-        """Give the key that was probably meant by one that is no option."""
+        """Give the key that was probably meant instead of an unknown one."""
         meant = near_miss(name, self.options)
         return meant and self.key_beside(name, meant)
 
     def cookies_option(self, name: str) -> str | None:
-        """Give the key of the option that has ``cookie_`` before it or has it not, as elsewhere."""
+        """Give the key with ``cookie_`` added to the name, or taken away, if that is an option."""
         bare = name.removeprefix("cookie_")
         other = bare if bare != name else f"cookie_{name}"
         return self.key_beside(name, other) if other in self.options else None
@@ -124,10 +124,10 @@ def cut(
     options: dict[str, Option],
     report: Report,
 ) -> Section:
-    """Give what the settings hold under the prefixes, each cut once at the front.
+    """Give what the settings hold under the prefixes, by names without the prefix.
 
-    The first prefix is the one in which new keys are suggested. One option that is spelt
-    with both prefixes and different values is a mistake.
+    Keys are suggested with the first prefix. One option that is written with both prefixes and
+    different values is a mistake.
     """
     section = Section(prefixes[0], options, {})
     for key, value in settings.items():

@@ -30,21 +30,21 @@ def shown(value: Any, secret: bool = False) -> str:
 
 
 def is_url(value: Any) -> bool:
-    """Tell whether the value may hold a password, whichever option somebody took for its own."""
+    """Tell whether the value may hold a password, whatever option it was written for."""
     return isinstance(value, str) and "://" in value
 
 
 def sounds_secret(name: str) -> bool:
-    """Tell whether an option that nobody knows may hold a secret, going by its name."""
+    """Tell whether an unknown option may hold a secret, going by its name."""
     return any(word in name.lower() for word in SECRET_WORDS)
 
 
 def near_miss(word: str, words: Collection[str], cutoff: float = 0.8) -> str | None:
-    """Give the one of the words that was probably meant."""
+    """Give the word of these that was probably meant, if there is one."""
     from difflib import get_close_matches  # only where there is a mistake
 
     letters = sorted(word.lower())
-    # Two letters that were swapped are half of a short name, and below any cutoff.
+    # Two swapped letters are half of a short name, so that it would be below any cutoff.
     swapped = [each for each in words if sorted(each) == letters]
     close = swapped or get_close_matches(word.lower(), sorted(words), n=1, cutoff=cutoff)
     return close[0] if close else None

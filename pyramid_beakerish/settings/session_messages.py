@@ -1,4 +1,4 @@
-"""What is worth saying about the settings of sessions that are no mistakes."""
+"""Messages about settings of sessions that are no mistakes."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from .options import SessionSettings
     from .section import Section
 
-#: OWASP asks for 64 bits of entropy at least; so many characters of any alphabet have more:
+#: OWASP asks for 64 bits of entropy at least; this many characters of any alphabet have more:
 #: https://cheatsheetseries.owasp.org/cheatsheets/Session_Management_Cheat_Sheet.html
 SHORTEST_SECRET = 32
 SECRETS = ("secret", "encrypt_key", "validate_key")
-#: What is about sessions that the server has.
+#: Options of sessions that are stored on the server.
 NEED_A_STORE = frozenset(
     {
         *("max_sessions_per_user", "on_store_error", "rotation_grace"),
         *("transactional", "after_transaction"),
     }
 )
-#: What is about the cookie.
+#: Options of the cookie.
 COOKIE = (
     *("cookie_domain", "cookie_expires", "cookie_path", "key"),
     *("httponly", "partitioned", "samesite", "secure"),
@@ -41,7 +41,7 @@ def session_messages(section: Section, session: SessionSettings) -> Iterator[str
     """Give a sentence for each thing that an administrator may not expect."""
     if session.beaker_reason is not None:
         yield f"Beaker keeps the sessions: {session.beaker_reason}."
-    # pyramid_beaker does not list the latter among what was given.
+    # As in pyramid_beaker, constant_csrf_token is not listed among the given options.
     for name in (*session.given, *["constant_csrf_token"] * bool(session.constant_csrf_token)):
         option = find_option(ALL_SESSION_OPTIONS, name)
         reason = option and no_effect(name, option, session)
@@ -88,11 +88,11 @@ def _reads_pickles(session: SessionSettings) -> bool:
 
 def _reads_file_dir(session: SessionSettings) -> bool:
     is_own = session.type == "file" and "data_dir" not in session.given
-    # Beaker's earlier sessions are in there, or it is a back end of somebody else's.
+    # Beaker's earlier sessions are in that folder, or another package's back end may read it.
     return is_own or session.previous is not None or _of_ones_own(session)
 
 
-#: Options that not all sessions of ours have a use for: which have, and why the others have not.
+#: Options that not all sessions of ours can use: which ones can, and why the others cannot.
 _USES: dict[str, tuple[Callable[[SessionSettings], bool], str]] = {
     "file_dir": (_reads_file_dir, "only session.type = file without data_dir reads it"),
     "pickle_classes": (_reads_pickles, "neither data_serializer nor previous is about pickles"),
@@ -107,7 +107,7 @@ _USES: dict[str, tuple[Callable[[SessionSettings], bool], str]] = {
 
 
 def _of_ones_own(session: SessionSettings) -> bool:
-    """Tell whether the sessions' backend is not Beaker's and not ours, so may read anything."""
+    """Tell whether the backend is neither Beaker's nor ours, so that it may read any option."""
     return passes_on(session.type) or "namespace_class" in session.given
 
 

@@ -22,7 +22,7 @@ from .unknown import unknown_options
 if TYPE_CHECKING:
     from .section import Report, Section
 
-#: With these nothing is kept of a session that has ended, so that an earlier cookie brings it back.
+#: With these nothing remembers that a session has ended: an earlier cookie would bring it back.
 FORGETFUL = {"type": "cookie", "format": "beaker"}
 NOT_FOR_PYRAMID = "cannot go with signed cookies, which Pyramid keeps: leave it out."
 #: pyramid_beaker takes these two out of the options that it shows.
@@ -32,7 +32,7 @@ NOT_LISTED_AS_GIVEN = ("cookie_on_exception", "constant_csrf_token")
 def build_session(section: Section, report: Report) -> SessionSettings:
     """Give the settings that the section describes; mistakes and messages go to the report."""
     values = section.convert(report)
-    # Beside a namespace_class Beaker looks at no type's name.
+    # With a namespace_class Beaker ignores the name of the type.
     if "namespace_class" not in values or not isinstance(values.get("type"), str):
         drop_wrong_type(section, values, report)
     given = dict(values)
@@ -42,7 +42,7 @@ def build_session(section: Section, report: Report) -> SessionSettings:
     format_name = _format(section, values, report)
     previous = build_previous(section, values, build_session, report)
     if previous is None and may_have_had_others(section, values, format_name):
-        # Of whoever else may have served these settings: Beaker, or this package on the way back.
+        # What may have served these settings before: Beaker, or this package on the way back.
         other = "beaker" if format_name == "beakerish" else "beakerish"
         before, said = as_had_before(values), as_had_before(given)
         previous = _settings(section, before, said, unknown, other)
@@ -121,7 +121,7 @@ def _fields(values: dict[str, Any], format_name: str) -> dict[str, Any]:
 
 
 def _check(section: Section, session: SessionSettings, report: Report) -> None:
-    """Report the values that are right by themselves and wrong together."""
+    """Report the values that are right by themselves, but wrong together."""
     names = {name: section.key(name) for name in ("secure", "cookie_path", "cookie_domain")}
     for name, rule in broken_rules(vars(session)):
         report.mistakes.append(section.sentence(name, rule.format(**names)))
@@ -138,7 +138,7 @@ def _check(section: Section, session: SessionSettings, report: Report) -> None:
 def _check_earlier_cookie(
     section: Section, session: SessionSettings, earlier: SessionSettings, report: Report
 ) -> None:
-    """Have an earlier session in a cookie go on in that one, so that a logout ends both."""
+    """Require the earlier cookie's name, path and domain, so that a logout removes that cookie."""
     options = (name for name, value in FORGETFUL.items() if getattr(session, name) == value)
     forgetful = next(options, None)
     if forgetful is None or earlier.type not in ("cookie", SIGNED_COOKIE):

@@ -1,4 +1,4 @@
-"""Stores that keep their files in one folder, by settings of their own."""
+"""Stores with settings of their own that keep their files in the same folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BY_LOCK_FILES = ("dbm", "file")
 
 
 def differing_locks(stores: Iterable[StoreSettings]) -> Iterator[str]:
-    """Give a sentence for each store that shares its files with another, and not their locks.
+    """Give a sentence for each store that shares files, but not lock files, with another.
 
     The two would write at the same time, and undo what the other has stored.
     """

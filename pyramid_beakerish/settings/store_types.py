@@ -19,10 +19,10 @@ MEMCACHED = ("ext:memcached", "memcached")
 REDIS = ("ext:redis", "redis")
 #: The types that are found by a URL, here or in Beaker.
 BY_URL = (*REDIS, "ext:mongodb", *MEMCACHED, *SQL_TYPES, "sqlite")
-#: The types that need a folder, be it for Beaker's lock files alone.
+#: The types that need a folder, if only for Beaker's lock files.
 BY_FOLDER = (*FOLDERS, *MEMCACHED, *DATABASES, *SQLALCHEMY)
 
-#: Beaker's types, each with the client libraries of which it needs one.
+#: Beaker's types, each with its client libraries, any one of which will do.
 BEAKER_TYPES: dict[str, tuple[str, ...]] = {
     "memory": (),
     "file": (),
@@ -40,7 +40,7 @@ BEAKER_TYPES: dict[str, tuple[str, ...]] = {
     "sqla": ("sqlalchemy",),
 }
 
-#: The Datastore API that Beaker calls ended with Python 2 on App Engine.
+#: Types for which Beaker calls a Datastore API that ended with Python 2 on App Engine.
 WITHOUT_SERVICE = frozenset({"ext:google", "google"})
 
 #: Our own types that need a client library, each with its module and the extra that brings it.
@@ -58,7 +58,7 @@ PASSING_ON = frozenset({"ext:rediscluster"})
 
 def is_store(value: object) -> bool:
     """Tell whether the value is a store itself, not the name of a type."""
-    # Stores are typed by these settings, so that an import at the top would be a circle.
+    # The stores import this module, so an import at the top would be circular.
     from ..stores import Store
 
     return isinstance(value, Store)
@@ -84,7 +84,7 @@ def beaker_has(type_name: object) -> bool:
 
 
 def passes_on(type_name: object) -> bool:
-    """Tell whether options that nobody here knows belong to the backend of this type."""
+    """Tell whether options that are unknown here are handed on to the backend of this type."""
     from ..stores import OWN_STORES
 
     known = type_name in BEAKER_TYPES or type_name in OWN_STORES or type_name in PYRAMID_TYPES
@@ -94,7 +94,7 @@ def passes_on(type_name: object) -> bool:
 
 
 def known_here() -> frozenset[str]:
-    """Give every type that needs no other package to be registered."""
+    """Give every type that no other package has to register."""
     from ..stores import OWN_STORES
 
     return frozenset(OWN_STORES) | PYRAMID_TYPES | frozenset(BEAKER_TYPES)
@@ -113,7 +113,7 @@ def _registered_with_beaker() -> frozenset[str]:
 
 
 def missing_extra(type_name: str) -> str | None:
-    """Give the requirement that brings our store its client library, if that is not installed."""
+    """Give the requirement that installs our store's client library, if that is missing."""
     if type_name not in OWN_LIBRARIES:
         return None
     library, extra = OWN_LIBRARIES[type_name]
@@ -121,7 +121,7 @@ def missing_extra(type_name: str) -> str | None:
 
 
 def missing_library(type_name: str, chosen: str | None = None) -> str | None:
-    """Give the libraries of which Beaker's backend needs one, if none is installed.
+    """Give the libraries of which Beaker's backend needs any one, if none is installed.
 
     ``chosen`` is the one library that the settings name, if they do.
     """

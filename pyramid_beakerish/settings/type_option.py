@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def drop_wrong_type(
     section: Section, values: dict[str, Any], report: Report, without: Collection[str] = ()
 ) -> None:
-    """Take the type out of the values, with a sentence to the report, if nobody serves it."""
+    """Remove the type from the values, and report it as a mistake, if nobody serves it."""
     if "type" in values:
         url = section.key_beside("type", "url")
         complaint = _complaint(values["type"], frozenset(without), url)

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 def unknown_options(
     section: Section, names: Iterable[str], handed_on: bool, report: Report
 ) -> dict[str, Any]:
-    """Give the raw values of unknown options that a backend is handed, as Beaker does.
+    """Give the raw values of unknown options to hand on to a backend, as Beaker does.
 
-    Where none is handed on, each is reported.
+    If nothing is ``handed_on``, each one is reported instead.
     """
     values = {}
     for name in names:
@@ -37,11 +37,11 @@ def unknown_options(
 def unknown_defaults(
     section: Section, regions: Collection[str], handed_on: bool, report: Report
 ) -> dict[str, Any]:
-    """Give what is handed on of the unknown options that would hold for every region.
+    """Give the unknown options for all regions that are handed on to a backend.
 
-    Others own keys under ``cache.`` too, so that a key is a mistake only if it looks like an
-    option or like one of a region that is not listed. Where no region is listed none is one: an
-    application that has dogpile's caches alone writes ``cache.arguments.url``.
+    Other packages have keys under ``cache.`` too, so a key is a mistake only if it looks like an
+    option, or like an option of a region that is not listed. If no region is listed, no key is a
+    mistake: an application that has dogpile's caches alone writes ``cache.arguments.url``.
     """
     names = []
     tell = report.unknown if regions else report.remark
@@ -60,7 +60,7 @@ def unknown_defaults(
 def misspelt_prefixes(
     settings: Mapping[str, Any], tables: Mapping[str, dict[str, Option]], report: Report
 ) -> None:
-    """Remark the keys that would be options if their prefix were one of those of the tables."""
+    """Report the keys that would be options if their prefix were not misspelt."""
     for key in settings:
         if isinstance(key, str) and not key.startswith(tuple(tables)):
             meant = did_you_mean(_under_another_prefix(key, tables))
@@ -81,7 +81,7 @@ def _ends_in_an_option(options: dict[str, Option], name: str) -> bool:
 
 
 def _divisions(name: str) -> list[tuple[str, str]]:
-    """Give each way in which the name may be a region's and an option's."""
+    """Give each way to divide the name into a region's and an option's."""
     dots = [at for at, letter in enumerate(name) if letter == "."]
     return [(name[:at], name[at + 1 :]) for at in dots]
 

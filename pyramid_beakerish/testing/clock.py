@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class FrozenClock:
-    """A clock that stands still until it is told to go on; calling it gives its time.
+    """A clock that stands still until it is moved on; calling it gives its time.
 
     ``now`` is in seconds since the epoch; by default some moment of 2023.
 
@@ -22,5 +22,5 @@ class FrozenClock:
         return self.now
 
     def advance(self, seconds: float) -> None:
-        """Let so many seconds pass."""
+        """Let that many seconds pass."""
         self.now += seconds

@@ -46,23 +46,23 @@ class SessionSuiteBase(ABC):
         return Site(self.store, self.clock, **options)
 
     def visitor(self, **contents: Any) -> Browser:
-        """Give the browser of somebody whose session holds the contents; no call is noted yet."""
+        """Give the browser of a visitor whose session holds the contents; no call is noted yet."""
         browser = self.site.stranger().put(**contents)
         self.store.calls.clear()
         return browser
 
     def records(self) -> int | None:
-        """Count the sessions that are stored, ``None`` where the store cannot tell."""
+        """Count the sessions that are stored; give ``None`` if the store cannot tell."""
         keys = self.store.keys("session:")
         return None if keys is None else len(list(keys))
 
     def assert_records(self, count: int) -> None:
-        """Assert that so many sessions are stored, where the store can tell."""
+        """Assert that this number of sessions is stored, if the store can tell."""
         assert self.records() in (count, None)
 
     @contextmanager
     def logged(self) -> Iterator[list[logging.LogRecord]]:
-        """Collect what the package logs meanwhile."""
+        """Collect what the package logs during the block."""
         handler = _Collector()
         logger = logging.getLogger("pyramid_beakerish")
         level = logger.level

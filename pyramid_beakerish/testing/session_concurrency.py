@@ -1,4 +1,4 @@
-"""What becomes of requests that overlap: each loads the session before the other has saved it."""
+"""Requests that overlap: each of them loads the session before the other has saved it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ConcurrencySuite(SessionSuiteBase):
         return visitor.use(work)
 
     def test_different_keys(self) -> None:
-        """Two requests that change different keys both win."""
+        """Of two requests that change different keys, neither loses its change."""
         visitor = self.visitor(a=1, b=1, c=[1])
         self.overlap(
             visitor,
@@ -56,7 +56,7 @@ class ConcurrencySuite(SessionSuiteBase):
         assert visitor.contents() == {"a": 2, "b": 1}
 
     def test_clear_beside_a_write(self) -> None:
-        """A clear removes what another request has added meanwhile."""
+        """A clear removes what another request adds meanwhile."""
         visitor = self.visitor(a=1)
         self.overlap(
             visitor,
@@ -79,7 +79,7 @@ class ConcurrencySuite(SessionSuiteBase):
         assert visitor.use(lambda s: s.pop_flash()) == ["old", "theirs", "mine"]
 
     def test_pop_and_flash(self) -> None:
-        """A pop takes the messages that it has shown, and leaves what came meanwhile."""
+        """A pop takes the messages that it gives, and leaves those that came meanwhile."""
         visitor = self.visitor()
         visitor.use(lambda session: session.flash("old"))
         popped = self.overlap(visitor, lambda s: s.pop_flash(), lambda s: s.flash("new"))
@@ -87,7 +87,7 @@ class ConcurrencySuite(SessionSuiteBase):
         assert visitor.use(lambda s: s.pop_flash()) == ["new"]
 
     def test_flash_again_and_pop(self) -> None:
-        """A message that is flashed in the place of the same one outlives others' taking that."""
+        """A message that is popped and flashed again survives another request's pop."""
         visitor = self.visitor()
         visitor.use(lambda session: session.flash("saved"))
         again = lambda s: (s.pop_flash(), s.flash("saved"))  # noqa: E731
@@ -95,14 +95,14 @@ class ConcurrencySuite(SessionSuiteBase):
         assert visitor.use(lambda s: s.pop_flash()) == ["saved"]
 
     def test_flash_and_pop(self) -> None:
-        """A message that is flashed while the others are shown does not bring them back."""
+        """A message that is flashed while another request pops the queue brings nothing back."""
         visitor = self.visitor()
         visitor.use(lambda session: session.flash("old"))
         self.overlap(visitor, lambda s: s.flash("new"), lambda s: s.pop_flash())
         assert visitor.use(lambda s: s.pop_flash()) == ["new"]
 
     def test_pop_and_pop(self) -> None:
-        """An emptied queue stays empty."""
+        """A queue that two requests empty at once stays empty."""
         visitor = self.visitor(a=1)
         visitor.use(lambda session: session.flash("old"))
         self.overlap(visitor, lambda s: s.pop_flash(), lambda s: s.pop_flash())
@@ -116,7 +116,7 @@ class ConcurrencySuite(SessionSuiteBase):
         assert visitor.contents() == {}
 
     def test_queue_that_is_no_list(self) -> None:
-        """What an application keeps under a queue's key is merged as any other value is."""
+        """A value of the application's under a queue's key is merged like any other value."""
         visitor = self.visitor()
         self.overlap(visitor, lambda s: s.update(_f_="mine"), lambda s: s.flash("theirs"))
         assert visitor.contents() == {"_f_": "mine"}
@@ -124,13 +124,13 @@ class ConcurrencySuite(SessionSuiteBase):
         assert visitor.contents() == {}
 
     def test_modify(self) -> None:
-        """Numbers that two requests modify count both."""
+        """A number that two requests modify counts both modifications."""
         visitor = self.visitor(n=10)
         self.overlap(visitor, _count, lambda session: (_count(session), _count(session)))
         assert visitor.contents() == {"n": 13}
 
     def test_modify_from_the_default(self) -> None:
-        """The default is where counting begins, once, and is not changed by it."""
+        """Counting begins with the default, once, and does not change the default itself."""
         visitor, default = self.visitor(a=1), [0]
 
         def append(session: Any) -> Any:
@@ -141,7 +141,7 @@ class ConcurrencySuite(SessionSuiteBase):
         assert default == [0]
 
     def test_modify_alone(self) -> None:
-        """Where nobody else changes the session a modification is made once."""
+        """If no other request changes the session, a modification is made only once."""
         calls: list[int] = []
 
         def add(n: int) -> int:
@@ -154,7 +154,7 @@ class ConcurrencySuite(SessionSuiteBase):
         assert calls == [1, 0]
 
     def test_modify_twice(self) -> None:
-        """Two modifications of one request are both done again, in their order."""
+        """Two modifications by one request are both repeated, in their order."""
         visitor = self.visitor(n=1)
 
         def work(session: Any) -> None:
@@ -165,7 +165,7 @@ class ConcurrencySuite(SessionSuiteBase):
         assert visitor.contents() == {"n": 70}
 
     def test_modify_after_an_assignment(self) -> None:
-        """What was assigned first is modified as it was assigned, whatever others have stored."""
+        """A modification after an assignment starts from its value, whatever others have stored."""
         visitor = self.visitor(n=1)
 
         def work(session: Any) -> None:
@@ -176,7 +176,7 @@ class ConcurrencySuite(SessionSuiteBase):
         assert visitor.contents() == {"n": 101}
 
     def test_assignment_after_a_modification(self) -> None:
-        """An assignment, or a deletion, puts an end to modifications before it."""
+        """An assignment or a deletion overrides the modifications before it."""
         visitor = self.visitor(n=1, m=1)
 
         def work(session: Any) -> None:
@@ -200,14 +200,14 @@ class ConcurrencySuite(SessionSuiteBase):
         assert visitor.contents() == {"n": 1}
 
     def test_read(self) -> None:
-        """A request that only reads undoes nothing, also when it extends the session."""
+        """A request that only reads undoes nothing, even when it extends the session."""
         visitor = self.visitor(a=1)
         self.clock.advance(3600)
         self.overlap(visitor, dict, lambda session: session.update(a=2))
         assert visitor.contents() == {"a": 2}
 
     def test_change_of_an_ended_session(self) -> None:
-        """Changes of a session that ended meanwhile are dropped, logged and told by an event."""
+        """Changes to a session that ended meanwhile are dropped, with a log line and an event."""
         visitor = self.visitor(a=1, b=1)
         with self.logged() as records:
             self.overlap(
@@ -237,7 +237,7 @@ class ConcurrencySuite(SessionSuiteBase):
         self.assert_records(0)
 
     def test_rotation_of_a_changed_session(self) -> None:
-        """What is changed while a session gets a new id goes with it."""
+        """What is changed while a session gets a new id is found under that id."""
         visitor = self.visitor(a=1, n=1)
         self.overlap(
             visitor,
@@ -256,7 +256,7 @@ class ConcurrencySuite(SessionSuiteBase):
         self.assert_records(0)
 
     def test_change_of_a_rotated_session(self) -> None:
-        """A request that comes too late, under the old id, changes and brings back nothing."""
+        """A late request under the old id changes nothing, and brings nothing back."""
         visitor = self.visitor(a=1)
         browser = visitor.twin()
         browser.use(
@@ -271,7 +271,7 @@ class ConcurrencySuite(SessionSuiteBase):
         self.assert_records(1)
 
     def test_after_a_merge(self) -> None:
-        """What is changed after a conflict was met is stored as well, once."""
+        """What is changed after a conflict was resolved is stored as well, once."""
         visitor = self.visitor(n=1, a=1)
 
         def work(session: Any) -> Any:
@@ -285,7 +285,7 @@ class ConcurrencySuite(SessionSuiteBase):
         assert seen["a"] == 1
 
     def test_several_counters(self) -> None:
-        """Each of several values that two requests modify at once is modified by both."""
+        """Several values that two requests modify at once are each modified by both."""
 
         def count(session: Any) -> None:
             for key in ("n", "m"):
@@ -296,7 +296,7 @@ class ConcurrencySuite(SessionSuiteBase):
         assert visitor.contents() == {"a": 1, "n": 2, "m": 2}
 
     def test_default_of_modify(self) -> None:
-        """A default stays as it is, whatever the function does to its copy, once or again."""
+        """A default stays as it is, whatever the function does to its copy, and however often."""
         default: list[str] = []
 
         def add(session: Any) -> None:
@@ -309,7 +309,7 @@ class ConcurrencySuite(SessionSuiteBase):
         assert default == []
 
     def test_modified_and_changed_in_place(self) -> None:
-        """What was changed in place between two uses of ``modify`` is kept beside other changes."""
+        """A change in place between two uses of ``modify`` is kept, as are others' changes."""
 
         def work(session: Any) -> None:
             session.modify("items", lambda items: [*items, "x"], [])
@@ -327,7 +327,7 @@ class ConcurrencySuite(SessionSuiteBase):
         assert visitor.contents() == {"n": 1}
 
     def test_removed_once(self) -> None:
-        """What was removed, and persisted, is not removed again when others have set it anew."""
+        """A key whose removal was persisted is not removed again after others have set it."""
         removals: tuple[Work, ...] = (lambda s: (s.pop("z"), s.pop("a")), lambda s: s.clear())
         for remove in removals:
             visitor = self.visitor(a=1, z=1)
@@ -342,7 +342,7 @@ class ConcurrencySuite(SessionSuiteBase):
             assert visitor.contents() == {"a": 2, "b": 1}
 
     def test_conflict_is_told(self) -> None:
-        """Two changes at once are an event; a change beside a mere use of the session is none."""
+        """Two changes at once send an event; a change beside a mere use sends none."""
         visitor = self.visitor(a=1)
         others: tuple[tuple[Work, int], ...] = ((lambda s: s.update(b=1), 1), (dict, 0))
         for other, expected in others:
@@ -370,7 +370,7 @@ class ConcurrencySuite(SessionSuiteBase):
         assert visitor.use(lock_now) is True
 
     def test_unlock(self) -> None:
-        """Who unlocks lets the next one in at once; to unlock twice is no error."""
+        """Unlocking lets the next holder in at once; unlocking twice is no error."""
         visitor = self.visitor(n=1)
 
         def work(session: Any) -> None:
@@ -382,7 +382,7 @@ class ConcurrencySuite(SessionSuiteBase):
         visitor.use(work)
 
     def test_lock_after_persist(self) -> None:
-        """A lock reads a session anew where it is, under an id that the cookie did not have."""
+        """A lock reads a session anew under its present id, not under the one in the cookie."""
         visitor = self.site.stranger()
 
         def work(session: Any) -> None:
@@ -398,13 +398,13 @@ class ConcurrencySuite(SessionSuiteBase):
         assert visitor.contents() == {"n": 2, "locked": 2}
 
     def test_lock_of_a_failing_request(self) -> None:
-        """A lock ends with its request, also when that fails."""
+        """A lock ends with its request, even if that fails."""
         visitor = self.visitor(n=1)
         error_of(KeyError, lambda: visitor.use(lambda s: (s.lock(), s["missing"])))
         visitor.use(lambda session: session.lock(wait=0))
 
     def test_lock_reads_again(self) -> None:
-        """Who has locked the session sees what was stored before, and keeps his own changes."""
+        """After locking, a request sees what was stored before, and keeps its own changes."""
         visitor = self.visitor(n=1)
         assert self.overlap(visitor, lambda s: (s.lock(), s["n"])[1], _count) == 2
         changed = self.overlap(
@@ -414,7 +414,7 @@ class ConcurrencySuite(SessionSuiteBase):
         assert visitor.contents() == {"n": 3, "a": 1}
 
     def test_lock_of_an_ended_session(self) -> None:
-        """Who locks a session that has ended or moved meanwhile begins none in its place."""
+        """Locking a session that has ended or moved meanwhile begins no new one in its place."""
         ends: tuple[Work, ...] = (
             lambda session: session.invalidate(),
             lambda session: session.regenerate_id(),
@@ -426,7 +426,7 @@ class ConcurrencySuite(SessionSuiteBase):
             assert isinstance(self.site.events[-1], SessionChangesDropped)
 
     def test_login_behind_a_lock(self) -> None:
-        """Who ends the session himself begins another one, also if it has ended while he waited."""
+        """A request that ends the session begins another, even if it ended while that waited."""
         visitor = self.visitor(n=1)
         self.overlap(
             visitor,
@@ -436,7 +436,7 @@ class ConcurrencySuite(SessionSuiteBase):
         assert visitor.contents() == {"user": "u"}
 
     def test_get_by_id(self) -> None:
-        """Another session is had by its id, changed, and stored by its own persist()."""
+        """Another session can be found by its id, changed, and stored by its own persist()."""
         one, other = self.visitor(a=1), self.visitor(b=1)
         other_id = other.use(lambda session: session.id)
 
@@ -451,7 +451,7 @@ class ConcurrencySuite(SessionSuiteBase):
         assert (one.contents(), other.contents()) == ({"a": 1}, {"b": 2})
 
     def test_get_by_id_of_a_store_that_is_down(self) -> None:
-        """Where it is not known whether there is such a session the answer is a 503."""
+        """If the store cannot tell whether the id has a session, the answer is a 503."""
         visitor = self.visitor(a=1)
 
         def work(session: Any) -> None:

@@ -38,7 +38,7 @@ VALUES: dict[str, Any] = {
 
 
 class ContentsSuite(SessionSuiteBase):
-    """Nothing is stored but what the application has put in, and that as it was."""
+    """Only what the application has put in is stored, and it comes back as it was."""
 
     def test_untouched(self) -> None:
         """A request that leaves the session alone costs nothing and sends nothing."""
@@ -73,7 +73,7 @@ class ContentsSuite(SessionSuiteBase):
         assert stranger.use(lambda session: session.new) is False
 
     def test_read_costs_one_load(self) -> None:
-        """Any number of reads is one load, and no cookie is sent again."""
+        """Any number of reads costs one load, and no cookie is sent again."""
         visitor = self.visitor(a=1, b=[2])
         seen = visitor.use(
             lambda session: (session["a"], session["b"], len(session), "c" in session)
@@ -83,7 +83,7 @@ class ContentsSuite(SessionSuiteBase):
         assert visitor.set_cookies == []
 
     def test_write_costs_one_swap(self) -> None:
-        """Any number of changes is one load and one swap."""
+        """Any number of changes costs one load and one swap."""
         visitor = self.visitor(a=1, b=2)
         visitor.use(lambda session: (session.update(a=2, c=3), session.pop("b")))
         assert self.store.calls == ["load", "swap"]
@@ -111,7 +111,7 @@ class ContentsSuite(SessionSuiteBase):
         assert visitor.contents() == {"cart": [], "deep": {}}
 
     def test_nested_change_of_what_was_set(self) -> None:
-        """A value that is changed after it was put in, and persisted, is stored as it is then."""
+        """A value that is changed after it was put in and persisted is stored as changed."""
 
         def work(session: Any) -> None:
             session["cart"] = cart = ["tea"]
@@ -155,7 +155,7 @@ class ContentsSuite(SessionSuiteBase):
         visitor.use(lambda session: error_of(KeyError, session.popitem))
 
     def test_missing_key(self) -> None:
-        """A key that is not there is a KeyError, to read and to delete, also after a delete."""
+        """Reading or deleting a key that is not there raises KeyError, even after a delete."""
 
         def work(session: Any) -> list[str]:
             del session["a"]
@@ -177,7 +177,7 @@ class ContentsSuite(SessionSuiteBase):
         assert visitor.contents() == {"a": "new"}
 
     def test_removed_and_set_to_the_same(self) -> None:
-        """A key that is removed and set to what it was is still there, by whatever way."""
+        """A key that is removed, in any way, and set to what it was is still there."""
         visitor = self.visitor(a=1, b=1, n=1)
         visitor.use(lambda session: session.update(a=session.pop("a")))
         visitor.use(lambda session: (session.pop("n"), session.modify("n", lambda n: n, 1)))
@@ -233,7 +233,7 @@ class ContentsSuite(SessionSuiteBase):
         assert self.store.calls == ["load", "swap", "load"]
 
     def test_unfit_value(self) -> None:
-        """A value that would not come back is an error by key and type, and nothing is stored."""
+        """A value that would not come back is an error with key and type, and nothing is stored."""
         visitor = self.visitor(a=1)
         error = error_of(SerializationError, lambda: visitor.put(a=2, thing=object()))
         assert "'thing'" in str(error)
@@ -243,7 +243,7 @@ class ContentsSuite(SessionSuiteBase):
         assert visitor.contents() == {"a": 1}
 
     def test_unfit_key(self) -> None:
-        """A key that is no string is refused, by the name of its type."""
+        """A key that is no string is refused, with an error that names its type."""
         stranger = self.site.stranger()
         error = error_of(SerializationError, lambda: stranger.use(lambda s: s.update({7: "x"})))
         assert "int" in str(error)
@@ -270,7 +270,7 @@ class ContentsSuite(SessionSuiteBase):
         assert self.store.calls == []
 
     def test_only_the_applications_keys(self) -> None:
-        """The session's own moments are there by key, and in no listing."""
+        """The session's own times can be read by their keys, but no listing has them."""
         born = self.clock()
         visitor = self.visitor(a=1)
         self.clock.advance(5)
@@ -283,7 +283,7 @@ class ContentsSuite(SessionSuiteBase):
         assert visitor.contents() == {"a": 1}
 
     def test_corrupt_record(self) -> None:
-        """A record that cannot be read is a new session, a log line and an event; no error."""
+        """A record that cannot be read gives a new session, a log line and an event; no error."""
         for damage in (b"", stamped()[:3], stamped(), stamped(b"garbage"), stamped(b"\xc1")):
             visitor = self.visitor(a=1)
             self.store.set(self._key(visitor), damage, None)
@@ -295,7 +295,7 @@ class ContentsSuite(SessionSuiteBase):
             assert visitor.put(b=2).contents() == {"b": 2}
 
     def test_corrupt_value(self) -> None:
-        """A value that cannot be read is absent, and stays stored for whoever can."""
+        """A value that cannot be read is absent, but stays stored for a reader that can."""
         visitor = self.visitor(a="text", b="kept")
         key = self._key(visitor)
         entry = self.store.load(key)
@@ -311,7 +311,7 @@ class ContentsSuite(SessionSuiteBase):
         assert b"\xd9\xfftex" in entry[0]
 
     def test_refusals_are_told(self) -> None:
-        """A cookie that opens nothing is told by an event and a log line, without the id."""
+        """A cookie that opens nothing is reported by an event and a log line, without the id."""
         other = self.make_site(secret=SECRET[::-1]).stranger().put(a=1)
         unknown = self.visitor(a=1)
         unknown.twin().use(lambda session: session.invalidate())

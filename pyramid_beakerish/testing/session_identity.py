@@ -57,7 +57,7 @@ class IdentitySuite(SessionSuiteBase):
         assert {len(one) for one in ids} == {43}
 
     def test_store_does_not_hold_the_id(self) -> None:
-        """Who reads the store finds no id in it."""
+        """Nobody who reads the store finds an id in it."""
         visitor = self.visitor(a=1)
         session_id = visitor.use(lambda session: session.id)
         for key in list(self.store.keys("") or ()):
@@ -95,14 +95,14 @@ class IdentitySuite(SessionSuiteBase):
         self.assert_records(1)
 
     def test_invalidate_without_a_session(self) -> None:
-        """To invalidate what never was stores nothing and sends nothing."""
+        """Invalidating a session that was never stored stores nothing and sends nothing."""
         stranger = self.site.stranger()
         stranger.use(lambda session: session.invalidate())
         assert self.store.calls == []
         assert stranger.set_cookies == []
 
     def test_invalidate_twice(self) -> None:
-        """A session that was begun and ended in one request leaves nothing."""
+        """A session that is begun and ended in one request leaves nothing."""
         visitor = self.visitor(a=1)
         visitor.use(
             lambda session: (
@@ -134,7 +134,7 @@ class IdentitySuite(SessionSuiteBase):
         assert SessionRotated(*ids) in self.site.events
 
     def test_regenerate_id_twice(self) -> None:
-        """Of several new ids in one request the last one holds."""
+        """Of several new ids in one request only the last one opens the session."""
         visitor = self.visitor(a=1)
         old = visitor.twin()
         visitor.use(lambda session: (session.regenerate_id(), session.regenerate_id()))
@@ -150,7 +150,7 @@ class IdentitySuite(SessionSuiteBase):
         self.assert_records(1)
 
     def test_regenerate_id_then_invalidate(self) -> None:
-        """A session that gets a new id and is ended in one request is ended."""
+        """A session that gets a new id and is then ended in the same request is ended."""
         visitor = self.visitor(a=1)
         old = visitor.twin()
         visitor.use(lambda session: (session.regenerate_id(), session.invalidate()))
@@ -170,14 +170,14 @@ class IdentitySuite(SessionSuiteBase):
         assert visitor.visit(lambda request: request.authenticated_userid) is None
 
     def test_login_of_a_stranger(self) -> None:
-        """Who logs in without a session gets one."""
+        """A visitor who logs in without a session gets one."""
         stranger = self.site.stranger()
         stranger.visit(lambda request: remember(request, "alice"))
         assert stranger.visit(lambda request: request.authenticated_userid) == "alice"
         self.assert_records(1)
 
     def test_rotate_on(self) -> None:
-        """The key that rotates is chosen by a setting, and none by the word none."""
+        """A setting chooses the key whose change rotates the id; the word none chooses no key."""
         for chosen, rotates in (("user", True), ("none", False)):
             site = self.make_site(rotate_on=chosen)
             visitor = site.stranger().put(a=1)
@@ -201,7 +201,7 @@ class IdentitySuite(SessionSuiteBase):
         assert not _accepts(visitor, before)
 
     def test_crash_while_an_id_is_changed(self) -> None:
-        """Whatever breaks before the old record goes, the old cookie opens the session."""
+        """Whatever fails before the old record is removed, the old cookie opens the session."""
         for method, after in (("create", False), ("create", True), ("delete", False)):
             visitor = self.visitor(a=1)
             with self.store.failing(method, after=after):
@@ -220,7 +220,7 @@ class IdentitySuite(SessionSuiteBase):
         assert visitor.contents() == {"a": 1}
 
     def test_store_down_at_load(self) -> None:
-        """A session that cannot be loaded is a 503, and no reason for a new one."""
+        """A session that cannot be loaded gives a 503, and no new session."""
         visitor = self.visitor(a=1)
         with self.store.failing("load"):
             visitor.put(b=2)
@@ -229,7 +229,7 @@ class IdentitySuite(SessionSuiteBase):
         assert visitor.contents() == {"a": 1}
 
     def test_store_down_at_save(self) -> None:
-        """A session that cannot be saved is a 503, whether new or not."""
+        """A session that cannot be saved gives a 503, whether it is new or not."""
         for browser, method in ((self.visitor(a=1), "swap"), (self.site.stranger(), "create")):
             with self.store.failing(method):
                 browser.put(b=2)
@@ -237,7 +237,7 @@ class IdentitySuite(SessionSuiteBase):
             assert browser.set_cookies == []
 
     def test_lost_answer(self) -> None:
-        """A change whose answer was lost is an error once, and one change in the store."""
+        """A change whose answer was lost is an error, but is made exactly once in the store."""
         visitor = self.visitor(n=1)
         with self.store.failing("swap", after=True):
             visitor.use(lambda session: session.modify("n", lambda n: n + 1))
@@ -245,7 +245,7 @@ class IdentitySuite(SessionSuiteBase):
         assert visitor.contents() == {"n": 2}
 
     def test_anonymous(self) -> None:
-        """With on_store_error = anonymous, pages are served without a session, and logged."""
+        """With on_store_error = anonymous, pages are served without a session, which is logged."""
         site = self.make_site(on_store_error="anonymous")
         visitor = site.stranger().put(a=1)
         for method in ("load", "swap"):
@@ -257,7 +257,7 @@ class IdentitySuite(SessionSuiteBase):
         assert visitor.contents() == {"a": 1}
 
     def test_anonymous_reads_empty(self) -> None:
-        """What was written meanwhile can be read in the same request, and is gone after it."""
+        """What a request writes without a store can be read in it, and is gone afterwards."""
         site = self.make_site(on_store_error="anonymous")
         visitor = site.stranger().put(a=1)
         self.store.calls.clear()

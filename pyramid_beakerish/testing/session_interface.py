@@ -1,4 +1,4 @@
-"""What a session is to Python, to Pyramid and to those who know Beaker's."""
+"""What a session is to Python, to Pyramid and to users of Beaker's."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ CONTENTS = {"user": "bob", "cart": ["tea"], "n": 1}
 
 
 class InterfaceSuite(SessionSuiteBase):
-    """A session can be used as any mapping, as Pyramid's sessions and as Beaker's."""
+    """A session can be used like any mapping, like Pyramid's sessions and like Beaker's."""
 
     def test_interfaces(self) -> None:
-        """A session is what Pyramid asks of a session and of a dictionary, new or not."""
+        """A session provides Pyramid's interfaces of sessions and dictionaries, new or not."""
         for browser in (self.site.stranger(), self.visitor(**CONTENTS)):
             assert browser.use(lambda session: verifyObject(ISession, session))
             assert browser.use(lambda session: verifyObject(IDict, session, tentative=True))
@@ -45,7 +45,7 @@ class InterfaceSuite(SessionSuiteBase):
             assert made == CONTENTS
 
     def test_deep_copy_is_apart(self) -> None:
-        """A change of a deep copy is no change of the session."""
+        """A change to a deep copy does not change the session."""
         visitor = self.visitor(**CONTENTS)
         visitor.use(lambda session: copy.deepcopy(session)["cart"].append("milk"))
         assert visitor.contents() == CONTENTS
@@ -78,7 +78,7 @@ class InterfaceSuite(SessionSuiteBase):
         assert json.loads(shown) == {"session": CONTENTS}
 
     def test_silent_repr(self) -> None:
-        """Neither contents nor the id show where a session is printed."""
+        """Printing a session shows neither its contents nor its id."""
         visitor = self.visitor(**CONTENTS)
         shown = visitor.use(lambda session: (repr(session) + str(session), session.id))
         assert "bob" not in shown[0]
@@ -113,11 +113,11 @@ class InterfaceSuite(SessionSuiteBase):
         assert found == (False, 1, True, False, 1, True)
 
     def test_has_key(self) -> None:
-        """Beaker's has_key() tells what the word in does."""
+        """Beaker's has_key() tells the same as the operator in."""
         assert self.visitor(n=1).use(lambda s: (s.has_key("n"), s.has_key("x"))) == (True, False)
 
     def test_domain_and_path(self) -> None:
-        """A session's cookie may have a Domain and a Path of its own, from then on."""
+        """A session's cookie may be given a Domain and a Path of its own, which it keeps."""
         visitor = self.visitor(n=1)
         assert visitor.use(lambda session: (session.domain, session.path)) == (None, "/")
 
@@ -136,7 +136,7 @@ class InterfaceSuite(SessionSuiteBase):
         assert any("; Path=/shop; Domain=example.com;" in one for one in visitor.set_cookies)
 
     def test_headers(self) -> None:
-        """Caches are told that the cookie matters, and to keep out where it is sent."""
+        """Responses tell caches that they depend on the cookie, and are private if they set it."""
         stranger = self.site.stranger().put(n=1)
         assert stranger.response.headers["Vary"] == "Cookie"
         assert stranger.response.headers["Cache-Control"] == "private"
@@ -146,7 +146,7 @@ class InterfaceSuite(SessionSuiteBase):
         assert list(stranger.cookies) == [COOKIE]
 
     def test_secure_cookie(self) -> None:
-        """The cookie is Secure where it was asked for over https, and HttpOnly and Lax always."""
+        """The cookie is Secure if the request came over https; it is always HttpOnly and Lax."""
         for scheme, secure in (("http", False), ("https", True)):
             (cookie,) = self.site.stranger(scheme).put(n=1).set_cookies
             assert ("; Secure" in cookie) is secure

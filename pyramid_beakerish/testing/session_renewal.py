@@ -1,4 +1,4 @@
-"""Ids that are renewed in the middle of a session, and the requests that are under way then."""
+"""Ids that are renewed in the middle of a session, while requests are under way."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class RenewalSuite(SessionSuiteBase):
         return visitor
 
     def test_renewal(self) -> None:
-        """A request that comes when it is due, if only to read, is given a new id."""
+        """A request that comes when renewal is due is given a new id, even if it only reads."""
         visitor = self.due()
         old = visitor.twin()
         assert visitor.use(dict) == {"a": 1}
@@ -41,13 +41,13 @@ class RenewalSuite(SessionSuiteBase):
         assert visitor.set_cookies == []
 
     def test_renewal_while_writing(self) -> None:
-        """What the request changes that renews the id is kept."""
+        """What a request changes while it renews the id is kept."""
         visitor = self.due()
         visitor.put(b=2)
         assert visitor.contents() == {"a": 1, "b": 2}
 
     def test_old_id_in_the_grace_time(self) -> None:
-        """A request with the old id uses the same session, and is told the new id again."""
+        """In the grace time, the old id opens the same session, and the new id is sent again."""
         visitor = self.due()
         slow = visitor.twin()
         visitor.put(b=2)
@@ -66,7 +66,7 @@ class RenewalSuite(SessionSuiteBase):
         assert visitor.contents() == {"a": 1}
 
     def test_no_grace(self) -> None:
-        """Without a grace time the old id opens nothing from then on."""
+        """Without a grace time the old id opens nothing after the renewal."""
         visitor = self.due(rotation_grace="none")
         old = visitor.twin()
         visitor.use(dict)
@@ -74,7 +74,7 @@ class RenewalSuite(SessionSuiteBase):
         assert visitor.contents() == {"a": 1}
 
     def test_requests_at_the_same_time(self) -> None:
-        """Of requests that overlap one renews the id; all go on in one session under that id."""
+        """Of overlapping requests only one renews the id, and all use the session under that id."""
         visitor = self.due()
         other = visitor.twin()
         self._overlap(visitor, lambda s: s.update(mine=1), partial(other.put, theirs=1))
@@ -90,7 +90,7 @@ class RenewalSuite(SessionSuiteBase):
         assert visitor.contents() == {"a": 1}
 
     def test_write_of_a_request_under_way(self) -> None:
-        """A request that began before the renewal stores its change where the session is now."""
+        """A request that began before the renewal stores its change under the new id."""
         visitor = self.renewing().stranger().put(a=1)
         self.clock.advance(EVERY - 1)
         other = visitor.twin()
@@ -130,7 +130,7 @@ class RenewalSuite(SessionSuiteBase):
         assert other.contents() == visitor.contents() == {}
 
     def test_logout_in_the_grace_time(self) -> None:
-        """A session that has ended is not there for the old id either."""
+        """A session that has ended cannot be opened by the old id either."""
         visitor = self.due()
         old = visitor.twin()
         visitor.use(dict)
@@ -150,7 +150,7 @@ class RenewalSuite(SessionSuiteBase):
         assert found == {"b": 1}
 
     def test_login_of_a_request_under_way(self) -> None:
-        """A login beside a renewal gives an id that neither of the earlier ones leads to."""
+        """A login during a renewal gives an id to which neither of the earlier ones leads."""
         visitor = self.due()
         other, old = visitor.twin(), visitor.twin()
         self._overlap(visitor, lambda session: session.regenerate_id(), partial(other.use, dict))
@@ -158,7 +158,7 @@ class RenewalSuite(SessionSuiteBase):
         assert old.contents() == other.contents() == {}
 
     def test_reader_beside_a_login(self) -> None:
-        """A reader with the old id does not tell the new one once a login has ended that, too."""
+        """A reader with the old id is not sent the new one after a login has replaced that, too."""
         for options in ({}, {"save_accessed_time": "false"}):
             visitor = self.due(**options)
             reader = visitor.twin()
@@ -168,7 +168,7 @@ class RenewalSuite(SessionSuiteBase):
             assert reader.set_cookies == []
 
     def test_lock_beside_a_login(self) -> None:
-        """Nor does a reader that locks the session, be it before the login or after it."""
+        """A reader that locks the session is not sent it either, before the login or after."""
         for is_first in (True, False):
             visitor = self.due()
             reader = visitor.twin()
@@ -185,7 +185,7 @@ class RenewalSuite(SessionSuiteBase):
             assert reader.set_cookies == []
 
     def test_reader_beside_a_writer(self) -> None:
-        """A reader with the old id tells the new one, whatever else is done to the session."""
+        """A reader with the old id is sent the new one, whatever else is done to the session."""
         for options in ({}, {"save_accessed_time": "false"}):
             visitor = self.due(**options)
             reader = visitor.twin()
@@ -194,7 +194,7 @@ class RenewalSuite(SessionSuiteBase):
             assert reader.cookies == visitor.cookies
 
     def test_reader_without_a_store(self) -> None:
-        """A reader whose store fails at the end is answered, and told nothing that may be wrong."""
+        """A reader whose store fails at the end is answered, and sent no id that may be wrong."""
         visitor = self.due()
         reader = visitor.twin()
         visitor.use(dict)
@@ -204,7 +204,7 @@ class RenewalSuite(SessionSuiteBase):
         assert reader.put(b=2).cookies == visitor.cookies
 
     def test_events_of_a_login_under_way(self) -> None:
-        """Whoever follows the ids by the events comes to the last one."""
+        """The events of a login during a renewal lead from id to id to the last one."""
         self.site = self.renewing()
         visitor = self.site.stranger().put(a=1)
         ids = [visitor.use(lambda session: session.id)]
@@ -216,7 +216,7 @@ class RenewalSuite(SessionSuiteBase):
         assert (first.old_id, first.new_id, second.new_id) == (ids[0], second.old_id, ids[1])
 
     def test_login_when_renewal_is_due(self) -> None:
-        """A login renews the id as well, at once and without a grace time."""
+        """A login when renewal is due renews the id too, at once and without a grace time."""
         visitor = self.due()
         old = visitor.twin()
         visitor.use(lambda session: session.regenerate_id())
@@ -231,7 +231,7 @@ class RenewalSuite(SessionSuiteBase):
         assert found == {"a": 1}
 
     def test_crash_while_an_id_is_renewed(self) -> None:
-        """Whatever breaks while an id is renewed, the old cookie opens the session."""
+        """Whatever fails while an id is renewed, the old cookie still opens the session."""
         for method, after in (("create", False), ("create", True), ("swap", False), ("swap", True)):
             visitor = self.due()
             old = visitor.twin()
@@ -241,7 +241,7 @@ class RenewalSuite(SessionSuiteBase):
             assert old.contents()["a"] == 1
 
     def test_event(self) -> None:
-        """A renewal is told as every other change of an id is."""
+        """A renewal sends the same event as any other change of an id."""
         self.site = self.renewing()
         visitor = self.site.stranger().put(a=1)
         self.clock.advance(EVERY)

@@ -19,19 +19,19 @@ HOUR = 3600
 
 
 class TimesSuite(SessionSuiteBase):
-    """A session lives as long as it was promised, by the moments in its record."""
+    """A session lives as long as was promised, according to the times in its record."""
 
     def impatient(self, **options: Any) -> Site:
         """Make an application whose sessions end after ten minutes without use."""
         return self.make_site(**{"timeout": TIMEOUT, "touch_interval": INTERVAL, **options})
 
     def is_alive(self, visitor: Browser) -> bool:
-        """Tell whether the visitor's session is there, without a use that counts."""
+        """Tell whether the visitor's session is alive, without counting as use."""
         with self.store.failing("swap"):
             return bool(visitor.twin().use(len))
 
     def outlives(self, visitor: Browser, seconds: float) -> bool:
-        """Tell whether the session is there so long from now, and let the time pass."""
+        """Let the seconds pass, and tell whether the session is still alive."""
         self.clock.advance(seconds)
         return self.is_alive(visitor)
 
@@ -92,7 +92,7 @@ class TimesSuite(SessionSuiteBase):
         assert not self.outlives(visitor, 1)
 
     def test_writing_extends(self) -> None:
-        """Each write keeps a session for as long again."""
+        """Each write keeps a session for its full timeout again."""
         visitor = self.impatient().stranger().put(a=1)
         for number in range(20):
             self.clock.advance(TIMEOUT - 1)
@@ -101,7 +101,7 @@ class TimesSuite(SessionSuiteBase):
         assert not self.outlives(visitor, INTERVAL)
 
     def test_untouched_session_is_not_extended(self) -> None:
-        """A request that leaves the session alone is no use of it."""
+        """A request that leaves the session alone does not count as use."""
         visitor = self.impatient().stranger().put(a=1)
         for _ in range(11):
             self.clock.advance(INTERVAL)
@@ -121,7 +121,7 @@ class TimesSuite(SessionSuiteBase):
         assert not self.outlives(visitor, INTERVAL)
 
     def test_failed_extension(self) -> None:
-        """When an idle time cannot be extended, that is logged and the page is served."""
+        """If the use of a session cannot be recorded, that is logged and the page is served."""
         visitor = self.impatient().stranger().put(a=1)
         self.clock.advance(INTERVAL)
         with self.store.failing("swap"), self.logged() as records:
@@ -144,7 +144,7 @@ class TimesSuite(SessionSuiteBase):
         assert not self.outlives(visitor, 0.5)
 
     def test_lifetime_survives_a_new_id(self) -> None:
-        """A new id is no new session: the lifetime counts from the first."""
+        """A new id is no new session: the lifetime counts from the first one."""
         visitor = self.make_site(lifetime=HOUR).stranger().put(a=1)
         created = visitor.use(lambda session: session.created)
         self.clock.advance(HOUR / 2)
@@ -153,7 +153,7 @@ class TimesSuite(SessionSuiteBase):
         assert not self.outlives(visitor, HOUR / 2)
 
     def test_lifetime_that_ends_during_a_request(self) -> None:
-        """What is written in a session's last moment is no error."""
+        """Writing to a session in its last moment is no error."""
         visitor = self.make_site(lifetime=HOUR).stranger().put(a=1)
 
         def work(session: Any) -> None:
@@ -175,7 +175,7 @@ class TimesSuite(SessionSuiteBase):
         assert self.outlives(visitor, 1000 * HOUR)
 
     def test_own_short_timeout(self) -> None:
-        """One session may have a shorter timeout, and a tenth of it more at most."""
+        """One session may have a shorter timeout, and outlives it by at most a tenth."""
         visitor = self._limited({"timeout": 100})
         assert self.outlives(visitor, 100)
         assert not self.outlives(visitor, 10)
@@ -190,7 +190,7 @@ class TimesSuite(SessionSuiteBase):
         assert self.outlives(visitor, 2 * HOUR)
 
     def test_own_limits_of_a_new_session(self) -> None:
-        """Limits that are set before anything is stored hold from the beginning, over new ids."""
+        """Limits that are set before anything is stored hold from the start, whatever the id."""
         visitor = self.impatient().stranger()
         visitor.use(lambda session: (session.set_lifetime(timeout=HOUR), session.update(a=1)))
         visitor.use(lambda session: session.regenerate_id())
@@ -198,7 +198,7 @@ class TimesSuite(SessionSuiteBase):
         assert not self.outlives(visitor, INTERVAL)
 
     def test_remember_me(self) -> None:
-        """A session that is remembered has a cookie that lasts, and goes on lasting."""
+        """A remembered session has a cookie that lasts, and that visits extend."""
         visitor = self.impatient().stranger().put(a=1)
         month = timedelta(days=30)
         visitor.use(lambda s: s.set_lifetime(timeout=month, cookie_expires=month))
@@ -210,7 +210,7 @@ class TimesSuite(SessionSuiteBase):
         assert visitor.cookies == {}
 
     def test_nonsense_limits(self) -> None:
-        """Limits that are none are refused by their names."""
+        """Limits that make no sense are refused with errors that name them."""
         nonsense: tuple[dict[str, Any], ...] = (
             {"timeout": 0},
             {"timeout": -5},
@@ -241,16 +241,16 @@ class TimesSuite(SessionSuiteBase):
         return sent
 
     def test_cookie_of_a_reader(self) -> None:
-        """Who reads every 10 seconds for an hour keeps a cookie of half an hour."""
+        """A visitor who reads every 10 seconds for an hour keeps a cookie of half an hour."""
         assert self._stay(dict) == HOUR // INTERVAL
 
     def test_cookie_of_a_writer(self) -> None:
-        """Who writes every 10 seconds for an hour keeps it, and is not sent it each time."""
+        """A visitor who writes every 10 seconds keeps the cookie, but is not sent it each time."""
         assert self._stay(lambda session: session.modify("n", lambda n: n + 1)) == HOUR // INTERVAL
         assert self._stay(lambda session: session.update(n=session["n"] + 1)) == HOUR // INTERVAL
 
     def test_cookie_of_a_minute(self) -> None:
-        """A cookie that is as short as the touch interval lives on with the visits, too."""
+        """A cookie that lasts no longer than the touch interval is extended by visits, too."""
         for expires in ({"cookie_expires": INTERVAL}, {}):
             visitor = self.impatient(**expires).stranger().put(a=1)
             visitor.use(lambda session: session.set_lifetime(cookie_expires=INTERVAL))
@@ -269,7 +269,7 @@ class TimesSuite(SessionSuiteBase):
             assert visitor.set_cookies == []
 
     def test_moments(self) -> None:
-        """When a session began and was last used, to within the touch interval, can be read."""
+        """A session tells when it began, and within the touch interval when it was last used."""
         born = self.clock()
         stranger = self.impatient().stranger()
         assert stranger.use(lambda s: (s.created, s.last_accessed)) == (int(born), None)
@@ -279,7 +279,7 @@ class TimesSuite(SessionSuiteBase):
         assert visitor.use(lambda s: (s.created, s.last_accessed)) == (int(born), born + 100)
 
     def test_clock_that_goes_back(self) -> None:
-        """A clock that is set back ends no session, keeps none for longer, and costs one touch."""
+        """A clock that is set back ends no session, keeps none for longer and costs one touch."""
         writer, reader = (self.impatient().stranger().put(a=1) for _ in range(2))
         self.clock.advance(-HOUR)
         assert writer.put(b=2).contents() == {"a": 1, "b": 2}

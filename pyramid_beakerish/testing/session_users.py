@@ -17,10 +17,10 @@ DAY = 24 * 3600
 
 
 class UsersSuite(SessionSuiteBase):
-    """A user sees his sessions, and an ended one fails at its next request."""
+    """A user's sessions are listed, and an ended one fails at its next request."""
 
     def setup_method(self) -> None:
-        """Name users whom no other test has, as a store may be shared by all."""
+        """Name users that no other test has, as all tests may share a store."""
         super().setup_method()
         self.seven = secrets.randbelow(2**60)
         self.bob, self.eve, self.nobody = (f"{name} {self.seven}" for name in ("b", "e", "n"))
@@ -32,7 +32,7 @@ class UsersSuite(SessionSuiteBase):
         return browser
 
     def test_list(self) -> None:
-        """A user's sessions are listed, the last used one first, with what is known of them."""
+        """A user's sessions are listed with what is known of them, the last used one first."""
         phone = self.log_in(self.bob, device="phone", place="Rome")
         self.clock.advance(100)
         desk = self.log_in(self.bob, device="desk")
@@ -47,7 +47,7 @@ class UsersSuite(SessionSuiteBase):
         assert phone.use(lambda session: session.sessions_of()[0].is_current) is False
 
     def test_a_printed_list(self) -> None:
-        """One that is printed shows neither contents nor where they are stored; equal ones are."""
+        """A listed session prints neither contents nor key, and equals itself when listed again."""
         desk = self.log_in(self.bob, device="desk")
         desk.put(card="4711 0815")
         once, again = (desk.use(lambda session: session.sessions_of()[0]) for _ in range(2))
@@ -56,7 +56,7 @@ class UsersSuite(SessionSuiteBase):
         assert once == again
 
     def test_looking_is_no_use(self) -> None:
-        """To list the sessions of others changes nothing about them."""
+        """Listing other sessions changes nothing about them."""
         self.log_in(self.bob)
         admin = self.visitor(a=1)
         self.clock.advance(3600)
@@ -74,7 +74,7 @@ class UsersSuite(SessionSuiteBase):
         assert SessionEnded(None, EndReason.REVOKED) in self.site.events
 
     def test_end_others(self) -> None:
-        """All sessions of a user but his own are ended, and nobody else's."""
+        """All other sessions of the user are ended, but no other user's."""
         others = [self.log_in(self.bob) for _ in range(3)]
         mine, eve = self.log_in(self.bob), self.log_in(self.eve)
         assert mine.use(lambda session: session.sessions_of().end_others()) is True
@@ -92,7 +92,7 @@ class UsersSuite(SessionSuiteBase):
         self.assert_records(0)
 
     def test_end_all_of_somebody_else(self) -> None:
-        """An administrator ends all sessions of a user and keeps his own."""
+        """All sessions of a user can be ended by an administrator, whose own session goes on."""
         users = [self.log_in(self.bob), self.log_in(self.bob)]
         admin = self.visitor(a=1)
         admin.use(lambda session: session.sessions_of(self.bob).end_all())
@@ -112,7 +112,7 @@ class UsersSuite(SessionSuiteBase):
         assert other.use(lambda session: session.new)
 
     def test_new_id(self) -> None:
-        """A session is found and ended whatever ids it had."""
+        """A session is found and ended, whatever ids it has had."""
         phone, desk = self.log_in(self.bob), self.log_in(self.bob)
         for _ in range(5):
             phone.use(lambda session: session.regenerate_id())
@@ -134,7 +134,7 @@ class UsersSuite(SessionSuiteBase):
         self.assert_records(1)
 
     def test_session_with_a_lifetime_of_its_own(self) -> None:
-        """A session that was told to live longer than others is in the list as long as it lives."""
+        """A session that lives longer than others is in the list for as long as it lives."""
         site = self.make_site(lifetime=3600)
         phone = self.log_in(self.bob, site)
         phone.use(lambda session: session.set_lifetime(timeout=30 * DAY, lifetime=30 * DAY))
@@ -174,7 +174,7 @@ class UsersSuite(SessionSuiteBase):
         assert phone.use(lambda session: session.new)
 
     def test_new_id_that_failed(self) -> None:
-        """A session is ended under each key that it has, after a change of its id that broke."""
+        """After a change of id that failed midway, a session is ended under each of its keys."""
         phone, desk = self.log_in(self.bob), self.log_in(self.bob)
         for _ in range(4):
             with self.store.failing("delete"):
@@ -184,7 +184,7 @@ class UsersSuite(SessionSuiteBase):
         assert phone.use(lambda session: session.new)
 
     def test_new_id_while_it_is_listed(self) -> None:
-        """A session that gets a new id while its user's are listed is in the list."""
+        """A session that gets a new id while the list is made is in the list."""
         phone, desk = self.log_in(self.bob), self.log_in(self.bob)
 
         def work(session: Any) -> int:
@@ -202,7 +202,7 @@ class UsersSuite(SessionSuiteBase):
         assert desk.use(lambda session: len(session.sessions_of())) == 1
 
     def test_at_most(self) -> None:
-        """Beyond the limit the least recently used session of the user ends."""
+        """Beyond the limit, the user's least recently used session ends."""
         site = self.make_site(max_sessions_per_user=2)
         browsers = []
         for _ in range(3):
@@ -216,7 +216,7 @@ class UsersSuite(SessionSuiteBase):
         assert SessionEnded(None, EndReason.TOO_MANY) in site.events
 
     def test_login_again(self) -> None:
-        """Who logs in again in one session has still one session, with what was said last."""
+        """A user who logs in again in one session still has one session, as described last."""
         mine = self.log_in(self.bob, device="old")
         mine.use(lambda session: session.bind_user(self.bob, device="new"))
         assert mine.use(lambda session: [s.about for s in session.sessions_of()]) == [
@@ -224,7 +224,7 @@ class UsersSuite(SessionSuiteBase):
         ]
 
     def test_login_on_a_planted_id(self) -> None:
-        """A session gets a new id when it becomes a user's, so that a planted one sees nothing."""
+        """A session gets a new id when it becomes a user's, so that a planted id opens nothing."""
         planted = self.visitor(a=1)
         victim = planted.twin()
         victim.use(lambda session: session.bind_user(self.bob))
@@ -235,14 +235,14 @@ class UsersSuite(SessionSuiteBase):
         assert victim.cookies == before
 
     def test_login_that_keeps_the_id(self) -> None:
-        """Where ids are not to change by themselves, they do not change at a login."""
+        """If ids are not to change by themselves, they do not change at a login."""
         visitor = self.make_site(rotate_on="none").stranger().put(a=1)
         before = visitor.cookies
         visitor.use(lambda session: session.bind_user(self.bob))
         assert visitor.cookies == before
 
     def test_another_user_in_one_session(self) -> None:
-        """A session belongs to whom it was bound to last, under a new id or the same."""
+        """A session belongs to the user it was bound to last, under a new id or the same one."""
         for site in (self.site, self.make_site(rotate_on="none")):
             mine = self.log_in(self.bob, site)
             mine.use(lambda session: session.bind_user(self.eve))
@@ -259,7 +259,7 @@ class UsersSuite(SessionSuiteBase):
         assert {len(key) for key in self.store.keys("user:") or ("user:" + 40 * "x",)} == {45}
 
     def test_nobody(self) -> None:
-        """A session of nobody's has no list, and a user without sessions an empty one."""
+        """A session without a user has no list; a user without sessions has an empty one."""
         visitor = self.visitor(a=1)
         assert visitor.use(lambda session: session.handle) is None
         assert visitor.use(lambda session: len(session.sessions_of(self.nobody))) == 0
@@ -267,7 +267,7 @@ class UsersSuite(SessionSuiteBase):
         assert "bind_user" in str(error)
 
     def test_about_is_plain(self) -> None:
-        """What the list shows is text, numbers and nothing else."""
+        """What the list shows of a session is text and numbers; anything else is refused."""
         visitor = self.visitor(a=1)
 
         def refused(session: Any, kind: type[Exception], at: Any) -> str:
@@ -279,7 +279,7 @@ class UsersSuite(SessionSuiteBase):
             assert "at cannot be stored" in said
 
     def test_store_down(self) -> None:
-        """A list that cannot be had is a 503, as every other answer of the session."""
+        """A list that cannot be loaded gives a 503, like anything else of the session."""
         mine = self.log_in(self.bob)
 
         def work(session: Any) -> Any:
@@ -291,7 +291,7 @@ class UsersSuite(SessionSuiteBase):
         assert mine.response.status_code == 503
 
     def test_store_down_at_the_end(self) -> None:
-        """Sessions that cannot be ended are a 503, and not taken for ended."""
+        """If sessions cannot be ended, the answer is a 503, and they are not taken for ended."""
         other, mine = self.log_in(self.bob), self.log_in(self.bob)
 
         def work(session: Any) -> None:

@@ -1,4 +1,4 @@
-"""The promises of a session, as tests that it passes on every store."""
+"""The promises of a session, as tests that pass with every store."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SessionSuite(
     ...     def settings(self, folder):
     ...         return {"session.type": "memory"}
 
-    Before each test ``self.store`` is a new `WatchedStore` over the one that the settings
-    describe, ``self.clock`` the `FrozenClock` that sessions live by, and ``self.site`` the
-    application. Needs nothing but Pyramid and pytest.
+    Before each test ``self.store`` is a new `WatchedStore` over the store that the settings
+    describe, ``self.clock`` is the `FrozenClock` of the sessions, and ``self.site`` is the
+    application. Only Pyramid and pytest are needed.
     """

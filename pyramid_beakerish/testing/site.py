@@ -29,7 +29,7 @@ SECRET = "only the tests sign with this one"  # noqa: S105 - it signs nothing el
 
 
 class WatchedStore(StoreAround):
-    """Passes every call on to a store, takes note of it, and fails where it is told to.
+    """Passes every call on to a store, takes note of it, and fails when it is told to.
 
     ``calls`` are the names of the methods, in the order in which they were called.
     """
@@ -44,8 +44,8 @@ class WatchedStore(StoreAround):
     def failing(self, *methods: str, after: bool = False) -> Iterator[None]:
         """Have the methods raise `StoreUnavailable` instead of doing their work.
 
-        ``after``: when they have done it, as if their answer was lost. A method that finds
-        nothing to do is not affected by that.
+        With ``after`` they raise when they have done it, as if their answer was lost; then a method
+        that finds nothing to do does not raise.
         """
         failures = {(method, after) for method in methods}
         self._failing |= failures
@@ -55,7 +55,7 @@ class WatchedStore(StoreAround):
             self._failing -= failures
 
     def before(self, method: str, prefix: str, work: Callable[[], object]) -> None:
-        """Have the work done just before the next call of the method for a key with the prefix."""
+        """Have the work done just before the method's next call for a key with the prefix."""
         self._before[method, prefix] = work
 
     def load_many(self, keys: Iterable[str]) -> dict[str, Entry]:
@@ -81,7 +81,7 @@ class WatchedStore(StoreAround):
 
 
 class Browser:
-    """A visitor's browser: it keeps cookies, and forgets them when their time is over.
+    """A visitor's browser, which keeps cookies and forgets them when they have expired.
 
     ``cookies`` are the values that it sends now, by name; ``response`` is the last answer.
     """
@@ -110,13 +110,13 @@ class Browser:
         return self
 
     def twin(self) -> Browser:
-        """Give a browser that has the same cookies now and goes its own way from here."""
+        """Give another browser, which has the same cookies to begin with."""
         return Browser(self._app, self._clock).keep(self.cookies)
 
     def visit(self, work: Work, path: str = "/", **headers: str) -> Any:
-        """Send a request, have its view call ``work(request)``, and give what that gave.
+        """Send a request whose view calls ``work(request)``, and give what that has returned.
 
-        If that is a response, it is what is sent.
+        If that is a response, it is the view's answer.
         """
         request = Request.blank(path, base_url=self._base, headers=headers)
         cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
@@ -128,7 +128,7 @@ class Browser:
         return request.environ.get(RESULT)
 
     def use(self, work: Work) -> Any:
-        """Send a request, have its view call ``work(session)``, and give what that gave."""
+        """Send a request whose view calls ``work(session)``, and give what that has returned."""
         return self.visit(lambda request: work(request.session))
 
     def put(self, /, **contents: Any) -> Browser:
@@ -158,8 +158,8 @@ class Browser:
 class Site:
     """A Pyramid application whose views do what each visit asks for.
 
-    ``options`` are session settings by their bare names; ``None`` leaves one out. ``events``
-    are those that this package has sent. A subclass may have ``includes`` of its own.
+    ``options`` are session settings by their bare names; ``None`` leaves one out. ``events`` are
+    those that this package has sent. A subclass may set ``includes`` of its own.
     """
 
     includes: tuple[Any, ...] = ()
@@ -180,7 +180,7 @@ class Site:
         self.app = self.config.make_wsgi_app()
 
     def stranger(self, scheme: str = "http") -> Browser:
-        """Give the browser of somebody who was never here before."""
+        """Give the browser of a visitor who was never here before."""
         return Browser(self.app, self._clock, scheme)
 
 

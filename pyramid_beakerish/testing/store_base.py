@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class StoreSuiteBase(ABC):
-    """A new, empty store for each test, and how time passes for it."""
+    """A new, empty store for each test, and a way to let time pass for it."""
 
     #: Seconds for which entries live in the tests of expiry.
     ttl: float = 10.0
@@ -25,7 +25,7 @@ class StoreSuiteBase(ABC):
     slack: float = 0.0
     #: Whether another process finds what this one has stored.
     shared_by_processes: bool = True
-    #: The largest value to try, in bytes after the write id.
+    #: The size of the largest value to try, in bytes after the write id.
     largest: int = 1_000_000
 
     @abstractmethod

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class StoreConcurrencySuite(StoreSuiteBase):
-    """Of those who want the same at once, one has it and the others are told."""
+    """Of several callers that want the same at once, one gets it and the others are told."""
 
     def test_threads_lose_no_swap(self) -> None:
         """When 8 threads count by swapping, no count is lost."""
@@ -38,7 +38,7 @@ class StoreConcurrencySuite(StoreSuiteBase):
             assert sum(in_threads(8, lambda _: self.store.delete("k"))) == 1
 
     def test_one_thread_swaps_or_deletes(self) -> None:
-        """Of a swap and a delete with the same token exactly one is done."""
+        """Of a swap and a delete with the same token, exactly one is done."""
         for swapping in (0, 1) * 10:
             assert sum(self._swap_and_delete(swapping, guarded=True)) == 1
 
@@ -81,7 +81,7 @@ class StoreConcurrencySuite(StoreSuiteBase):
 
 
 def count_up(store: Store, key: str, times: int) -> None:
-    """Add 1 so often to the number under the key, by swaps."""
+    """Add 1 that many times to the number under the key, by swaps."""
     while times:
         entry = store.load(key)
         assert entry is not None

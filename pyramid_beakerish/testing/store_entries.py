@@ -17,7 +17,7 @@ ANY_KEYS = (
 
 
 class EntriesSuite(StoreSuiteBase):
-    """Entries are there as they were stored, and change only by who has seen the last change."""
+    """Entries stay as they were stored; only a caller that saw the last change can swap them."""
 
     def test_absent(self) -> None:
         """What was never stored is absent to every method."""
@@ -37,7 +37,7 @@ class EntriesSuite(StoreSuiteBase):
         assert isinstance(self._loaded("k")[0], bytes)
 
     def test_token(self) -> None:
-        """Where the write id is said to be the token, a load gives it as the token."""
+        """If a store says that its tokens are the write ids, a load gives the write id as token."""
         write_id = self._set("k")[:WRITE_ID_SIZE]
         assert not self.store.write_id_is_token or self._loaded("k")[1] == write_id
 
@@ -48,7 +48,7 @@ class EntriesSuite(StoreSuiteBase):
         assert self._loaded("k")[0] == first
 
     def test_set_replaces(self) -> None:
-        """A set stores the value whatever was there, nothing at first."""
+        """A set stores the value, whatever was there before, if anything."""
         self._set("k")
         second = self._set("k")
         assert self._loaded("k")[0] == second
@@ -68,7 +68,7 @@ class EntriesSuite(StoreSuiteBase):
         assert self._loaded("k")[0] == value
 
     def test_swap_again_needs_the_new_token(self) -> None:
-        """A token serves for one swap only."""
+        """A token is good for one swap only."""
         self._set("k")
         token = self._loaded("k")[1]
         first = stamped(b"first")
@@ -127,7 +127,7 @@ class EntriesSuite(StoreSuiteBase):
         assert self.store.load_many([]) == {}
 
     def test_many_entries(self) -> None:
-        """Any number of entries is loaded at once, and listed."""
+        """Any number of entries can be loaded at once, and listed."""
         values = {key: self._set(key) for key in map(str, range(200))}
         found = self.store.load_many(values)
         assert {key: value for key, (value, _) in found.items()} == values
@@ -147,21 +147,21 @@ class EntriesSuite(StoreSuiteBase):
             assert listed is None or sorted(listed) == wanted
 
     def test_prepare(self) -> None:
-        """A store that is prepared once more, by hand or not, keeps what is in it."""
+        """A store that is prepared or installed once more keeps what is in it."""
         value = self._set("k")
         self.store.prepare()
         self.store.install()
         assert self._loaded("k")[0] == value
 
     def test_inspect(self) -> None:
-        """A store tells only what administrators know to read, and is as it was afterwards."""
+        """An inspection tells only what `StoreFacts` declares, and changes nothing."""
         value = self._set("there")
         assert self.store.inspect().keys() <= StoreFacts.__annotations__.keys()
         assert self._loaded("there")[0] == value
         assert self.store.load(PROBE) is None
 
     def test_any_key(self) -> None:
-        """A key may be any string, and is no other one, to every method."""
+        """A key may be any string, and every method tells it from any other."""
         values = {key: self._set(key) for key in ANY_KEYS}
         for key, value in values.items():
             assert self._loaded(key)[0] == value

@@ -1,4 +1,4 @@
-"""When an entry is over: to every method at once."""
+"""The end of an entry, which is the same for every method."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from .store_base import StoreSuiteBase, stamped
 
 
 class ExpirySuite(StoreSuiteBase):
-    """An entry lives for as long as the last write of it said."""
+    """An entry lives for as long as its last write said."""
 
     def test_expiry_of_a_created_entry(self) -> None:
-        """A created entry is there until its time is over, and gone then; so is the next one."""
+        """A created entry is there until its time is over, and then gone; so is the next one."""
         for _ in range(2):
             self.store.create("k", stamped(), self.ttl)
             self._assert_expires("k")
@@ -35,7 +35,7 @@ class ExpirySuite(StoreSuiteBase):
             self._assert_expires("k")
 
     def test_a_swap_extends(self) -> None:
-        """A swap in time keeps an entry for as long again."""
+        """A swap in time gives an entry its whole time to live again."""
         self.store.set("k", stamped(), self.ttl)
         self.pass_time(self.ttl / 2)
         self.store.swap("k", self._loaded("k")[1], stamped(), self.ttl)
@@ -57,7 +57,7 @@ class ExpirySuite(StoreSuiteBase):
         self.store.set("k", stamped(), 0.25)
         self.pass_time(0.25 + self.slack)
         assert self.store.load("k") is None
-        for days in (31, 365, 36_500):  # to memcached more than 30 are a date
+        for days in (31, 365, 36_500):  # memcached takes more than 30 for a date
             self.store.set("k", stamped(), days * 24 * 3600.0)
             assert self.store.load("k") is not None
 

@@ -1,4 +1,4 @@
-"""Threads and child processes of a test, none of which is ever waited for without an end."""
+"""Threads and child processes of a test; every wait for one of them has a limit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Seconds after which a thread or a child is given up.
+#: Seconds after which nobody waits for a thread or a child any longer.
 PATIENCE = 60.0
 
 
@@ -28,20 +28,20 @@ class Background(Generic[T]):
 
     def __init__(self, work: Callable[..., T], *arguments: object) -> None:
         self._outcome: Future[T] = Future()
-        # A daemon: Python waits at its end, and for ever, for all other threads.
+        # A daemon: at its end Python waits for all other threads, for ever.
         self._thread = threading.Thread(target=self._run, args=(work, arguments), daemon=True)
         self._thread.start()
 
     def ends(self, patience: float = PATIENCE) -> bool:
-        """Wait so many seconds at most; tell whether the thread has ended."""
+        """Wait for that many seconds at most; tell whether the thread has ended."""
         self._thread.join(patience)
         return not self._thread.is_alive()
 
     def result(self, patience: float = PATIENCE) -> T:
-        """Give what the call gave, or raise what it raised.
+        """Give what the call returned, or raise what it raised.
 
-        Raises ``concurrent.futures.TimeoutError`` if that takes longer than ``patience``
-        seconds, or will never be, as the thread died before it began.
+        Raises ``concurrent.futures.TimeoutError`` if the call takes longer than ``patience``
+        seconds, or was never made because the thread died before.
         """
         self.ends(patience)
         return self._outcome.result(timeout=0)
@@ -54,7 +54,7 @@ class Background(Generic[T]):
 
 
 def in_threads(count: int, work: Callable[[int], T]) -> list[T]:
-    """Call ``work(0)``, ``work(1)`` ... at the same time; give what they gave, or raise it.
+    """Call ``work(0)``, ``work(1)`` ... at the same time; give what they return, or raise.
 
     >>> in_threads(3, lambda number: number * 2)
     [0, 2, 4]
@@ -72,10 +72,10 @@ def in_threads(count: int, work: Callable[[int], T]) -> list[T]:
 def start_child(work: Callable[[], object], fork: Callable[[], int] | None = None) -> int:
     """Call the function in a forked child process; give its id, for `wait_for`.
 
-    A child that takes longer than `PATIENCE` ends by itself, should the test forget it.
+    A child that takes longer than `PATIENCE` ends by itself, even if the test forgets it.
     """
     with warnings.catch_warnings():
-        # Python 3.12 warns of forks while there are other threads: those of earlier tests.
+        # Python 3.12 warns of a fork while there are other threads, such as those of earlier tests.
         warnings.simplefilter("ignore", DeprecationWarning)
         child = (fork or os.fork)()
     if child == 0:
@@ -86,7 +86,7 @@ def start_child(work: Callable[[], object], fork: Callable[[], int] | None = Non
 
 
 def wait_for(child: int, patience: float = PATIENCE) -> int:
-    """Give how the child ended: 0, its status, or the negative number of a signal.
+    """Give how the child ended: its exit status, or the negative number of a signal.
 
     A child that takes longer than ``patience`` seconds is killed.
     """

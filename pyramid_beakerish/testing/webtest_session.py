@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 @contextmanager
 def session_of(testapp: TestApp, registry: Any = None) -> Iterator[Any]:
-    """Give the session that the visitor's next request will find, and store what is changed in it.
+    """Give the session that the visitor's next request will find; store what the block changes.
 
     ``testapp`` is the `webtest.TestApp` whose cookies are the visitor's; a visitor without a
-    session has one as soon as something is put into it. ``registry`` is that of the Pyramid
-    application, needed only where something else is wrapped around it. The application's views are
-    not called. Raises `LookupError` for an application without sessions of this package. If the
-    block raises, nothing is stored.
+    session gets one as soon as something is put into it. ``registry`` is that of the Pyramid
+    application; it is needed only if the application is wrapped in something else. The
+    application's views are not called. Raises `LookupError` for an application without sessions of
+    this package. If the block raises, nothing is stored.
 
     Example::
 
@@ -37,7 +37,7 @@ def session_of(testapp: TestApp, registry: Any = None) -> Iterator[Any]:
     """
     registry = _registry(testapp, registry)
     factory = _factory(registry)
-    # As two requests of the visitor's through WebTest, which knows where a cookie belongs.
+    # This takes two requests through WebTest, which knows where a cookie belongs.
     request = Request(_pass_on(testapp, factory._settings, Response))
     request.registry = registry
     with RequestContext(request):
@@ -53,14 +53,14 @@ def session_of(testapp: TestApp, registry: Any = None) -> Iterator[Any]:
 
 
 def _pass_on(testapp: TestApp, settings: Any, respond: Callable[[], Response]) -> dict[str, Any]:
-    """Send a request that the function answers, to where the cookie is sent; give its environ."""
+    """Send a request to the cookie's host and path, let the function answer; give the environ."""
     seen: dict[str, Any] = {}
 
     def app(environ: dict[str, Any], start_response: Any) -> Any:
         seen.update(environ)
         return respond()(environ, start_response)
 
-    from webtest import TestApp  # whoever has one has it installed
+    from webtest import TestApp  # which is installed, as there is a TestApp
 
     environ = testapp.extra_environ
     scheme = "https" if settings.secure is True else environ.get("wsgi.url_scheme", "http")

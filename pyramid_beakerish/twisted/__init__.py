@@ -1,4 +1,4 @@
-"""Sessions for twisted.web, in any store, with the names that Twisted gives them.
+"""Sessions for twisted.web, in any store, with the methods and names of Twisted's own.
 
 Needs the extra ``pyramid_beakerish[twisted]``.
 """

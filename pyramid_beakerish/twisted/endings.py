@@ -1,4 +1,4 @@
-"""Calling functions of this process when sessions end in Twisted, by hand or by themselves."""
+"""Calls functions of this process when sessions are ended, or expire, in Twisted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log = Logger()
 
-#: When a session ends that has ended.
+#: The end of a session that has ended already.
 ENDED = float("-inf")
 #: Seconds until a store that failed is asked again.
 PATIENCE = 60.0
@@ -27,14 +27,14 @@ PATIENCE = 60.0
 
 @dataclass
 class Ending:
-    """Who waits for the end of one session, and when the next look at it is due."""
+    """The functions that wait for the end of one session, and the timer of the next look at it."""
 
     callbacks: tuple[Callable[[], object], ...] = ()
     timer: Any = None
 
 
 class Endings:
-    """Looks after the sessions for whose end somebody waits, by their store keys."""
+    """Watches the sessions whose end somebody waits for, by their keys in the store."""
 
     def __init__(
         self,
@@ -50,7 +50,8 @@ class Endings:
     def follow(self, session: TwistedSession, ended: tuple[str, ...], before: str) -> None:
         """Take note of what became of a session that was saved.
 
-        ``ended`` are the keys of the records that ended with it, ``before`` was its own.
+        ``ended`` are the keys of the records that the save has ended; ``before`` is the session's
+        key before the save.
         """
         for key in ended:
             self._end(key)
@@ -60,12 +61,12 @@ class Endings:
             self._wait_for(session, before, session._record.expires)
 
     def forget(self) -> None:
-        """Call nobody any more."""
+        """Stop waiting, and call no function any more."""
         while self._awaited:
             _disarm(self._awaited.popitem()[1])
 
     def _wait_for(self, session: TwistedSession, before: str, expires: float | None) -> None:
-        """Have all who wait for the session called at the end that it has now."""
+        """Have all functions that wait for the session called at its end as it is now."""
         moved = self._awaited.pop(before, Ending())
         _disarm(moved)
         ending = self._awaited.pop(session._key, Ending())

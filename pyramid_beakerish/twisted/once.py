@@ -1,4 +1,4 @@
-"""A call that two threads may be the first to make."""
+"""A call that is made once, by whichever thread is the first."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 class Once:
-    """Calls the function in whichever thread comes first; the others wait for the end.
+    """Calls the function in whichever thread comes first; the others wait until it has returned.
 
-    If the function raises, the next one calls it again.
+    If the function raises, the next thread calls it again.
     """
 
     def __init__(self, function: Callable[[], object]) -> None:
@@ -24,7 +24,7 @@ class Once:
         with self._lock:
             if self._made:
                 return
-            self._made = True  # the function itself may come here
+            self._made = True  # before the call, as the function itself may come here
             try:
                 self._function()
             except BaseException:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 log = Logger()
 
-#: Headers that Twisted sets, before the page or because the visitor asks for the end.
+#: Headers that Twisted sets itself, before the page or as the visitor asks to close.
 OF_EVERY_RESPONSE = (b"Server", b"Date", b"Connection")
 APOLOGY = b"The session store is unavailable. Try again later."
 
@@ -58,7 +58,7 @@ class SessionRequest(Request):  # type: ignore[misc]
     #: The status and the headers at the first write.
     _begun: tuple[Any, Any, Any]
     _failure: Failure | None = None
-    #: What gives data, and waits for the session to be saved.
+    #: A producer of data that waits until the session is saved.
     _producer: Any = None
     _gone = _saving = _apologised = False
 
@@ -66,7 +66,7 @@ class SessionRequest(Request):  # type: ignore[misc]
         """Find the session, then the resource."""
         self._waiting: list[Callable[[], object]] | None = []
         self.site = site = self.channel.site
-        # As WSGI decodes it: under a name that is text Twisted gives UTF-8, or raises.
+        # Decoded as in WSGI: for a name of type str, Twisted would decode UTF-8, or raise.
         header = b"; ".join(self.requestHeaders.getRawHeaders(b"cookie", [])).decode("latin-1")
         header = header if site.reads_cookies else ""
         self._opened = site.make_session(header)
@@ -75,7 +75,7 @@ class SessionRequest(Request):  # type: ignore[misc]
         loading.addCallback(lambda _: None if self._gone else Request.process(self))
 
     def opened_session(self) -> TwistedSession:
-        """Give the session; raises what kept it from being loaded."""
+        """Give the session; raises the error that kept it from being loaded."""
         if self._failure is not None:
             self._failure.raiseException()
         self._opened.touch()
@@ -132,12 +132,12 @@ class SessionRequest(Request):  # type: ignore[misc]
             saving.addBoth(self._send_what_waits)
 
     def unregisterProducer(self) -> None:  # noqa: N802 - Twisted's name
-        """Ask no more, also if the producer waits."""
+        """Ask for no more, even if the producer is one that waits."""
         self._producer = None
         super().unregisterProducer()
 
     def _have_producer_wait(self) -> None:
-        """Ask whoever gives data for no more before this is sent: it might be a large file."""
+        """Pause the producer until this data is sent: the rest might be a large file."""
         producer = self.producer
         if self.streamingProducer:
             producer.pauseProducing()
@@ -152,14 +152,14 @@ class SessionRequest(Request):  # type: ignore[misc]
                 producer.resumeProducing()
 
     def _stop_producer(self) -> None:
-        """Tell a producer that waits, and may have a file to close, that no more is wanted."""
+        """Tell a producer that waits that no more is wanted: it may have a file to close."""
         producer, self._producer = self._producer, None
         if producer is not None:
             producer.stopProducing()
 
     def _send_headers(self, _: object) -> None:
-        # As Twisted sends them at the first write: the length that it sets of what the resource
-        # returns after that is not that of the whole.
+        # As they were at the first write, when Twisted would have sent them. The length that it has
+        # set since then is only that of what the resource returned after writing.
         self.code, self.code_message, self.responseHeaders = self._begun
         session = self._opened
         scheme = "https" if self.isSecure() else "http"
@@ -184,7 +184,7 @@ class SessionRequest(Request):  # type: ignore[misc]
         self._apologise()
 
     def _apologise(self) -> None:
-        """Answer that the session cannot be had, in the place of whatever else was to be said."""
+        """Answer that the session store is unavailable, instead of whatever was to be said."""
         self._apologised = True
         self._stop_producer()
         self._waiting = [self._send_apology]
@@ -192,7 +192,7 @@ class SessionRequest(Request):  # type: ignore[misc]
             self._send_what_waits(None)
 
     def _break_off(self) -> None:
-        """Tell the browser that the page, which is on its way, is not whole."""
+        """Close the connection: it tells the browser that the page, partly sent, is incomplete."""
         self._apologised = True
         if not self.finished:
             self.loseConnection()
@@ -206,7 +206,7 @@ class SessionRequest(Request):  # type: ignore[misc]
         Request.finish(self)
 
     def _forget_headers(self) -> None:
-        """Let go of what the page has said, but for what Twisted says of every response."""
+        """Drop the page's headers and cookies, but not what Twisted sets for every response."""
         self.cookies.clear()
         for name, _ in list(self.responseHeaders.getAllRawHeaders()):
             if name not in OF_EVERY_RESPONSE:

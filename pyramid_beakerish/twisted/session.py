@@ -14,13 +14,13 @@ T = TypeVar("T")
 
 
 class TwistedSession(Session):
-    """A session of this package's, which can do what Twisted's can."""
+    """A session of this package that can do what Twisted's can."""
 
-    #: What is called when the session ends, not handed to the site yet.
+    #: Functions to call when the session ends, not handed to the site yet.
     on_expire: tuple[Callable[[], object], ...] = ()
-    #: What is called when the session is saved, as it has been ended.
+    #: Functions to call when the session is saved, as it has been ended.
     on_save: tuple[Callable[[], object], ...] = ()
-    #: Makes the save that was handed to a thread, or waits for its end, as long as there is one.
+    #: While a save is handed to a thread: makes that save, or waits for its end.
     _await_save: Callable[[], object] = staticmethod(lambda: None)
 
     @property
@@ -62,9 +62,9 @@ class TwistedSession(Session):
     expire = delete = invalidate
 
     def notifyOnExpire(self, callback: Callable[[], object]) -> None:  # noqa: N802 - Twisted's name
-        """Have the callback called, once, when the session has ended, by hand or by itself.
+        """Have the callback called, once, when the session is ended or has expired.
 
-        In this process, as long as it runs: a function cannot be stored.
+        It is called in this process only, while that runs, as a function cannot be stored.
         """
         self.on_expire += (callback,)
 
@@ -86,9 +86,9 @@ class TwistedSession(Session):
         super()._prepare_to_write(key)
 
     def _begin_saving(self) -> Callable[[], object]:
-        """Give what stores the changes, in a thread or before anybody writes to the session again.
+        """Give a function that stores the changes: in a thread, or before the session's next write.
 
-        Two threads at work on one session would lose what the other one does.
+        Two threads at work on one session would each lose what the other does.
         """
         earlier = self._await_save
 
@@ -97,7 +97,7 @@ class TwistedSession(Session):
             self.persist()
 
         self._await_save = Once(save)
-        self._writable = False  # whoever writes asks `_prepare_to_write`
+        self._writable = False  # so that a write calls `_prepare_to_write`
         return self._await_save
 
     def _end_saving(self, result: T, save: Callable[[], object]) -> T:

@@ -31,7 +31,7 @@ class SessionSite(Site):  # type: ignore[misc]
 
     ``options`` are session settings without a prefix, such as ``type``, ``data_dir``, ``secret``
     and ``timeout``, here 900 seconds by default, as in Twisted. ``reactor`` may be a
-    ``twisted.internet.task.Clock``, by which sessions then live. Raises `SettingsError`.
+    ``twisted.internet.task.Clock``, which then sets the sessions' time. Raises `SettingsError`.
 
     Example::
 
@@ -50,7 +50,7 @@ class SessionSite(Site):  # type: ignore[misc]
     ) -> None:
         clock = time.time if reactor is None else reactor.seconds
         if reactor is None:
-            # The import installs one: the application may choose another before.
+            # The import installs a reactor, unless the application has installed one before.
             from twisted.internet import reactor as main_reactor
 
             reactor = main_reactor
@@ -70,7 +70,7 @@ class SessionSite(Site):  # type: ignore[misc]
         self._endings = Endings(self._manager, reactor, self.run)
 
     def make_session(self, header: str | None) -> TwistedSession:
-        """Give the session of a visitor who sends the Cookie header."""
+        """Give the session of a visitor who sends this Cookie header."""
         return self._session_class(self._manager, header)
 
     def run(self, function: Callable[[], T]) -> Deferred[T]:
@@ -99,6 +99,6 @@ class SessionSite(Site):  # type: ignore[misc]
         return saving.addCallback(lambda _: self._endings.follow(session, ended, before))
 
     def stopFactory(self) -> None:  # noqa: N802 - Twisted's name
-        """Forget whom to call when sessions end."""
+        """Stop, and call no function any more when a session ends."""
         self._endings.forget()
         super().stopFactory()

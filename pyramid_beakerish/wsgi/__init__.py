@@ -1,7 +1,7 @@
-"""Sessions for any WSGI application, without Pyramid: in the place of Beaker's and wsgistate's.
+"""Sessions for any WSGI application, without Pyramid: a replacement for Beaker's and wsgistate's.
 
-`SessionMiddleware` is Beaker's, `session_wrapper` and `WSGISession` are what cromlech.wsgistate
-has. PasteDeploy finds them by what is in ``paste.py``.
+`SessionMiddleware` replaces Beaker's, `session_wrapper` and `WSGISession` replace those of
+cromlech.wsgistate. PasteDeploy finds them by the functions in ``paste.py``.
 """
 
 from __future__ import annotations

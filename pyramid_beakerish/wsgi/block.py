@@ -18,10 +18,9 @@ _current: ContextVar[Any] = ContextVar("pyramid_beakerish_session", default=None
 class WSGISession:
     """The session of the environ for a block: saved at its end, and not if the block raises.
 
-    ``key`` is that of the middleware. With a ``transaction``, which ``with
-    transaction.manager as tm`` gives, the session is saved by its commit instead, and undone by
-    its abort; after its end the session can be read but not written, which is a
-    `SessionStateError`.
+    ``key`` is that of the middleware. With a ``transaction``, such as ``with transaction.manager as
+    tm`` gives, its commit saves the session instead, and its abort undoes the changes. After its
+    end the session can be read, but a write raises `SessionStateError`.
 
     Example::
 
@@ -68,11 +67,11 @@ class WSGISession:
             self._session.persist()
         except BaseException:
             self._before.restore(self._session)
-            self._session._token = None  # the record in hand has limits that were not stored
+            self._session._token = None  # the loaded record has limits that were not stored
             raise
 
 
 def current_session() -> EnvironSession | None:
-    """Give the session of the `WSGISession` block that is being run in this thread, or ``None``."""
+    """Give the session of the `WSGISession` block that is running in this thread, or ``None``."""
     session: EnvironSession | None = _current.get()
     return session

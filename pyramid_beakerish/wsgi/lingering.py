@@ -1,4 +1,4 @@
-"""A store that keeps what has expired for as long again."""
+"""A store that keeps expired entries for as long again as they lived."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ..stores.around import StoreAround
 class LingeringStore(StoreAround):
     """Passes every call on to a store, and lets entries live twice as long.
 
-    A session's record has its own deadline, so the session ends all the same; but what it held
-    can still be told.
+    A session's record has a deadline of its own, so the session ends in time all the same; but what
+    it held can still be read.
     """
 
     def create(self, key: str, value: bytes, ttl: float | None) -> bool:

@@ -1,4 +1,4 @@
-"""Beaker's middleware, with sessions of this package's."""
+"""Beaker's middleware, with this package's sessions."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PREFIXES = ("session.", "beaker.session.")
-#: Where a test finds what WebTest's application may look at.
+#: The environ's key of what an application shows to a test that runs it by WebTest.
 TESTING = "paste.testing_variables"
 
 
 class SessionMiddleware:
     """Gives each request its session, as ``environ[environ_key]``, and saves it at the response.
 
-    ``settings`` are the application's, of which those that begin with ``session.`` or
-    ``beaker.session.`` count; keyword arguments without a prefix win over them. The session is
-    saved when the application calls ``start_response``, and not if the application raises;
-    `StoreUnavailable` reaches whatever server or middleware is above. With
-    ``session.webtest_varname`` tests find the session in the response, under that name.
+    Of the application's ``settings``, those that begin with ``session.`` or ``beaker.session.``
+    count; keyword arguments, without a prefix, win over them. The session is saved when the
+    application calls ``start_response``, and not if the application raises; `StoreUnavailable` is
+    left to the server or middleware above. With ``session.webtest_varname`` tests find the session
+    in the response, under that name.
 
     Raises `SettingsError` for settings that cannot be obeyed.
 

@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 
 def beaker_session_filter_app(app: App, global_conf: dict[str, str], **local: Any) -> Any:
-    """Make `SessionMiddleware` from an ini file, as Beaker's filter of that name."""
+    """Make `SessionMiddleware` from an ini file, like Beaker's filter of that name."""
     return SessionMiddleware(app, global_conf, **local)
 
 
 def beaker_session_filter(global_conf: dict[str, str], **local: Any) -> Callable[[App], Any]:
-    """Make what wraps an application in `SessionMiddleware`, from an ini file."""
+    """Make a function that wraps an application in `SessionMiddleware`, from an ini file."""
     return lambda app: beaker_session_filter_app(app, global_conf, **local)
 
 
 def session_filter(global_conf: dict[str, str], **local: Any) -> Callable[[App], Any]:
-    """Make what wraps an application by `session_wrapper`, from an ini file."""
+    """Make a function that wraps an application by `session_wrapper`, from an ini file."""
     return lambda app: session_wrapper(app, **local)
 
 
 def file_session_filter(global_conf: dict[str, str], **local: Any) -> Callable[[App], Any]:
-    """Make what wraps an application by `file_session_wrapper`, from an ini file."""
+    """Make a function that wraps an application by `file_session_wrapper`, from an ini file."""
     return lambda app: file_session_wrapper(app, **local)

@@ -9,7 +9,7 @@ from ..sessions.session import Session
 if TYPE_CHECKING:
     from ..sessions.no_record import NoRecord
     from ..transaction import TransactionalSession
-else:  # a base class that may be either has no attributes that pyright knows
+else:  # pyright knows no attributes of a base class that may be one or the other
     try:
         from ..transaction import TransactionalSession
     except ImportError:  # the package transaction is not installed, so nobody can pass one
@@ -17,7 +17,7 @@ else:  # a base class that may be either has no attributes that pyright knows
 
 
 class EnvironSession(TransactionalSession):
-    """The session in the environ; ``expired`` is what an expired one held, if that is known."""
+    """The session in the environ; ``expired`` is what the visitor's expired one held, if known."""
 
     expired: dict[str, Any] | None = None
 

@@ -1,4 +1,4 @@
-"""The wrappers of cromlech.wsgistate: sessions that tell of one that has expired."""
+"""The wrappers of cromlech.wsgistate, which also tell that a session has expired."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class SessionTimeout(BeakerishError):
 
 
 class StateMiddleware(SessionMiddleware):
-    """Gives each request its session, and tells of the one that has expired.
+    """Gives each request its session, and tells if the visitor's last one has expired.
 
-    Then ``environ["session.timeout"]`` is a `SessionTimeout`, if the visitor comes back before
-    twice the timeout is over, for so long a record is kept; and at each request until something
-    is stored in the new session. The session is loaded before the application is called.
+    ``environ["session.timeout"]`` is then a `SessionTimeout`, at each request until something is
+    stored in the new session. A record is kept for twice the timeout; after that nothing is told.
+    The session is loaded before the application is called.
     """
 
     def _make_manager(self, clock: Callable[[], float]) -> SessionManager:

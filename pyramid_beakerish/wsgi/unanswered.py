@@ -1,4 +1,4 @@
-"""What a WSGI application has given before it answered."""
+"""What a WSGI application returns before it has called ``start_response``."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ if TYPE_CHECKING:
 
 
 class Unanswered:
-    """The parts of a response that is still to be started, as when an application is a generator.
+    """The parts of a response that was not started yet, as when an application is a generator.
 
-    ``let_go`` is called at their end, be it an error or a visitor who leaves.
+    ``let_go`` is called when they end, whether with an error or because the visitor has left.
     """
 
     def __init__(self, parts: Iterable[bytes], let_go: Callable[[], object]) -> None:
