@@ -16,6 +16,8 @@ from .site import Browser, Site, WatchedStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from .site import Work
+
 E = TypeVar("E", bound=Exception)
 
 COOKIE = "beaker.session.id"
@@ -51,6 +53,16 @@ class SessionSuiteBase(ABC):
         self.store.calls.clear()
         return browser
 
+    def overlap(self, visitor: Browser, first: Work, meanwhile: Work) -> Any:
+        """Send a request that loads the session, then lets another one pass, then works."""
+
+        def work(session: Any) -> Any:
+            dict(session)  # loads it and reads every value
+            visitor.twin().use(meanwhile)
+            return first(session)
+
+        return visitor.use(work)
+
     def records(self) -> int | None:
         """Count the sessions that are stored; give ``None`` if the store cannot tell."""
         keys = self.store.keys("session:")
@@ -73,6 +85,11 @@ class SessionSuiteBase(ABC):
         finally:
             logger.setLevel(level)
             logger.removeHandler(handler)
+
+
+def count(session: Any) -> Any:
+    """Add one to the session's ``n``."""
+    return session.modify("n", lambda n: n + 1, 0)
 
 
 def error_of(kind: type[E], work: Callable[[], object]) -> E:

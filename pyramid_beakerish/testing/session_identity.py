@@ -267,6 +267,33 @@ class IdentitySuite(SessionSuiteBase):
         assert self.store.calls == ["load"]  # a store that is down is not asked for each key
         assert visitor.contents() == {"a": 1}
 
+    def test_get_by_id(self) -> None:
+        """Another session can be found by its id, changed, and stored by its own persist()."""
+        one, other = self.visitor(a=1), self.visitor(b=1)
+        other_id = other.use(lambda session: session.id)
+
+        def work(session: Any) -> Any:
+            found = session.get_by_id(other_id)
+            found["b"] = 2
+            found.persist()
+            unknown = ("x" * 43, "x", "", "é" * 43, None, 7)
+            return [session.get_by_id(any_id) for any_id in unknown]
+
+        assert one.use(work) == [None] * 6
+        assert (one.contents(), other.contents()) == ({"a": 1}, {"b": 2})
+
+    def test_get_by_id_of_a_store_that_is_down(self) -> None:
+        """If the store cannot tell whether the id has a session, the answer is a 503."""
+        visitor = self.visitor(a=1)
+
+        def work(session: Any) -> None:
+            session_id = session.id
+            with self.store.failing("load"):
+                session.get_by_id(session_id)
+
+        visitor.use(work)
+        assert visitor.response.status_code == 503
+
 
 def _accepts(visitor: Browser, token: str) -> bool:
     accepted: bool = visitor.twin().visit(

@@ -6,6 +6,8 @@ from .session_concurrency import ConcurrencySuite
 from .session_contents import ContentsSuite
 from .session_identity import IdentitySuite
 from .session_interface import InterfaceSuite
+from .session_locks import LocksSuite
+from .session_modify import ModifySuite
 from .session_renewal import RenewalSuite
 from .session_times import TimesSuite
 from .session_users import UsersSuite
@@ -15,6 +17,8 @@ class SessionSuite(
     ContentsSuite,
     InterfaceSuite,
     ConcurrencySuite,
+    ModifySuite,
+    LocksSuite,
     IdentitySuite,
     TimesSuite,
     RenewalSuite,
