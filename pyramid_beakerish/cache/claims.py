@@ -95,7 +95,7 @@ class StoreClaim:
         ttl = self._ttl(self._expire)
         if self._store.write_id_is_token and self._swap(self._entry.write_id, data, ttl):
             return True
-        # Whoever took the claim over, when its lease had ended, has kept its id.
+        # A process that took the claim over, when its lease had ended, has kept its id.
         found = self._store.load(self._name)
         return (
             found is not None

@@ -101,8 +101,8 @@ class DbmStore(BeakerStore):
     The files are in the folder ``beakerish/dbm`` of ``folder``, readable by this user only;
     lock files are in the folder ``beakerish`` of ``lock_dir``. ``dbmmodule`` opens the dbm
     files: by default dbm.gnu, or dbm.dumb where that is missing, as in Beaker. A process
-    that is killed while it writes an entry may destroy it, as dbm modules overwrite in
-    place. ``clock`` and ``patience`` are as in `BeakerStore`.
+    that is killed while it writes an entry may destroy that entry, as dbm modules
+    overwrite in place. ``clock`` and ``patience`` are as in `BeakerStore`.
     """
 
     prefix = ""

@@ -32,7 +32,7 @@ class Locking(NamedTuple):
 
 
 def file_locking() -> Locking:
-    """Give what locks files here."""
+    """Give the way to lock files on this system."""
     try:
         fcntl = importlib.import_module("fcntl")
     except ImportError:
