@@ -26,9 +26,9 @@ MOST_ABANDONED = 1000
 
 
 class Abandoned:
-    """The claims of this process that it could not end, as the store, or the thread, failed.
+    """The claims that this process could not end because the store or the thread failed.
 
-    The store has them still, once it is back; nobody here should wait for their values.
+    The store still has them when it is back, but nobody here should wait for their values.
     """
 
     def __init__(self) -> None:
@@ -39,19 +39,19 @@ class Abandoned:
 
     @contextmanager
     def on_failure(self, claim: bytes) -> Iterator[None]:
-        """Take note of the claim if what is done with it fails."""
+        """Remember the claim if the block fails."""
         try:
             yield
-        except BaseException:  # gevent's Timeout is no Exception
+        except BaseException:  # gevent's Timeout is not an Exception
             self._claims.append(claim)
             raise
 
 
 class StoreClaim:
-    """A claim that lies in the value's own place.
+    """A claim stored under the value's own key.
 
-    So those who wait see it by the load that also shows the value; and as the value is
-    swapped for it, one that was invalidated meanwhile, on whatever host, is not kept.
+    So those who wait see it by the same load that shows the value; and since the value is
+    swapped for the claim, it is not kept if the key was invalidated meanwhile, on whatever host.
 
     ``entry``: the claim as it was stored, with the old value, if there is one.
     ``abandoned``: where to note it if it cannot be ended.
@@ -95,7 +95,7 @@ class StoreClaim:
         ttl = self._ttl(self._expire)
         if self._store.write_id_is_token and self._swap(self._entry.write_id, data, ttl):
             return True
-        # Whoever has taken the claim over, as its lease was over, has left its name.
+        # A process that took the claim over, when its lease had ended, has kept its id.
         found = self._store.load(self._name)
         return (
             found is not None
@@ -105,7 +105,7 @@ class StoreClaim:
 
     def _put_back(self, token: Any) -> None:
         old, left = self._entry, self._entry.fresh_until - self._clock()
-        if left + self._spare > 0:  # as it never is without a value
+        if left + self._spare > 0:  # never so without a value
             back = old._replace(write_id=new_write_id(), claim=NO_ID, claimed_until=0.0)
             self._swap(token, back.pack(), self._ttl(left))
         else:

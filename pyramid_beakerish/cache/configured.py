@@ -24,18 +24,17 @@ class Configured:
         self.regions: CacheRegions | None = None
 
 
-#: Functions are decorated while modules are imported, before there are settings, and know
-#: no application: so there is one set of regions for them all.
+#: Functions are decorated while modules are imported, before there are settings, and
+#: know of no application: so one set of regions serves them all.
 configured = Configured()
 
 
 def configure(regions: CacheRegions) -> None:
     """Let all decorated functions use these regions from their next call on.
 
-    Several applications in one process share their decorated functions; if the regions
-    differ from those configured before, one log line says so; one that has no regions
-    leaves the others' in place. The regions of each application's own
-    ``request.cache_regions`` are not touched.
+    Several applications in one process share their decorated functions. If the regions
+    differ from those configured before, one log line says so; an application without regions
+    leaves those in place. Each application's own ``request.cache_regions`` stays as it is.
 
     ``regions``: the regions of the application that is configured now.
     """
@@ -67,7 +66,7 @@ def enter_beaker_regions(regions: CacheRegions) -> None:
     import beaker.cache
 
     for name, region in regions.items():
-        # Looked up at each call: the dict may have been replaced, and often is in tests.
+        # The dict is looked up anew: it may have been replaced, as it often is in tests.
         beaker.cache.cache_regions[name] = beaker_region_options(region.settings)
 
 

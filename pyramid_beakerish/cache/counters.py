@@ -1,4 +1,4 @@
-"""How often a region, or one function in it, could answer, and what the rest cost."""
+"""How often a region, or one function in it, had the answer, and what the other calls cost."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Stats:
     ``misses``: the function, or creator, was called.
     ``stale``: answered with what had expired, while it was renewed or as that failed.
     ``waits``: had to wait for what another thread or process was just creating.
-    ``errors``: the store failed, or gave back what could not be read, or a function failed
-    whose old result was there to answer with.
+    ``errors``: the store failed or gave back something unreadable, or a function failed
+    and its old result was given instead.
     ``seconds_creating``: time spent in the functions, in seconds.
     """
 
@@ -36,17 +36,17 @@ class Stats:
 
 @dataclass(frozen=True)
 class RegionStats(Stats):
-    """The sum over a region, and its share of each cached function, by qualified name."""
+    """The sums over a region, and the counts of each cached function by qualified name."""
 
     functions: Mapping[str, Stats] = field(default_factory=dict)
 
 
 class Counters:
-    """Counts without losing any to another thread."""
+    """Counts, and loses nothing when several threads count at once."""
 
     def __init__(self) -> None:
-        # Counts in one step of C: 0.02 us, where a lock takes 0.06 and a plain += may
-        # lose one. It cannot be read without being moved, so the reads are counted.
+        # Counts in one step in C: 0.02 us, where a lock takes 0.06 and a plain += may
+        # lose a count. Reading it moves it on, so the reads are counted too.
         self.hit = itertools.count(1).__next__
         self._reads = 0
         self._misses = self._stale = self._waits = self._errors = 0
@@ -74,7 +74,7 @@ class Counters:
             self._waits += 1
 
     def error(self) -> None:
-        """Count a failure that nobody else is told of."""
+        """Count a failure that callers do not see."""
         with self._lock:
             self._errors += 1
 

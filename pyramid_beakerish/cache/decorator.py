@@ -23,25 +23,25 @@ def cache_region(
     ignore: Sequence[str] = (),
     key: Callable[..., object] | None = None,
 ) -> Callable[[Callable[P, R]], CachedFunction[P, R]]:
-    """Keep the results of a function in a region, one for each of its calls that differ.
+    """Keep the results of a function in a region, one for each distinct call.
 
     May be applied before the regions are configured; they are looked up at each call.
 
     ``region``: the name of the region.
-    ``args``: anything that tells this function from others of its name; needed only
-    for functions that one factory makes of one ``def``.
+    ``args``: anything that tells this function apart from others of the same name;
+    needed only for functions that a factory makes from one ``def``.
     ``ignore``: names of parameters that the result does not depend on, as ``("request",)``.
-    ``key``: a callable that is given the call's arguments and returns what tells the
-    calls apart, for arguments that have no stable key themselves.
+    ``key``: a callable that takes the call's arguments and returns what tells calls
+    apart, for arguments that have no stable key themselves.
 
     The ``self`` or ``cls`` of a method is left out of the key, as in Beaker, so that all
-    objects of the class share its results. A `UserWarning` at decoration says so, and what
-    to do if they must not; ``ignore=("self",)`` is how to say that they may.
+    objects of the class share its results. A `UserWarning` at decoration says so, and
+    what to do if they must not; ``ignore=("self",)`` says that they may.
 
-    Raises `CacheUsageError` at decoration for a region that is no name, and for what cannot be
-    cached: an ``async def`` function or a generator, whose results can be used only once. A call
-    raises `CacheKeyError` for an argument without a stable key, `SerializationError` for a result
-    that the region cannot keep, `RegionNotConfigured` if there is no such region.
+    Raises `CacheUsageError` at decoration for a region that is not a name, and for what cannot
+    be cached: an ``async def`` function or a generator, whose results can be used only once. A
+    call raises `CacheKeyError` for an argument without a stable key, `SerializationError` for
+    a result that the region cannot keep, `RegionNotConfigured` if there is no such region.
 
     >>> @cache_region("short_term")
     ... def load(term: str, limit: int = 10) -> list[str]:
@@ -56,7 +56,7 @@ def cache_region(
         )
 
     def decorate(function: Callable[P, R]) -> CachedFunction[P, R]:
-        # Not before there is a function to cache: 14 modules take 5 ms of a start.
+        # Only once there is a function to cache: 14 modules add 5 ms to a start.
         from .function import FunctionCache, cached_function
         from .keys import CallKeys
 
@@ -76,9 +76,9 @@ def region_invalidate(namespace: Callable[..., Any], region: str | None, *args: 
     ``region``: the name of its region, or ``None``.
     ``args``: the decorator's own arguments, then those of the call (without ``self``).
 
-    Raises `CacheUsageError` for anything but a function that ``cache_region`` of this
-    package decorated, for another region than its own, and if ``args`` do not begin with
-    the decorator's own. ``function.invalidate(...)`` needs none of these.
+    Raises `CacheUsageError` for anything but a function decorated with this package's
+    ``cache_region``, for a region other than its own, and if ``args`` do not begin with
+    the decorator's own. ``function.invalidate(...)`` needs neither the region nor those.
     """
     from .function import FunctionCache
 

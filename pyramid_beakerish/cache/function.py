@@ -23,24 +23,24 @@ R = TypeVar("R")
 #: What the arguments of a call lead to.
 Alias = Union["MemoryEntry", "KnownKey"]
 
-#: Types whose values are told apart by what `marshal` writes for them, as are tuples and
-#: lists of them. ``bytes`` are not: it writes whatever has a buffer, an array say, as bytes.
+#: Types whose values are told apart by what `marshal` writes for them, as are tuples and lists of
+#: them. ``bytes`` is not one: `marshal` writes anything with a buffer, such as an array, as bytes.
 _ATOMS = frozenset({str, int, float, bool, type(None)})
 
 #: Arguments longer than this, in bytes, are not worth a second copy of themselves.
 _LONGEST_ALIAS = 1000
 
-#: How many calls of a function are remembered at any rate, so where entries are kept elsewhere.
+#: How many calls of a function are remembered even if none of its entries is in memory.
 _FEW_ALIASES = 1000
 
 
 class CachedFunction(Protocol[P, R]):
     """A function whose results are kept in a region.
 
-    Its methods take the arguments of the call that is meant. For a method of a class
-    ``self`` (or ``cls``), which is not in the key, is left out, as in Beaker; only
-    ``refresh``, which makes the call, needs it: ``Shop.stock.refresh(shop, 7)``.
-    A function that is cached by ``key=`` always takes all that its key takes.
+    Its methods take the arguments of the call they concern. For a method of a class
+    leave out ``self`` (or ``cls``), which is not in the key, as in Beaker; only
+    ``refresh``, which makes the call, needs it: ``Shop.stock.refresh(shop, 7)``. For a
+    function cached by ``key=`` they take all that ``key`` takes.
     """
 
     __name__: str
@@ -62,7 +62,7 @@ class CachedFunction(Protocol[P, R]):
         """Forget the results of all calls of this function, in every process."""
 
     def refresh(self, /, *args: Any, **kwargs: Any) -> R:
-        """Call the function, and keep its result in the place of what there is."""
+        """Call the function, and replace what is kept with its result."""
         ...
 
     def peek(self, /, *args: Any, **kwargs: Any) -> R | None:
@@ -92,13 +92,13 @@ class FunctionCache:
         self.function = function
         self.keys = keys
         self._bound: _Bound | None = None
-        # What a hit needs of `_bound`; before there is one, nothing is found.
+        # What a hit needs of `_bound`; until that is set, nothing is found.
         self.shortcut: tuple[dict[bytes, Any], Any, Any, Any] = ({}, None, None, None)
 
     def call(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], known: Alias | None = None
     ) -> Any:
-        """Answer any call, of which ``known`` is what was found of an earlier one like it."""
+        """Answer any call; ``known`` is what an earlier call like it has left."""
         bound = self._bind()
         if not bound.region.enabled:
             return self.function(*args, **kwargs)
@@ -144,7 +144,7 @@ class FunctionCache:
     def _alias(
         self, bound: _Bound, key: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
-        # Lets the next call with just these arguments find the entry, or the key, by itself.
+        # Leads the next call with the same arguments straight to the entry, or to the key.
         entry = bound.region.entry(key)
         rest = args[1:] if self.keys.first_ignored else args
         if entry is None or not self._can_be_aliased(args, rest, kwargs):
@@ -158,8 +158,8 @@ class FunctionCache:
     def _can_be_aliased(
         self, args: tuple[Any, ...], rest: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> bool:
-        # Not with key=, which may look at more than the arguments; and not where the first
-        # one came by keyword, as nothing would tell that call from one that lacks it.
+        # Not with key=, which may look at more than the arguments; and not if the first
+        # argument came by keyword, as the call would look like one that lacks it.
         if self.keys.custom is not None or (self.keys.first_ignored and not args):
             return False
         return _is_told_apart([*rest, *kwargs.values()])
@@ -177,9 +177,9 @@ class FunctionCache:
 
 
 class _NotBeakers:
-    """What Beaker's own region_invalidate finds on a function of ours: an error.
+    """An error that Beaker's own region_invalidate runs into on a function of ours.
 
-    It would else look for the entry in a cache of its own, and silently do nothing.
+    Beaker would otherwise look for the entry in a cache of its own, and silently do nothing.
     """
 
     def __init__(self, function: str) -> None:
@@ -196,7 +196,7 @@ class _NotBeakers:
 
 
 def cached_function(cache: FunctionCache) -> CachedFunction[Any, Any]:
-    """Make the function that takes the place of the one that is cached."""
+    """Make the wrapper that replaces the function."""
     answering = _answering_but_for_first if cache.keys.first_ignored else _answering
     wrapper = functools.wraps(cache.function)(answering(cache))
     for name in ("invalidate", "invalidate_all", "refresh", "peek", "key_for"):
@@ -207,17 +207,17 @@ def cached_function(cache: FunctionCache) -> CachedFunction[Any, Any]:
 
 
 def _answering(cache: FunctionCache) -> Callable[..., Any]:
-    """Answer a plain hit here, and let the cache answer the other calls.
+    """Give a wrapper that answers plain hits itself, and lets the cache answer other calls.
 
-    A hit costs a sixth of one of Beaker's (0.3 us of 2.0), because it does only this:
+    A hit costs a sixth of a hit in Beaker (0.3 us, not 2.0), because it does only this:
 
     * `marshal` makes a key of the arguments and their types in 0.07 us, however many they
-      are; ``(args, *map(type, args))`` takes 0.11 and more, binding them 3. Version 2 of
-      its format, as later ones write the same value in two ways.
-    * It leads to the entry itself, which knows whether it is alive, so nothing else is
-      looked up. What else can forbid the hit is two attributes away.
+      are; ``(args, *map(type, args))`` takes 0.11 and more, binding them 3. Version 2
+      of its format, because later ones write the same value in two ways.
+    * The key leads to the entry itself, which knows whether it is alive, so nothing
+      else is looked up. What else can rule out the hit is two attributes away.
     * The shortcut is a plain tuple: as many attributes of an object cost 0.03 us more.
-    * The count is the mark of use as well.
+    * The count also serves as the mark of use.
     """
     slow = cache.call
 
@@ -258,12 +258,12 @@ def _answering_but_for_first(cache: FunctionCache) -> Callable[..., Any]:
 
 
 def _most_aliases(region: Region) -> int:
-    """Give how many calls are remembered: as entries leave, what has led to them does so, too."""
+    """Give how many calls are remembered: as entries leave, their aliases have to leave too."""
     return min(region.settings.max_entries, 2 * region.entries.in_memory + _FEW_ALIASES)
 
 
 def _name_in_class(method: Callable[..., Any]) -> str:
-    """Give the name under which its class has a method: that of a private one is longer."""
+    """Give the name that a method has in its class; Python lengthens that of a private one."""
     *_, owner, name = ["", *method.__qualname__.split(".")]
     private = name.startswith("__") and not name.endswith("__")
     return f"_{owner.lstrip('_')}{name}" if private else name

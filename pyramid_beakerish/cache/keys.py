@@ -27,12 +27,12 @@ class CallKeys:
     its type: two calls share an entry only if the function cannot tell them apart.
 
     ``function``: the function that is cached.
-    ``given``: the decorator's own arguments, which tell apart what has one name.
+    ``given``: the decorator's own arguments, which tell apart functions of one name.
     ``ignore``: names of parameters that the result does not depend on.
-    ``key``: instead of all that, a callable that is given the call's arguments and
-    returns a value that tells the calls apart.
+    ``key``: a callable that takes the call's arguments and returns, in their place, a
+    value that tells calls apart.
 
-    Raises `CacheUsageError` for a parameter that is not there, or a function whose
+    Raises `CacheUsageError` for an ignored parameter that does not exist, or a function whose
     parameters Python does not know, `CacheKeyError` for an argument without a stable key.
     """
 
@@ -49,7 +49,7 @@ class CallKeys:
         self.signature = self._signature_of(function)
         parameters = list(self.signature.parameters.values())
         self._described = {each.name: f"parameter {each.name!r}" for each in parameters}
-        # Beaker leaves the object of a method out, by its name; callers rely on that.
+        # Beaker leaves out a parameter of this name, a method's object; callers rely on that.
         has_receiver = key is None and parameters[:1] and parameters[0].name in ("self", "cls")
         self.receiver = parameters[0].name if has_receiver else None
         self._check(ignore)
@@ -72,9 +72,10 @@ class CallKeys:
             ) from None
 
     def _names_first(self, parameters: Sequence[inspect.Parameter]) -> bool:
-        """Tell whether calls name their first argument, where it is not in the key.
+        """Tell whether the wrapper is to name its first argument, which is not in the key.
 
-        Pyramid gives a view that names one argument the request, others the context as well.
+        To a view that names one argument Pyramid gives only the request, to others the
+        context, too.
         """
         second_too = any(
             self._is_outside(each) and each.default is each.empty for each in parameters[1:2]
@@ -82,7 +83,7 @@ class CallKeys:
         return any(map(self._is_outside, parameters[:1])) and not second_too
 
     def _is_outside(self, parameter: inspect.Parameter) -> bool:
-        """Tell whether a parameter is not in the key; with ``key=``, none is there as it is."""
+        """Tell whether a positional parameter is not itself in the key; with ``key=`` none is."""
         apart = self.custom is not None or parameter.name in self.ignored
         return apart and parameter.kind in _POSITIONAL
 
@@ -108,7 +109,7 @@ class CallKeys:
         return self.group + "".join(spelt)
 
     def of_key_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
-        """Give the key of a call whose ``self`` or ``cls``, not being in it, is left out."""
+        """Give the key of a call given without ``self`` or ``cls``, which are not in the key."""
         if self.receiver is None:
             return self.of_call(args, kwargs)
         return self.of_call((None, *args), kwargs)
@@ -143,13 +144,13 @@ class CallKeys:
 
 
 def _changes_arguments(wrapper: Any) -> bool:
-    """Tell whether a decorator shows that it does not just pass on what it is given.
+    """Tell whether a decorator's signature shows that it does more than pass on its arguments.
 
-    One that takes ``*args`` and ``**kwargs``, after the first of the function's own
-    parameters perhaps, is believed to do so; and one that takes ``*args`` alone, of a
-    function that can be called so.
+    A decorator that takes ``*args`` and ``**kwargs``, perhaps after the function's own
+    first parameters, is trusted to pass them on; so is one that takes only ``*args``,
+    if the function can be called so.
     """
-    if inspect.ismethod(wrapper):  # it shows what its function wraps, which takes a self, too
+    if inspect.ismethod(wrapper):  # its __wrapped__ is its function's, which takes a self, too
         return True
     try:
         own = inspect.signature(wrapper, follow_wrapped=False).parameters.values()
@@ -167,14 +168,13 @@ _first_lines: dict[str, int] = {}
 
 
 def _identity(function: Callable[..., Any]) -> str:
-    """Name the function as no other of the program is named, the same in each process.
+    """Give a name that no other function of the program has, the same in each process.
 
-    Many views of one module may be called ``view``: the first has the bare name, so that
-    its entries survive an edit above it; the others have their line, too. What is made
-    inside functions is not made in the same order everywhere, so it always has its line,
-    and a lambda, which may have others beside it, the column in which its result begins.
-    Functions that one factory makes of one ``def`` share it all: the arguments of the
-    decorator are there to tell them apart.
+    Many views of one module may be called ``view``: the first has the bare name, so that its
+    entries survive an edit above it; the others have their line, too. Functions made inside
+    functions are not made in the same order everywhere, so they always have their line; a lambda,
+    which may have others beside it, also has the column where its result begins. Functions that a
+    factory makes from one ``def`` share all this: only the decorator's arguments tell them apart.
     """
     name = place(function)
     code = getattr(inspect.unwrap(function), "__code__", None)

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class LocalEntries:
-    """Keeps what a store holds in the memory of this process as well, for a few seconds.
+    """Keeps a store's values in the memory of this process, too, for a few seconds.
 
-    What this process invalidates is gone at once, what another one does after these seconds.
+    What this process invalidates is gone at once; what others invalidate, after these seconds.
 
     ``shared``: the entries in the store.
     ``near``: the entries in memory, which are fresh for these seconds.
@@ -25,7 +25,7 @@ class LocalEntries:
     def __init__(self, shared: StoreEntries, near: MemoryEntries) -> None:
         self._shared = shared
         self._near = near
-        #: What may be held on to is in memory.
+        #: Callers may hold on to the entries in memory.
         self.entry = near.entry
         self._forgotten = 0
 
@@ -50,7 +50,7 @@ class LocalEntries:
         return found
 
     def slot(self, key: str, group: str) -> Slot:
-        """Give the slot of a key, as if its value was not fresh."""
+        """Give the slot of a key, as if its value were not fresh."""
         return self._shared.slot(key, group)
 
     def acquire(self, key: str, group: str, slot: Slot) -> _LocalClaim | None:
@@ -60,15 +60,15 @@ class LocalEntries:
         return None if claim is None else _LocalClaim(self, claim, (key, group, seen))
 
     def encode(self, value: Any) -> bytes:
-        """Give the bytes of a value; raise `SerializationError` if it has none."""
+        """Give a value as bytes; raise `SerializationError` if that is not possible."""
         return self._shared.encode(value)
 
     def decode(self, kept: bytes) -> Any:
-        """Give a new object of the bytes."""
+        """Give a new object made from the bytes."""
         return self._shared.decode(kept)
 
     def remove(self, key: str) -> None:
-        """Remove the value from the store, and at any rate from memory."""
+        """Remove the value from the store, and from memory even if that fails."""
         try:
             self._shared.remove(key)
         finally:
@@ -76,7 +76,7 @@ class LocalEntries:
             self._near.remove(key)
 
     def clear(self, group: str = "") -> None:
-        """Forget the values of the group, or of the region, there as well as here."""
+        """Forget the values of the group, or of the region, in the store and in memory."""
         try:
             self._shared.clear(group)
         finally:
@@ -88,7 +88,7 @@ class LocalEntries:
         self._remember(key, group, self.decode(kept), math.inf, seen)
 
     def _remember(self, key: str, group: str, value: Any, until: float, seen: int) -> None:
-        # What was loaded before somebody forgot it must not come back by being saved after.
+        # A value loaded before it was invalidated must not come back by being saved afterwards.
         self._near.save(key, group, value, until)
         if self._forgotten != seen:
             self._near.remove(key)
@@ -112,5 +112,5 @@ class _LocalClaim:
         return done
 
     def release(self) -> None:
-        """Give the claim in the store back."""
+        """Release the claim in the store."""
         self._claim.release()

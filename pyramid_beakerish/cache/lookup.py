@@ -62,10 +62,10 @@ class Entries(Protocol):
 
 
 class Lookup:
-    """The calls of one function, or of one region's direct users, answered and counted.
+    """Answers and counts the calls of one function, or of a region's direct users.
 
     ``region``: where the values are kept.
-    ``counters``: what the calls are counted on.
+    ``counters``: where the calls are counted.
     ``source``: what creates the values, for error messages.
     ``group``: what can be invalidated as a whole; "" is the region alone.
     """
@@ -86,7 +86,7 @@ class Lookup:
             return creator()
         key = self._region.short(key)
         answer = ABSENT
-        while answer is ABSENT:  # as long as those who create it are ended before they have it
+        while answer is ABSENT:  # again if its creator was ended before it had a value
             ended = self._flight.ended
             found = self._load(key)
             if type(found) is not Slot:
@@ -101,7 +101,7 @@ class Lookup:
         return answer
 
     def refresh(self, key: str, creator: Callable[[], T]) -> T:
-        """Have the value created anew, and keep it in the place of what there is."""
+        """Have the value created anew, and replace what is kept with it."""
         if not self._region.enabled:
             return creator()
         key = self._region.short(key)
@@ -128,7 +128,7 @@ class Lookup:
     def _join(self, creation: Creation, slot: Slot, creator: Callable[[], T]) -> Any | T:
         """Let another thread create the value: wait for it, unless the old one will do.
 
-        Gives `ABSENT` if that one is ended before it has it.
+        Gives `ABSENT` if that thread is ended before it has the value.
         """
         if self._is_within(self._stale, slot):
             return self._old(slot)
@@ -141,7 +141,7 @@ class Lookup:
     def _take_turn(
         self, key: str, found: Any, creation: Creation, creator: Callable[[], T]
     ) -> Any | T:
-        """Be the only thread of this process that cares for the key."""
+        """Find or create the value, as the only thread of this process that does."""
         found, claim = self._wait_for_others(key, found)
         if claim is None:
             value = self._old(found) if type(found) is Slot else self._hit(found)
@@ -226,7 +226,7 @@ class Lookup:
         return slot.old
 
     def _is_within(self, seconds: float, slot: Slot) -> bool:
-        """Tell whether there is a value whose time was over for no more than these seconds."""
+        """Tell whether there is an old value that expired less than so many seconds ago."""
         return slot.old is not ABSENT and self._region.clock() < slot.fresh_until + seconds
 
     def _load(self, key: str) -> Any:
@@ -269,7 +269,7 @@ class Lookup:
             raise self._refusal(value, error, remedy) from error
 
     def _check(self, value: object) -> None:
-        """Refuse what memory could keep, but only its first caller should have."""
+        """Refuse what memory could keep, but only the first caller should get."""
         if isinstance(value, _USED_UP) or _is_iterator(value):
             remedy = "Return what comes out of it, as a list say."
             raise self._refusal(value, "it can be used only once", remedy)
@@ -293,9 +293,9 @@ class Lookup:
 
 
 def _is_iterator(value: object) -> bool:
-    # A MagicMock has the methods of one, and is none.
+    # A MagicMock has the methods of an iterator, but is none.
     return isinstance(value, Iterator) and iter(value) is value
 
 
 def _is_response(value: object) -> bool:
-    return hasattr(type(value), "headerlist")  # of the object any attribute may be an error
+    return hasattr(type(value), "headerlist")  # not of the object, whose attributes may raise

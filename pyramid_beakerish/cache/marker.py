@@ -20,9 +20,9 @@ _ROW = 2 * ID_SIZE
 class Marker:
     """Holds an id for the region, and one for each function that was ever invalidated.
 
-    Each value carries the ids that were here before its creation began, its marks. Those of
-    others, or of a marker that was lost, are marks of nothing: nothing has to be listed or
-    removed for that, on whatever host the values are made.
+    Each value carries its marks: the ids that were here before its creation began. With
+    other marks, or those of a lost marker, a value does not count: so none has to be
+    listed or removed to be invalidated, on whatever host it was made.
 
     ``name``: the key of the marker's entry.
     """
@@ -30,11 +30,11 @@ class Marker:
     def __init__(self, name: str) -> None:
         self.name = name
         self._tags: dict[str, bytes] = {}
-        # The bytes that were found last, the table in them, and the marks of groups (0.1 us each).
+        # The bytes found last, the table in them, and the marks of groups (each saves 0.1 us).
         self._last: tuple[bytes, dict[bytes, bytes], dict[str, bytes]] = (b"", {}, {})
 
     def marks(self, found: bytes, group: str) -> bytes:
-        """Give what a value of the group, or of any, must carry.
+        """Give the marks that a value of the group, or of no group, must carry.
 
         ``found``: the bytes of the marker's entry.
         ``group``: what a function's values have in common, or "".
@@ -48,7 +48,7 @@ class Marker:
         return known[group]
 
     def make(self, store: Store) -> bytes:
-        """Make the marker's entry, and give its bytes, or those of one that was there."""
+        """Make the marker's entry unless it is there, and give its bytes."""
         made = new_write_id() + new_write_id()
         while not store.create(self.name, made, None):
             found = store.load(self.name)
@@ -57,7 +57,7 @@ class Marker:
         return made
 
     def change(self, store: Store, group: str) -> None:
-        """Give the group, or the whole region, another id."""
+        """Give the group, or the whole region, a new id."""
         if not group:
             store.set(self.name, new_write_id() + new_write_id(), None)
             return

@@ -1,4 +1,4 @@
-"""What a memory region keeps: the objects themselves, so many and so long."""
+"""What a memory region keeps: the objects themselves, a limited number for a limited time."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _EMPTY = Slot()
 class MemoryEntry:
     """One kept object; whoever holds the entry may use it until ``expires``.
 
-    It dies by ``expires`` becoming 0, wherever it is held. So a reader takes the value
-    first and looks at the time afterwards: what it took was then still alive.
+    When it dies, ``expires`` becomes 0 for every holder. So a reader takes the value
+    first and looks at ``expires`` afterwards: if that is still to come, the value was alive.
     """
 
     __slots__ = ("expires", "group", "used", "value")
@@ -49,8 +49,8 @@ class MemoryEntry:
 class KnownKey:
     """The key of a call, where no entry can be held on to.
 
-    It looks like an entry that has expired. To spell the key again takes 1 us, of the 9 of a hit
-    in a file of SQLite's.
+    It looks like an entry that has expired. Spelling the key again would take 1 us of
+    the 9 that a hit in an SQLite file takes.
     """
 
     __slots__ = ("key",)
@@ -81,12 +81,12 @@ class MemoryClaim:
 class MemoryEntries:
     """Keeps objects in the memory of this process.
 
-    Nothing is copied: who changes what a region hands out changes it for everybody.
+    Nothing is copied: to change an object that a region hands out is to change it for everybody.
 
-    At most ``max_entries`` are kept. Beyond that the oldest leave that were not used
-    since they were last looked at, which is close to the least recently used, and asks of
-    a hit only to leave a mark. Each write looks at no more than 20 entries, from the
-    oldest; all live equally long, so the expired ones are met first.
+    At most ``max_entries`` are kept. Beyond that, the oldest entries leave that were
+    not used since they were last looked at. These are nearly the least recently used,
+    and a hit has only to leave a mark. Each write looks at no more than 20 entries,
+    oldest first; all live equally long, so the expired ones come first.
 
     ``max_entries``: how many are kept.
     ``expire``: how long they are fresh, in seconds.
@@ -115,11 +115,11 @@ class MemoryEntries:
 
     @property
     def in_memory(self) -> int:
-        """How many there are, those that have expired and are still to leave among them."""
+        """How many entries there are, including expired ones that are still to leave."""
         return len(self._entries)
 
     def open(self) -> None:
-        """Nothing to open."""
+        """Do nothing: there is nothing to open."""
 
     def entry(self, key: str) -> MemoryEntry | None:
         """Give the entry itself, if there is one, alive or expired."""
@@ -138,11 +138,11 @@ class MemoryEntries:
         return Slot(value, expires) if expires + self._spare > now else _EMPTY
 
     def slot(self, key: str, group: str) -> Slot:
-        """Give the slot of a key, as if its value was not fresh."""
+        """Give the slot of a key, as if its value were not fresh."""
         return _EMPTY
 
     def acquire(self, key: str, group: str, slot: Slot) -> MemoryClaim:
-        """Claim the key: nobody outside this process is there to have done so."""
+        """Claim the key: nobody outside this process can have done so."""
         return MemoryClaim(self, key, group)
 
     def encode(self, value: Any) -> Any:
@@ -150,11 +150,11 @@ class MemoryEntries:
         return value
 
     def decode(self, kept: Any) -> Any:
-        """Give what is handed out: what is kept itself."""
+        """Give what is handed out: the kept object itself."""
         return kept
 
     def save(self, key: str, group: str, value: object, until: float = math.inf) -> None:
-        """Keep the object, whatever was there; fresh as long as any, but not beyond ``until``."""
+        """Keep the object, whatever was there; it is fresh as usual, but not beyond ``until``."""
         now = self._clock()
         with self._lock:
             self._drop(key)
@@ -162,12 +162,12 @@ class MemoryEntries:
             self._entries[key] = MemoryEntry(value, min(now + self._lifetime, until), group)
 
     def remove(self, key: str) -> None:
-        """Let the object go, if there is one."""
+        """Let go of the object, if there is one."""
         with self._lock:
             self._drop(key)
 
     def clear(self, group: str = "") -> None:
-        """Let everything go that belongs to the group, or everything."""
+        """Let go of everything in the group, or of everything if ``group`` is empty."""
         with self._lock:
             for key, entry in list(self._entries.items()):
                 if group in ("", entry.group):
@@ -201,7 +201,7 @@ class MemoryEntries:
 
 
 class CopiedEntries(MemoryEntries):
-    """Keeps a copy of each object, and gives everybody another one."""
+    """Keeps a copy of each object, and gives each caller another copy."""
 
     #: A caller that held an entry would hand out the original.
     entry = None  # type: ignore[assignment]

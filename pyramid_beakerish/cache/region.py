@@ -35,9 +35,9 @@ class Region:
     ``settings``: the region's options.
     ``clock``: what tells the time, in seconds.
 
-    Whatever befalls the store, `get_or_create` answers: it calls the creator, counts an
-    error and logs one line a minute. `invalidate` and `clear`, which would leave something
-    behind, raise `StoreUnavailable`.
+    Whatever happens to the store, `get_or_create` answers: it calls the creator, counts
+    an error and logs one line a minute. `invalidate` and `clear` raise
+    `StoreUnavailable`, as outdated values would stay behind.
 
     >>> from pyramid_beakerish.settings import RegionSettings
     >>> region = Region(RegionSettings(name="short", type="memory", expire=60))
@@ -73,10 +73,10 @@ class Region:
         return f"<Region {self.name}>"
 
     def open(self) -> None:
-        """Open the region's store; log it if that is unavailable. See `CacheRegions`."""
+        """Open the region's store, or log that it is unavailable. See `CacheRegions`."""
         kind = self.settings.type
         if not self.enabled or not (is_store(kind) or has_own_store(kind)):
-            return  # what Beaker serves can be used by its own decorators
+            return  # what only Beaker serves is for its own decorators
         try:
             self.entries.open()
         except StoreError as error:
@@ -85,24 +85,24 @@ class Region:
     def get_or_create(self, key: str, creator: Callable[[], T]) -> T:
         """Give what is kept under the key, or else what the creator returns, and keep that.
 
-        Of all threads, processes and hosts that miss the same key one calls its creator; the
-        others wait for the result, or get the old one within the region's ``stale``. If it
-        fails, each thread of its process gets a copy of the exception, and other processes
-        call their creators; or all get the old result, within ``stale_on_error``.
+        Of all threads, processes and hosts that miss the same key, one calls its creator;
+        the others wait for the result, or get the old one within the region's ``stale``. If
+        the creator fails, each thread of its process gets a copy of the exception, and other
+        processes call their creators; or, within ``stale_on_error``, all get the old result.
 
-        A creator that asks for its own key, itself or by way of another thread's creation,
-        is called again, as a function that is not cached would be. ``None`` is kept like any
-        other value, an exception never.
+        A creator that asks for its own key, directly or through another thread's
+        creation, is called again, as a function that is not cached would be. ``None``
+        is kept like any other value, an exception never is.
 
-        ``key``: any text; a long one is kept by its hash. What a visitor chooses needs a word
-        before it, as in ``f"search:{text}"``, not to be the key of a function's result.
+        ``key``: any text; a long one is kept by its hash. Put a word before what a visitor
+        chooses, as in ``f"search:{text}"``, so that it is no function's key.
         ``creator``: called without arguments.
         """
         value: T = self._lookup.get_or_create(key, creator)
         return value
 
     def refresh(self, key: str, creator: Callable[[], T]) -> T:
-        """Call the creator, and keep the result in the place of what there is."""
+        """Call the creator, and replace what is kept with the result."""
         return self._lookup.refresh(key, creator)
 
     def peek(self, key: str, default: Any = None) -> Any:
@@ -122,15 +122,15 @@ class Region:
         self._lookup.invalidate_all()
 
     def stats(self) -> RegionStats:
-        """Count the calls since the start: of the region, and of each cached function."""
+        """Give the counts since the start: of the region, and of each cached function."""
         counters = self._counters.copy()  # in one step, as a new function may add its own
         functions = {name: counter.stats() for name, counter in counters.items()}
         return total([self._direct.stats(), *functions.values()], functions)
 
     def short(self, key: str) -> str:
-        """Give the key as it is kept: by its hash, if it is long or no plain text.
+        """Give the key under which it is kept: its hash, if it is long or not plain text.
 
-        What looks like such a hash is hashed, too, so that no two keys become one.
+        A key that looks like such a hash is hashed, too, so that no two keys become one.
         """
         if len(key) <= self.settings.key_length and _is_plain(key):
             return key
@@ -139,15 +139,15 @@ class Region:
     def lookup_for(self, function: str, group: str) -> tuple[Lookup, Counters]:
         """Give what answers, and what counts, the calls of a function of that name.
 
-        The group is what tells its entries from those of others of the same name.
+        ``group`` tells its entries apart from those of other functions of the same name.
         """
         counters = self._counters.setdefault(function, Counters())
         return Lookup(self, counters, function, group), counters
 
     def entry(self, key: str) -> MemoryEntry | KnownKey | None:
-        """Give the entry of a key, for one who wants to use it for as long as it lives.
+        """Give the entry of a key, for a caller that wants to use it for as long as it lives.
 
-        Where none can be held on to it is the key itself.
+        Where entries cannot be held on to, this is the key itself.
         """
         find = self.entries.entry
         return KnownKey(key) if find is None else find(self.short(key))

@@ -43,7 +43,7 @@ class CacheRegions(Mapping[str, "Region"]):
 
     @property
     def enabled(self) -> bool:
-        """Whether any region keeps results; what is set here holds for them all."""
+        """Whether any region keeps results; setting this sets it for them all."""
         return any(region.enabled for region in self.values())
 
     @enabled.setter
@@ -54,8 +54,9 @@ class CacheRegions(Mapping[str, "Region"]):
     def open(self) -> None:
         """Open the stores of all regions now, so that mistakes show at configuration.
 
-        Raises `SettingsError` for what no store can be made of. One that is unavailable is
-        logged, and opened when it is first needed: no cache keeps a site from starting.
+        Raises `SettingsError` for settings that no store can be made from. A store that
+        is unavailable is logged, and opened when it is first needed: no cache keeps a
+        site from starting.
         """
         for region in self.values():
             region.open()
@@ -65,6 +66,6 @@ class CacheRegions(Mapping[str, "Region"]):
 
 
 def _region(settings: RegionSettings, clock: Callable[[], float]) -> Region:
-    from .region import Region  # which an application without any does not need
+    from .region import Region  # not needed by an application without regions
 
     return Region(settings, clock)

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 #: Says that there is no value, where ``None`` is one.
 ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "ABSENT"})()
 
-#: Says that nothing can be shared: whoever wants the value has to call the creator himself.
+#: Says that nothing can be shared: each caller has to call its own creator.
 UNSHARED: Any = type("Unshared", (), {"__repr__": lambda self: "UNSHARED"})()
 
-#: Stands for a thread that is none: the numbers of threads are not 0.
+#: Stands for no thread: the numbers of threads are not 0.
 _NO_THREAD = 0
 
 
@@ -42,9 +42,9 @@ renew_after_fork(_process)
 class Creation:
     """A value on its way: entered by its creator, awaited by the others.
 
-    On leaving, whatever the creator put into ``result``, or its exception, goes to those
-    who wait. ``wanted`` becomes false when the key is invalidated meanwhile: what was
-    read before must not be kept after.
+    When the creator leaves it, what it put into ``result``, or its exception, goes to
+    those who wait. ``wanted`` becomes false if the key is invalidated meanwhile: what
+    was read before that must not be kept after it.
     """
 
     def __init__(self, flight: SingleFlight, key: str, group: str) -> None:
@@ -69,8 +69,8 @@ class Creation:
         at: TracebackType | None,
     ) -> None:
         self._flight.end(self._key, self)
-        # Copied before the creator's own request can go on to change it. What asks the thread
-        # to end (SystemExit, GreenletExit) was not meant for the others.
+        # Copied before the creator's own request can go on to change it. What asks the
+        # creator's thread to end (SystemExit, GreenletExit) was not meant for the others.
         if isinstance(error, Exception) and self._awaited:
             self._failure = (error, _own_copy(error))
         self._over.release()
@@ -116,11 +116,11 @@ class SingleFlight:
         self.ended = 0
 
     def begin(self, key: str, group: str, *, anew: bool = False) -> tuple[Creation, bool]:
-        """Give the creation of the key's value, and whether it is the caller's to do.
+        """Give the creation of the key's value, and whether it is up to the caller.
 
-        If it is, it has to be entered as a context; if not, waited for. With ``anew`` it
-        always is, and another one under way is no longer wanted. The group is what
-        `disown_all` may name.
+        If it is, the caller has to enter it as a context; if not, to wait for it. With
+        ``anew`` it always is, and one that was under way is no longer wanted. ``group``
+        is what `disown_all` may name.
         """
         with _process.guard:
             creation = _process.under_way.get((self, key))
@@ -135,7 +135,8 @@ class SingleFlight:
         """Take note that a creation is over."""
         with _process.guard:
             self.ended += 1
-            # Those who wait may not be awake yet, and the thread is free to wait for them.
+            # Those who wait may not be awake yet; if this thread now waits for them,
+            # that is no circle.
             creation._thread = _NO_THREAD
             if _process.under_way.get((self, key)) is creation:
                 del _process.under_way[self, key]
@@ -146,7 +147,7 @@ class SingleFlight:
             self._disown(_process.under_way.pop((self, key), None))
 
     def disown_all(self, group: str = "") -> None:
-        """See to it that nothing of the group, or nothing at all, that is being created is kept."""
+        """See to it that what is being created for the group, or at all, is not kept."""
         with _process.guard:
             for (flight, key), creation in list(_process.under_way.items()):
                 if flight is self and group in ("", creation.group):
@@ -171,7 +172,7 @@ def _own_copy(error: Exception) -> Exception | None:
 
 
 def _rebuilt(error: Exception) -> Exception:
-    """Copy an exception without calling its class, which takes other arguments than ``args``."""
+    """Copy an exception without calling its class, which may take arguments other than ``args``."""
     kind = type(error)
     built_in: Any = next(base for base in kind.__mro__ if base.__module__ == "builtins")
     _, args, *state = copy.deepcopy(built_in.__reduce__(error))

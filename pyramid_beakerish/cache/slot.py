@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 class Slot(NamedTuple):
     """What is under a key that holds no fresh value.
 
-    ``old`` is a value whose time was over at ``fresh_until``, or `ABSENT`. ``claim`` names
-    the creation that another process has under way, at most until ``claimed_until``. If the
+    ``old`` is a value that expired at ``fresh_until``, or `ABSENT`. ``claim`` names the
+    creation that another process has under way, at most until ``claimed_until``. If the
     store could not be asked, nothing is known and ``reachable`` is false; ``damage`` says
-    what is wrong with bytes that could not be read. ``state`` belongs to the entries.
+    what is wrong with bytes that could not be read. ``state`` is for the `Entries` that
+    made the slot.
     """
 
     old: Any = ABSENT
@@ -32,7 +33,7 @@ class Claim(Protocol):
     """The right to create the value of a key, and to keep it."""
 
     def keep(self, kept: Any) -> bool:
-        """Keep what ``encode`` gave, unless it was invalidated meanwhile; tell whether it is."""
+        """Keep what ``encode`` gave, unless invalidated meanwhile; tell whether it was kept."""
         ...
 
     def release(self) -> None:
@@ -40,7 +41,7 @@ class Claim(Protocol):
 
 
 class NoClaim:
-    """The right to create a value, and to keep it to oneself."""
+    """The right to create a value, but not to keep it."""
 
     def keep(self, kept: Any) -> bool:
         """Keep nothing."""

@@ -29,7 +29,7 @@ def qualified_name(thing: Any) -> str:
 
 
 def place(thing: Any) -> str:
-    """Name a class or function as each process does, also one that runs its module as a program."""
+    """Name a class or function alike in every process, even where its module is the program."""
     module = thing.__module__
     if module in ("__main__", "__mp_main__"):
         module = _program(module)
@@ -37,8 +37,8 @@ def place(thing: Any) -> str:
 
 
 def _program(name: str) -> str:
-    # All are called __main__, and __mp_main__ in the processes that they spawn: a file or a
-    # folder is known by its path, and what python -m runs by the name that imports it.
+    # Every program is called __main__, and __mp_main__ in processes that it spawns: a file
+    # or a folder is known by its path, and what python -m runs by the name that imports it.
     module = sys.modules.get(name)
     spec: Any = getattr(module, "__spec__", None)
     by_path = spec is None or spec.name == "__main__"
@@ -50,8 +50,8 @@ def spell(value: object) -> str:
     """Give the one text of this value, which no other value has.
 
     Each value is spelt as its type, the length of what follows, and its text, so that
-    neither ``("a b", "c")`` and ``("a", "b c")`` nor ``1``, ``"1"``, ``1.0`` and
-    ``True`` meet. Sets and dicts are spelt in one order, whatever theirs is. An object
+    ``("a b", "c")`` and ``("a", "b c")`` differ, and so do ``1``, ``"1"``, ``1.0`` and
+    ``True``. Sets and dicts are spelt in a fixed order, whatever theirs is. An object
     of another class is spelt by what its ``__cache_key__()`` returns.
 
     Raises `NoStableKeyError` for anything else: its ``repr`` often holds a memory address,
@@ -99,7 +99,7 @@ def _object(value: object) -> str:
 
 
 def _is_known_by_name(kind: type) -> bool:
-    """Tell whether its name leads to the class: a function may make many of one name."""
+    """Tell whether the name of a class leads to it: a function may make many of one name."""
     found: Any = sys.modules.get(kind.__module__)
     for name in kind.__qualname__.split("."):
         found = getattr(found, name, None)

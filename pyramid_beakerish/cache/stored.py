@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class _State(NamedTuple):
-    """What has to be known to claim a key: what is there now, and the ids of the markers."""
+    """What has to be known to claim a key: what is there now, and the marks of a new value."""
 
     token: Any = None
     entry: StoredEntry | None = None
@@ -35,15 +35,15 @@ class _State(NamedTuple):
 class StoreEntries:
     """Keeps encoded values in a store, which is opened when it is first needed.
 
-    Everybody gets an object of his own. All keys begin with ``cache:`` and the region's
-    name with its length, so no other region, and no session, is ever met.
+    Each caller gets an object of its own. All keys begin with ``cache:`` and the length and
+    name of the region, so that they never meet those of another region, or of a session.
 
     Nothing is listed or removed to clear the region: see `Marker`, which is loaded together
     with the value.
 
     ``opener``: makes the store.
     ``settings``: the region's options.
-    ``serializer``: makes bytes of the values.
+    ``serializer``: turns values into bytes.
     ``clock``: what tells the time, in seconds.
     """
 
@@ -68,7 +68,7 @@ class StoreEntries:
         self._opened: Store | None = None
         self._prepared: Store | None = None
         self._abandoned = Abandoned()
-        self._marker = Marker(self._prefix + "#all")  # no key begins so, see `Region.short`
+        self._marker = Marker(self._prefix + "#all")  # no key begins like this, see `Region.short`
         self.forked()
         renew_after_fork(self)
 
@@ -84,8 +84,8 @@ class StoreEntries:
         """Open the store, and have it make what it needs, such as a table."""
         with self._opening:
             self._opened = self._opened or self._opener()
-        # Not under the lock: one server that does not answer would be waited for by each
-        # thread in its turn.
+        # Not under the lock: threads would wait one after the other for a server that
+        # does not answer.
         self._opened.prepare()
         self._prepared = self._opened
         return self._opened
@@ -108,15 +108,15 @@ class StoreEntries:
             return Slot(damage=damage, state=_State(token, None, marks)), 0.0
 
     def slot(self, key: str, group: str) -> Slot:
-        """Give the slot of a key, as if its value was not fresh."""
+        """Give the slot of a key, as if its value were not fresh."""
         there, marks = self._look(key, group)
         return Slot(state=_state(there, marks))
 
     def acquire(self, key: str, group: str, slot: Slot) -> StoreClaim | None:
         """Claim the key, if it is still as it was found.
 
-        A claim whose slot has another one takes that over: its creator, if he is alive, may
-        still deliver.
+        A claim that is already in the slot is taken over: its creator, if still alive,
+        may still deliver.
         """
         state: _State = slot.state
         marks = state.marks or self._marker.marks(self._marker.make(self._store), group)
@@ -127,7 +127,7 @@ class StoreEntries:
         return self._claim(self._prefix + key, state.token, entry)
 
     def _claim(self, name: str, token: Any, entry: StoredEntry) -> StoreClaim | None:
-        with self._abandoned.on_failure(entry.claim):  # it may be there for all that
+        with self._abandoned.on_failure(entry.claim):  # it may be there all the same
             if token is None:
                 claimed = self._store.create(name, entry.pack(), CLAIM_TTL)
             else:
@@ -139,11 +139,11 @@ class StoreEntries:
         )
 
     def encode(self, value: Any) -> bytes:
-        """Give the bytes of a value; raise `SerializationError` if it has none."""
+        """Give a value as bytes; raise `SerializationError` if that is not possible."""
         return self._serializer.dumps(value)
 
     def decode(self, kept: bytes) -> Any:
-        """Give a new object of the bytes."""
+        """Give a new object made from the bytes."""
         return self._serializer.loads(kept)
 
     def remove(self, key: str) -> None:
@@ -151,7 +151,7 @@ class StoreEntries:
         self._store.delete(self._prefix + key)
 
     def clear(self, group: str = "") -> None:
-        """Forget every value of the group, or of the region, wherever it is being created."""
+        """Forget every value of the group, or of the region, even those being created elsewhere."""
         self._marker.change(self._store, group)
 
     def _look(self, key: str, group: str) -> tuple[Entry | None, bytes]:

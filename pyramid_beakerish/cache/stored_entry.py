@@ -17,8 +17,8 @@ _FRESH_UNTIL_AT = 32
 class StoredEntry(NamedTuple):
     """What an entry says.
 
-    ``marks`` are those that the `Marker` gave before the value, or the claim, was begun. No
-    ``kept`` bytes are no value.
+    ``marks`` are those that the `Marker` gave before the creation of the value began.
+    If ``kept`` is empty, there is no value.
     """
 
     write_id: bytes
@@ -45,7 +45,7 @@ def read_entry(data: bytes) -> StoredEntry:
 def read_fresh(data: bytes, marks: bytes, now: float) -> tuple[bytes, float] | None:
     """Give the bytes of the value and until when it is fresh, if it is and has these marks.
 
-    It says the same as `read_entry`, at a fifth of the time: each hit calls it.
+    Each hit calls this: it takes a fifth of the time of `read_entry`.
     """
     if len(data) > _HEADER.size and data.startswith(marks, _MARKS_AT):
         (fresh_until,) = _FRESH_UNTIL.unpack_from(data, _FRESH_UNTIL_AT)

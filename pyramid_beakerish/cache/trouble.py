@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("pyramid_beakerish.cache")
 
-#: A trouble that lasts is logged once in so many seconds.
+#: Trouble that lasts is logged once in so many seconds.
 LOG_INTERVAL = 60.0
 
 

@@ -11,17 +11,17 @@ from ..stores.lease import LONGEST_PAUSE, SHORTEST_PAUSE
 if TYPE_CHECKING:
     from .slot import Slot
 
-#: By how much each pause may be longer than the one before.
+#: By what factor each pause may be longer than the one before.
 GROWTH = 1.5
 
 
 class Turns:
-    """How a process that finds a key claimed waits for its turn, and not too long.
+    """How a process that finds a key claimed waits for its turn, but not too long.
 
-    It looks at the value again and again, after pauses of 5 ms that grow to 50 ms. If the
-    creation fails it does not wait for the next one, so that the waiters of a creator that
-    always fails fail together. Nor does it wait longer than the lease, by its own pauses,
-    whatever the clocks of other hosts say.
+    It looks at the value again and again, after pauses of 5 ms that grow to 50 ms. If
+    the creation fails, it does not wait for the next one, so that all who wait for a
+    creator that always fails fail together. Nor does it wait longer than the lease,
+    measured by its own pauses, whatever the clocks of other hosts say.
 
     ``lease``: how long to wait for others, in seconds.
     """
@@ -34,11 +34,11 @@ class Turns:
         self.begun = False
 
     def may_claim(self, slot: Slot, now: float) -> bool:
-        """Tell whether nobody, or nobody any more, has a claim that must be respected."""
+        """Tell whether there is no claim, or none any more, that must be respected."""
         return slot.claimed_until <= now or self._left <= 0
 
     def is_over(self, slot: Slot) -> bool:
-        """Tell whether the claim that was waited for has ended without a value, or lasts."""
+        """Tell whether the awaited claim has ended without a value, or has lasted too long."""
         return self._awaited not in (b"", slot.claim) or self._left <= 0
 
     def wait(self, slot: Slot) -> None:

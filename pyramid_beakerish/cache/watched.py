@@ -1,6 +1,6 @@
 """Cache regions that are watched while a request uses them: each call, and what answered it.
 
-For those who develop an application. While nobody watches, the regions are the plain ones.
+For developers of an application. While nobody watches, the regions are the plain ones.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ _under_way: ContextVar[tuple[CacheCall, ...]] = ContextVar("under way", default=
 
 @contextmanager
 def watched_calls(calls: list[CacheCall]) -> Iterator[None]:
-    """Add each call that this thread makes to a region meanwhile.
+    """Add to ``calls`` each call that this thread makes to a region meanwhile.
 
-    `WatchedRegions` are meant, and, while the context lasts, those that decorated functions use:
-    these then go without their shortcut, in all threads.
+    This concerns `WatchedRegions` and, while the context lasts, the regions of
+    decorated functions, which then do without their shortcut, in all threads.
     """
     token = _calls.set(calls)
     _swap.enter()
@@ -73,10 +73,10 @@ class WatchedRegions(CacheRegions):
 
 
 class WatchedRegion:
-    """A region, but for what answers and counts the calls."""
+    """A region, except for what answers and counts its calls."""
 
     def __init__(self, region: Region) -> None:
-        vars(self)["_region"] = region  # the rest is set there
+        vars(self)["_region"] = region  # any other attribute is set there
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._region, name)
@@ -94,11 +94,11 @@ class WatchedRegion:
         return WatchedLookup(lookup, self.name, function), counters
 
     def entry(self, key: str) -> None:
-        """Give nothing to hold on to: a caller that held an entry would pass the region by."""
+        """Give nothing to hold on to: a caller that held an entry would bypass the region."""
 
 
 class WatchedLookup:
-    """Answers as the lookup does, and takes note of it if this thread is watched."""
+    """Answers as the lookup does, and notes each call if this thread is watched."""
 
     def __init__(self, lookup: Lookup, region: str, source: str) -> None:
         self._lookup = copy.copy(lookup)
@@ -141,7 +141,7 @@ class NotingCounters:
         return noted
 
 
-#: What is counted beside what came of a call.
+#: What is counted but is not what came of a call.
 UNSAID = ("spent",)
 
 

@@ -21,14 +21,14 @@ class Serializer(Protocol):
 
     #: What ``data_serializer`` calls it; ``json`` promises one line of text.
     name: str
-    #: Whether equal values of the same types always are the same bytes.
+    #: Whether equal values of the same types always give the same bytes.
     spells_alike: bool
 
     def dumps(self, value: Any) -> bytes:
         """Give the value as bytes.
 
         Raises `SerializationError` for what would not come back equal and of the same
-        type. It names the type and the way to it, never the value.
+        type. The error names the type and the way to it, never the value.
         """
 
     def loads(self, data: bytes) -> Any:
@@ -58,7 +58,7 @@ def serializer_for(name_or_object: str | object, pickle_classes: Sequence[str] =
     if name_or_object == "json":
         return JsonSerializer()
     if name_or_object == "pickle":
-        from .pickles import PickleSerializer  # and all that can read pickles safely
+        from .pickles import PickleSerializer  # not needed without pickles
 
         return PickleSerializer(pickle_classes)
     if callable(getattr(name_or_object, "dumps", None)) and callable(
@@ -88,10 +88,10 @@ _SCALAR_TYPES = frozenset(_SCALARS)
 
 
 def _is_plain(value: Any, deepest: int = DEEPEST) -> bool:
-    """Tell whether msgpack alone may see the value.
+    """Tell whether msgpack can be given the value as it is.
 
-    It cannot be left to msgpack's own strictness: that takes a bytearray, a memoryview and
-    its own Timestamp and ExtType, which do not come back as they were.
+    msgpack's own strict mode is not enough: it takes a bytearray, a memoryview and its
+    own Timestamp and ExtType, which do not come back as they were.
     """
     kind = type(value)
     if kind in _SCALAR_TYPES:
@@ -101,13 +101,13 @@ def _is_plain(value: Any, deepest: int = DEEPEST) -> bool:
     elif kind is not list:
         return False
     if deepest > 0 and _SCALAR_TYPES.issuperset(map(type, value)):
-        return True  # flat, and told without a loop in Python
+        return True  # flat, as is found out without a loop in Python
     return deepest > 0 and all(_is_plain(item, deepest - 1) for item in value)
 
 
-# Packers at rest. To pack a counter takes 13 ns with a packer at hand, 34 ns with one from
-# here, 108 ns with a new one, 292 ns with `packb` and a `default` (CPython 3.11, msgpack
-# 1.2). Taken out and put back, each belongs to one call only: sharing a single one would be
+# Idle packers. Packing a counter takes 13 ns with a packer at hand, 34 ns with one from here,
+# 108 ns with a new one, 292 ns with `packb` and a `default` (CPython 3.11, msgpack 1.2). Each
+# is taken out and put back, and so serves one call at a time: sharing a single one would be
 # safe only under a GIL, and not from a finalizer that runs in the middle of packing.
 _idle_packers: list[Packer] = []
 
@@ -123,8 +123,9 @@ def pack(tree: Any) -> bytes:
     return packed
 
 
-#: `unpackb` keeps 40 kB of state on the C stack, and threads may have 512 kB in all: values
-#: of the table that lie inside more of the table than this are read from the heap.
+#: `unpackb` keeps 40 kB of state on the C stack, and threads may have 512 kB in all: where
+#: more values of the table than this are nested, the inner ones are read with that
+#: state on the heap.
 _ON_C_STACK = 4
 
 
@@ -150,7 +151,7 @@ _read_ext = _EXT_HOOKS[0]
 
 
 class MsgpackSerializer:
-    """The default: compact, fast, every type of the table, no class of anybody's."""
+    """The default: compact and fast, with every type of the table and no application's classes."""
 
     name = "msgpack"
     spells_alike = True
@@ -166,14 +167,14 @@ class MsgpackSerializer:
             if type(value) in _SCALAR_TYPES or _is_plain(value):
                 return pack(value)
         except (OverflowError, UnicodeEncodeError):
-            pass  # a big int goes to the table, a lone surrogate to its error
+            pass  # the table takes a big int, and refuses a lone surrogate
         return self.spell(to_tree(value, self))
 
     def loads(self, data: bytes) -> Any:
         """Give the value back; see `Serializer.loads`."""
         try:
             return unpackb(data, ext_hook=_read_ext, strict_map_key=False, timestamp=3)
-        except Exception:  # from any of the types of the table, on any bytes
+        except Exception:  # the types of the table may raise anything on such bytes
             raise CorruptData("a stored value is not msgpack as written here") from None
 
     def tagged(self, row: Row, content: Any) -> ExtType:
@@ -211,8 +212,8 @@ _decode_json = json.JSONDecoder(object_hook=_from_object, parse_constant=_no_con
 class JsonSerializer:
     """One line of strict, compact JSON in UTF-8, for stores that people and programs read.
 
-    What JSON does not have is an object of one key: ``{"$tuple": [1, 2]}``. A dict that
-    would look like that, or has other keys than str, is ``{"$dict": [key, value, ...]}``.
+    A type that JSON lacks becomes an object of one key: ``{"$tuple": [1, 2]}``. A dict that
+    would look like that, or has keys other than str, becomes ``{"$dict": [key, value, ...]}``.
     """
 
     name = "json"
@@ -235,7 +236,7 @@ class JsonSerializer:
         """Give the value back; see `Serializer.loads`."""
         try:
             return _decode_json(data.decode())
-        except Exception:  # from any of the types of the table, on any bytes
+        except Exception:  # the types of the table may raise anything on such bytes
             raise CorruptData("a stored value is not JSON as written here") from None
 
     def tagged(self, row: Row, content: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Pickles that others have written, Beaker above all, read behind the same list of classes."""
+"""Pickles that others have written, above all Beaker, limited by the same list of classes."""
 
 from __future__ import annotations
 
@@ -20,12 +20,11 @@ from .plain import BY_TAG
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-#: What Python 3 writes by any protocol from 2 on, and nothing that only older ones wrote.
+#: The opcodes that Python 3 writes by any protocol from 2 on; none that only older ones wrote.
 _ARGUMENT_SIZES = argument_sizes(OPCODES + " BINPUT GLOBAL LONG_BINPUT")
 
-# A class that a pickle can name is one on which it can set attributes (``Markup.escape`` is worth
-# it). Types in C refuse that; for the others a function or class that is made for one pickle only
-# stands in.
+# A pickle can set attributes on any class that it can name (``Markup.escape`` is worth it). Types
+# in C refuse that; for the others, a function or class made for one pickle only stands in.
 
 
 def _encode(text: str, encoding: str) -> bytes:
@@ -62,13 +61,13 @@ def _itself(found: Any) -> Any:
     return found
 
 
-#: What may be named, and how what is given for the name is made.
+#: What a pickle may name, with how and from what the object for that name is made.
 _KNOWN: Mapping[tuple[str, str], tuple[Callable[[Any], Any], Any]] = {
     **{
         ("builtins", kind.__name__): (_itself, kind)
         for kind in (bool, dict, float, frozenset, int, list, set, str, tuple)
     },
-    ("builtins", "bytes"): (_function, lambda: b""),  # protocol 2, of those without a byte
+    ("builtins", "bytes"): (_function, lambda: b""),  # protocol 2 spells empty bytes like this
     ("builtins", "getattr"): (_function, _attribute),
     ("_codecs", "encode"): (_function, _encode),
     **{("datetime", kind.__name__): (_function, kind) for kind in (date, datetime, time)},
@@ -88,12 +87,12 @@ _DICTS = {
     ("collections", "OrderedDict"): (_function, OrderedDict),
     ("collections", "defaultdict"): (_function, defaultdict),
 }
-#: Where the types of dictionaries do not matter: those of the table have no others.
+#: For ``flat``: both become plain dictionaries.
 _FLAT: Mapping[tuple[str, str], Any] = dict.fromkeys(_DICTS, (_function, lambda *arguments: {}))
 
 
 def _of_today(module: str, name: str) -> tuple[str, str]:
-    """Give the name of what protocol 2 calls as Python 2 did: ``__builtin__.xrange``, say."""
+    """Give today's name of what protocol 2 calls by Python 2's: ``__builtin__.xrange``, say."""
     return NAME_MAPPING.get((module, name)) or (IMPORT_MAPPING.get(module, module), name)
 
 
@@ -115,10 +114,10 @@ class _Unpickler(pickle.Unpickler):
 
 
 class ForeignPickles:
-    """Reads what ``pickle.dumps`` has written of plain values and classes that are listed.
+    """Reads what ``pickle.dumps`` has written, if it holds only plain values and listed classes.
 
-    ``classes`` is what it is for `PickleSerializer`. With ``flat`` every dictionary is a plain
-    one, as the other serializers have no others. Nothing else is imported or called.
+    ``classes`` is as in `PickleSerializer`. With ``flat`` every dictionary is read as a plain
+    one, as the other serializers know no other kind. Nothing else is imported or called.
 
     >>> import pickle
     >>> ForeignPickles().loads(pickle.dumps({"cart": [1, 2]}, 2))
@@ -139,5 +138,5 @@ class ForeignPickles:
             return _Unpickler(data, self._classes, self._known).load()
         except CorruptData:
             raise
-        except Exception:  # from any class listed, on any bytes
+        except Exception:  # a listed class may raise anything on such bytes
             raise CorruptData("a stored value is not a pickle of plain values") from None

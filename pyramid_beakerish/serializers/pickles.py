@@ -1,4 +1,4 @@
-"""Pickles, written and read behind a list of the classes that may be in them."""
+"""Pickles, limited by a list of the classes that may be in them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .plain import BY_KIND, BY_TAG, type_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-#: Of protocol 4, as every Python since 3.4 writes it: no opcode that names a class or a memo
-#: slot by other means. LONG_BINPUT makes CPython fill a memo of up to 64 GB for 6 bytes
-#: (python/cpython#115952), BYTEARRAY8 as much memory as it likes to claim.
+#: The opcodes of protocol 4, as every Python since 3.4 writes it; none that names a class
+#: or a memo slot by other means. LONG_BINPUT, in 6 bytes, makes CPython fill a memo of up to
+#: 64 GB (python/cpython#115952), and BYTEARRAY8 makes it take as much memory as it claims.
 OPCODES = (
     "ADDITEMS APPEND APPENDS BINBYTES BINBYTES8 BINFLOAT BINGET BININT BININT1 BININT2 "
     "BINUNICODE BINUNICODE8 BUILD EMPTY_DICT EMPTY_LIST EMPTY_SET EMPTY_TUPLE FRAME FROZENSET "
@@ -63,13 +63,13 @@ class _Pickler(pickle.Pickler):
 
 class _Unpickler(pickle.Unpickler):
     def __init__(self, data: bytes, classes: frozenset[tuple[str, str]]) -> None:
-        # Not what protocol 2 means by the name of a class that is listed: ``commands:Popen``, say.
+        # No fix_imports: it would load ``subprocess.Popen`` for a listed ``commands:Popen``.
         super().__init__(io.BytesIO(data), fix_imports=False)
         self._classes = classes
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == (_revive.__module__, _revive.__name__):
-            return lambda tag, plain: _revive(tag, plain)  # its own, so that nothing is altered
+            return lambda tag, plain: _revive(tag, plain)  # not shared: a pickle may alter it
         if (module, name) in self._classes:
             return super().find_class(module, name)
         raise CorruptData(unlisted(module, name))
@@ -80,10 +80,10 @@ class PickleSerializer:
 
     ``classes`` are the classes that may be loaded, each as ``package.module:Class`` or
     ``package.module.Class``; a class within a class needs the colon. Nothing else is
-    imported or called. Who can write to the store can still make these classes with
-    arguments of his choice, and set attributes on them: list classes that only hold values.
+    imported or called. Whoever can write to the store can still call these classes with
+    any arguments, and set attributes on them: list only classes that just hold values.
 
-    Raises `ValueError` for a name of another form.
+    Raises `ValueError` for a name of any other form.
 
     >>> PickleSerializer(["fractions.Fraction"]).loads(b"no pickle")
     Traceback (most recent call last):
@@ -124,7 +124,7 @@ class PickleSerializer:
             return _Unpickler(data, self._classes).load()
         except CorruptData:
             raise
-        except Exception:  # from any class listed, on any bytes
+        except Exception:  # a listed class may raise anything on such bytes
             raise CorruptData("a stored value is not a pickle as written here") from None
 
 
@@ -141,25 +141,25 @@ def _pickled(value: Any) -> bytes:
 
 
 def check_opcodes(data: bytes, argument_sizes: Mapping[int, int]) -> None:
-    """Raise an error of any kind for a pickle with another opcode than these."""
+    """Raise an error of some kind for a pickle with any opcode but these."""
     at = 0
     while at < len(data):
         opcode = data[at]
         size = argument_sizes[opcode]
         at += 1
-        if size == pickletools.UP_TO_NEWLINE:  # GLOBAL alone: two lines
+        if size == pickletools.UP_TO_NEWLINE:  # only GLOBAL: two lines
             at = data.index(b"\n", data.index(b"\n", at) + 1) + 1
             continue
         if size < 0:
             width = _LENGTH_SIZES[size]
             size = width + int.from_bytes(data[at : at + width], "little")
         elif opcode == _LONG_BINPUT and int.from_bytes(data[at : at + size], "little") > len(data):
-            raise ValueError(opcode)  # a memo slot takes a byte at least to be reached
+            raise ValueError(opcode)  # a pickle has at least one byte for each memo slot
         at += size
 
 
 def parsed_classes(classes: Iterable[str]) -> Iterable[tuple[str, str]]:
-    """Give the module and the name of each class; raises `ValueError` for another form."""
+    """Give the module and the name of each class; raise `ValueError` for any other form."""
     for entry in classes:
         module, colon, name = entry.partition(":")
         if not colon:
@@ -175,7 +175,7 @@ def _is_dotted(name: str) -> bool:
 
 def unlisted(module: str, name: str) -> str:
     """Tell that a class may not be loaded, and which line would admit it."""
-    # What is not a name may be anything, contents of the session or forged log lines too.
+    # What is not a name may be anything, even contents of the session or forged log lines.
     if not (_is_dotted(module) and _is_dotted(name)):
         return "a stored value names a class that cannot be"
     return (

@@ -30,8 +30,8 @@ DEEPEST = 100
 class Row(NamedTuple):
     """One type, the tag it is stored under, and the way to plain values and back.
 
-    ``code`` and ``tag`` are in stored data: they never change and are never used again.
-    ``to_plain`` gives what every format spells, or, where ``nested``, a list of anything.
+    ``code`` and ``tag`` are in stored data: they never change and are never reused.
+    ``to_plain`` gives what every format can spell or, if ``nested``, a list of anything.
     """
 
     code: int
@@ -46,7 +46,7 @@ class Row(NamedTuple):
 class Form(Protocol):
     """What `to_tree` has to know of a format."""
 
-    #: The types that the format spells itself, each with the test of whether it spells this one.
+    #: The types that the format spells itself, each with a test whether it can spell a value.
     natives: Mapping[type, Callable[[Any], bool]]
 
     def tagged(self, row: Row, content: Any) -> Any:
@@ -97,7 +97,7 @@ def _content(row: Row, plain: Any, form: Form, within: tuple[type, ...]) -> Any:
         return plain
     inner = _inside(row.kind, within)
     content = [to_tree(item, form, inner) for item in plain]
-    if row.unordered:  # equal sets are equal bytes, though they iterate as they were filled
+    if row.unordered:  # equal sets give equal bytes, in whatever order they were filled
         content.sort(key=form.spell)
     return content
 
@@ -139,7 +139,7 @@ def _remedy(kind: type) -> str:
 
 
 def is_unicode(text: str) -> bool:
-    """Tell whether UTF-8 can spell the text: lone surrogates it cannot."""
+    """Tell whether UTF-8 can spell the text: it has no lone surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -148,7 +148,7 @@ def is_unicode(text: str) -> bool:
 
 
 def fits_64_bits(number: int) -> bool:
-    """Tell whether msgpack, and other readers of JSON than Python's, take the number."""
+    """Tell whether msgpack, and readers of JSON other than Python's, take the number."""
     return -(2**63) <= number < 2**64
 
 
@@ -201,7 +201,7 @@ def _zone(value: datetime | time) -> list[Any]:
         plain = _spell_zone(value)
         back = _from_zone(*plain)
         same = back is not None and value.replace(tzinfo=back) == value
-    except Exception:  # a tzinfo may be anybody's code, its key unknown here
+    except Exception:  # a tzinfo may be anybody's code, or its key unknown here
         same = False
     if not same:
         raise _UnfitError("its time zone cannot be stored: convert it to UTC or a zoneinfo zone")
@@ -209,7 +209,7 @@ def _zone(value: datetime | time) -> list[Any]:
 
 
 def _spell_zone(value: Any) -> list[Any]:
-    from zoneinfo import ZoneInfo  # 1 ms, for times with a zone alone
+    from zoneinfo import ZoneInfo  # takes 1 ms, only for times with a zone
 
     zone = value.tzinfo
     if type(zone) is ZoneInfo:

@@ -50,7 +50,7 @@ def known_types() -> frozenset[str]:
 def other_backends() -> frozenset[str]:
     """Name the back ends that other packages have registered with Beaker; none is imported."""
     found = registered(BEAKER_ENTRY_POINTS)
-    # Ours are stores of this package, for Beaker's use: see for_beaker.py.
+    # Ours are stores of this package, registered for Beaker: see for_beaker.py.
     others = {entry.name for entry in found if not entry.value.startswith("pyramid_beakerish.")}
     return frozenset(others) - BEAKERS_NAMES - frozenset(OWN_STORES) - _registered_here()
 

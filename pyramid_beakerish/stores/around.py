@@ -17,7 +17,7 @@ S = TypeVar("S", bound="StoreAround")
 
 
 class StoreAround(Store):
-    """Passes every call on to a store; a subclass overrides what it does in another way."""
+    """Passes every call on to a store; a subclass overrides what it does differently."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -82,5 +82,5 @@ class StoreAround(Store):
         self._store.close()
 
     def _pass_on(self, method: str, *arguments: Any) -> Any:
-        """Call the other store's method, which is about entries."""
+        """Call the other store's method, one that is about entries."""
         return getattr(self._store, method)(*arguments)

@@ -25,7 +25,7 @@ Entry = tuple[bytes, Any]
 
 WRITE_ID_SIZE = 8
 
-#: A key that nobody uses: to load it shows whether a store answers.
+#: A key that nobody uses: loading it shows whether a store answers.
 PROBE = "probe:"
 
 #: Seconds for which a sweep lets others work before it goes on.
@@ -35,8 +35,8 @@ PAUSE = 0.002
 class _WriteIds:
     """Numbers that count up from a random one, anew in each process.
 
-    Counting takes a fifth of the time of ``os.urandom`` (0.2 and 1 us in a running application),
-    as long as the numbers fit a machine word: hence 62 random bits of the 64.
+    Counting takes a fifth of the time of ``os.urandom`` (0.2 us, not 1, in a running application),
+    as long as the numbers fit a machine word: hence only 62 of the 64 bits are random.
     """
 
     def __init__(self) -> None:
@@ -55,14 +55,14 @@ def new_write_id() -> bytes:
     """Give the 8 bytes with which the next stored value begins.
 
     No two writes share them, so they tell whether an entry is still the one that was
-    read, and whether a write whose answer was lost has happened. They are no secret.
+    read, and whether a write whose answer was lost has happened. They are not secret.
     """
     notice_fork()  # two workers that count alike would not see each other's changes
     return next(_write_ids.numbers).to_bytes(WRITE_ID_SIZE, "big")
 
 
 def encode_key(key: str) -> bytes:
-    """Spell any string as bytes, unpaired surrogates too."""
+    """Spell any string as bytes, even with lone surrogates."""
     return key.encode("utf-8", "surrogatepass")
 
 
@@ -73,7 +73,7 @@ def decode_key(encoded: bytes) -> str:
 
 @contextmanager
 def sweeping_in_passing() -> Iterator[None]:
-    """Log what goes wrong with the sweeping that a write does: the write itself is done."""
+    """Log what goes wrong when a write sweeps in passing: the write itself is done."""
     try:
         yield
     except StoreError as error:
@@ -84,14 +84,14 @@ class Store(ABC):
     """A dictionary of bytes under string keys, with expiry and compare-and-swap.
 
     Every value begins with a write id (`new_write_id`). A ``ttl`` is in seconds,
-    ``None`` for ever. To every method an expired entry is absent. Each method is safe
-    to call from several threads, and after a fork.
+    ``None`` means for ever. Every method treats an expired entry as absent. Each method
+    is safe to call from several threads, and after a fork.
 
     Raises `StoreUnavailable` when the keeper of the bytes cannot be reached, is too
     slow, full or read-only, and `StoreError` for anything else that goes wrong there.
     """
 
-    #: Whether ``load`` gives the write id as the token, so that a writer knows it without one.
+    #: Whether ``load`` gives the write id as the token, so that a writer knows it without a load.
     write_id_is_token = False
 
     @classmethod
@@ -100,16 +100,17 @@ class Store(ABC):
         """Make the store that the settings describe; nothing is contacted yet."""
 
     def prepare(self) -> None:  # noqa: B027 - most stores need nothing
-        """Make at the keeper of the bytes what must be there before any entry, such as a table.
+        """Make what the keeper of the bytes needs before any entry, such as a table.
 
-        Called when a configuration opens its store, never in a request.
+        Called when a configuration opens its store. A cache region that could not open
+        its store then calls it again in a request.
         """
 
     def install(self) -> None:
-        """Make it because an administrator says so (``beakerish prepare``), and not as it suits.
+        """Make the same because an administrator says so, with ``beakerish prepare``.
 
-        The same as `prepare`, but for stores where settings leave it to the administrator
-        (``create_table = false``), or where `prepare` puts up with a failure.
+        This differs from `prepare` only in stores where settings leave it to the
+        administrator (``create_table = false``), or where `prepare` puts up with a failure.
         """
         self.prepare()
 
@@ -118,7 +119,7 @@ class Store(ABC):
         """Give the value under the key and its token, or ``None``."""
 
     def load_many(self, keys: Iterable[str]) -> dict[str, Entry]:
-        """Give what is there of several keys; in one round trip where there is one."""
+        """Give the entries found under several keys, in one round trip where that is possible."""
         found = ((key, self.load(key)) for key in keys)
         return {key: entry for key, entry in found if entry is not None}
 
@@ -136,18 +137,18 @@ class Store(ABC):
 
     @abstractmethod
     def delete(self, key: str, token: Any = None) -> bool:
-        """Remove the entry, given a token only if it is unchanged; tell whether it was removed."""
+        """Remove the entry, with a token only if it is unchanged; tell whether it was removed."""
 
     @abstractmethod
     def keys(self, prefix: str) -> Iterator[str] | None:
-        """List the keys that begin with the prefix, or ``None`` where that cannot be had."""
+        """List the keys that begin with the prefix; give ``None`` where they cannot be listed."""
 
     def sweep(self) -> int:
-        """Remove what has expired and tell how much; nothing to do where the server does it."""
+        """Remove what has expired and tell how much; do nothing where the server does it."""
         return 0
 
     def inspect(self) -> StoreFacts:
-        """Contact the keeper of the bytes, change nothing, and give what an administrator asks.
+        """Contact the keeper of the bytes, change nothing, and give what an administrator needs.
 
         A store tells what it can find out; the rest is left out.
         """

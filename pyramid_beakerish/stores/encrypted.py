@@ -1,4 +1,4 @@
-"""A store that whoever keeps the bytes cannot read, around any other."""
+"""A store around any other, which then cannot read what it keeps."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ NONCE_SIZE = 12  # what AES-GCM is made for: NIST SP 800-38D section 8.2
 
 
 class EncryptedStore(StoreAround):
-    """Encrypts each value with AES-GCM before another store gets it, and proves it when it is read.
+    """Encrypts each value with AES-GCM for another store, and authenticates it when it is read.
 
     ``secrets`` are the keys, newest first: the first encrypts, all decrypt. Each entry has a key of
     its own, derived from the secret and the name of the entry: a value that is moved to another
-    entry is not accepted there, and random nonces never meet. What none of the secrets opens, or
-    was changed, is given without contents: as a write id alone, which is no record.
+    entry is not accepted there, and the random nonces of different entries never meet. A value that
+    was changed, or that no secret opens, is given as its write id alone, without contents, which is
+    not a valid record.
 
     >>> from pyramid_beakerish.stores.memory import MemoryStore
     >>> inner = MemoryStore()
@@ -46,7 +47,7 @@ class EncryptedStore(StoreAround):
 
     @classmethod
     def from_settings(cls, settings: StoreSettings, clock: Callable[[], float]) -> EncryptedStore:
-        """Make the store that the settings describe, and encrypt by their ``encrypt_key``."""
+        """Make the store that the settings describe, and encrypt with their ``encrypt_key``."""
         from . import open_store
 
         return cls(open_store(settings, clock), settings.given["encrypt_key"])
@@ -57,7 +58,7 @@ class EncryptedStore(StoreAround):
         return None if entry is None else (self._decrypted(key, entry[0]), entry[1])
 
     def load_many(self, keys: Iterable[str]) -> dict[str, Entry]:
-        """Give what is there of several keys."""
+        """Give the entries found under several keys."""
         found = super().load_many(keys)
         return {key: (self._decrypted(key, value), token) for key, (value, token) in found.items()}
 
@@ -82,7 +83,7 @@ class EncryptedStore(StoreAround):
         write_id, nonce = stored[:WRITE_ID_SIZE], stored[WRITE_ID_SIZE:][:NONCE_SIZE]
         encrypted = stored[WRITE_ID_SIZE + NONCE_SIZE :]
         for master in self._keys:
-            # Another secret's, or, as a ValueError, too short for a nonce.
+            # Encrypted with another secret, or (ValueError) too short for a nonce.
             with suppress(InvalidTag, ValueError):
                 cipher = AESGCM(_entry_key(master, key))
                 return write_id + cipher.decrypt(nonce, encrypted, write_id)

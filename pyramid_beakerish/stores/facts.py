@@ -1,4 +1,4 @@
-"""What a store can tell of itself to an administrator."""
+"""What a store can tell an administrator about itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Advice(NamedTuple):
-    """One sentence with its remedy, and where more is said."""
+    """One sentence with its remedy, and a link to more about it."""
 
     text: str
     link: str = ""
@@ -33,8 +33,8 @@ class StoreFacts(TypedDict, total=False):
     free: int
     #: Why there was nothing to contact yet, as one sentence.
     absent: str
-    #: By the name of a fact, ``persistent`` or ``evicts``: what to do where it is not as sessions
-    #: need it, in the imperative and without a full stop.
+    #: By the name of a fact, ``persistent`` or ``evicts``: what to do if it is not as
+    #: sessions need it, in the imperative and without a full stop.
     remedies: Mapping[str, Advice]
     #: Sentences of advice, each with its remedy.
     remarks: tuple[Advice, ...]

@@ -1,4 +1,4 @@
-"""The other direction: our stores as back ends of Beaker's, for its own decorators."""
+"""The other direction: our stores as back ends for Beaker's own decorators."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: For how many seconds a creator that was killed keeps others from creating the same value.
+#: How many seconds a creator that was killed keeps others from creating the same value.
 LONGEST_CREATION = 30.0
 
 
 class StoreNamespaceManager(NamespaceManager):  # type: ignore[misc]
-    """A namespace of Beaker's in one of our stores; nothing outside of it is ever met.
+    """A Beaker namespace in one of our stores; it never meets entries outside.
 
-    A store gets one by a class that names it, registered as an entry point ``beaker.backends``::
+    To give a store to Beaker, name it in a class, an entry point of ``beaker.backends``::
 
         class ShelfNamespaceManager(StoreNamespaceManager):
             store_type = "shelf"
 
-    The options are those of the store. Values are encoded as in a session, never pickled;
-    what that does not bear raises `SerializationError`.
+    The options are those of the store. Values are encoded as in a session, never
+    pickled; one that cannot be encoded raises `SerializationError`.
     """
 
     #: The type of the store, as ``cache.type`` names it.
     store_type: str
 
-    # One store for each way to open one, as Beaker's own managers share their clients.
+    # One store for each set of options, as Beaker's own managers share their clients.
     _stores = SyncDict()
 
     def __init__(self, namespace: str, **options: Any) -> None:
@@ -52,7 +52,7 @@ class StoreNamespaceManager(NamespaceManager):  # type: ignore[misc]
         self._serializer = serializer_for("msgpack")
 
     def get_creation_lock(self, key: str | bytes) -> CreationLock:
-        """Give the lock that the creator of a value holds, over threads and processes."""
+        """Give the lock that the creator of a value holds, across threads and processes."""
         return CreationLock(self._store, self._key(key))
 
     def __getitem__(self, key: str | bytes) -> Any:
@@ -72,7 +72,7 @@ class StoreNamespaceManager(NamespaceManager):  # type: ignore[misc]
         self.set_value(key, value)
 
     def set_value(self, key: str | bytes, value: Any, expiretime: float | None = None) -> None:
-        """Keep the value, for that many seconds; ``None`` and 0 are for ever, as in Beaker."""
+        """Keep the value for ``expiretime`` seconds; ``None`` and 0 mean for ever, as in Beaker."""
         try:
             data = self._serializer.dumps(value)
         except SerializationError as error:

@@ -18,13 +18,13 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 0.005, 0.05
 
 
 class Lease:
-    """At most one holder at a time has the name, for at most ``seconds``.
+    """Lets at most one holder at a time have the name, for at most ``seconds``.
 
     Advisory: it keeps out only those who ask for the same name, and a holder that takes
-    longer than ``seconds`` is a holder no more. One object is one would-be holder; it
-    cannot be acquired twice. As a context manager it waits up to ``wait`` seconds (as many
-    as the lease lasts), and raises `LockTimeout` if it is not free by then. ``sleep`` and
-    ``clock`` are how it waits and measures that.
+    longer than ``seconds`` is no longer the holder. One object is one would-be holder;
+    it cannot be acquired twice. As a context manager it waits up to ``wait`` seconds
+    (by default ``seconds``), and raises `LockTimeout` if the name is not free by then.
+    ``sleep`` and ``clock`` are what it waits and measures time with.
 
     >>> from pyramid_beakerish.stores.memory import MemoryStore
     >>> store = MemoryStore()
@@ -52,7 +52,7 @@ class Lease:
         self._write_id = b""
 
     def acquire(self, wait: float) -> bool:
-        """Become the holder, waiting up to ``wait`` seconds for it; tell whether it succeeded."""
+        """Become the holder, waiting up to ``wait`` seconds for that; tell whether it succeeded."""
         self._write_id = new_write_id()
         deadline = self._clock() + wait
         held = self._create()

@@ -94,8 +94,8 @@ class MemoryStore(Store):
             found = self._entries.get(key)
             if found is None or found[1] <= now or found[0][1] != token:
                 return False
-            # Not by `_put`: one entry takes the place of another, and a call less matters in
-            # what every request does that writes to a session (0.3 us of 11).
+            # Not by `_put`: no entry is added, and one call less matters in what every
+            # request does that writes to a session (0.3 us of 11).
             self._entries[key] = ((value, value[:WRITE_ID_SIZE]), expires)
             if expires < self._next_expiry:
                 self._next_expiry = expires
@@ -110,7 +110,7 @@ class MemoryStore(Store):
             self._put(key, value, ttl, now)
 
     def delete(self, key: str, token: Any = None) -> bool:
-        """Remove the entry, given a token only if it is unchanged; tell whether it was removed."""
+        """Remove the entry, with a token only if it is unchanged; tell whether it was removed."""
         now = self._begin_write()
         with self._lock:
             current = self._live_token(key, now)
@@ -126,7 +126,7 @@ class MemoryStore(Store):
         return (key for key, entry in found if entry is not None and entry[1] > now)
 
     def sweep(self) -> int:
-        """Remove what has expired, some at a time, so that nobody waits long; tell how much."""
+        """Remove what has expired, a few at a time, so that nobody waits long; tell how much."""
         now, removed, keys = self._clock(), 0, self._keys()
         while some := list(islice(keys, BATCH)):
             with self._lock:
@@ -175,7 +175,7 @@ class MemoryStore(Store):
             self._drop_least_recently_used(now)
 
     def _examine_some(self, now: float) -> None:
-        """Go on with a pass over all entries, begun only once something can have expired."""
+        """Go on with a pass over all entries, which begins only once something can have expired."""
         if self._unexamined is None:
             self._next_expiry = math.inf
             self._unexamined = self._keys()
@@ -208,7 +208,7 @@ class MemoryStore(Store):
             )
 
     def _keys(self) -> Iterator[str]:
-        # The keys alone: of a million entries that takes 15 ms, in which nothing else runs, and
-        # with what is under them 400. The plain dict's view, as loads of other threads reorder
-        # the OrderedDict meanwhile.
+        # Only the keys: for a million entries that takes 15 ms, in which nothing else
+        # runs, and 400 with their values. By the plain dict's view, as loads in other
+        # threads reorder the OrderedDict meanwhile.
         return iter(list(dict.keys(self._entries)))

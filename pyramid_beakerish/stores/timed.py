@@ -1,4 +1,4 @@
-"""A store that takes note of what it is asked, and of how long the answers take."""
+"""A store that notes what it is asked, and how long the answers take."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Command(NamedTuple):
 class TimedStore(StoreAround):
     """Passes every call on to a store, and adds a `Command` to ``commands`` for each.
 
-    What is listed by the iterator that ``keys`` gives is not timed.
+    Going through the iterator that ``keys`` gives is not timed.
 
     >>> from pyramid_beakerish.stores.memory import MemoryStore
     >>> store = TimedStore(MemoryStore())

@@ -17,7 +17,7 @@ Kinds = type[Exception] | tuple[type[Exception], ...]
 def translating(
     kinds: Kinds, translate: Callable[..., Exception], passing: Kinds = ()
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Give a decorator that has a method raise the translation of errors of these kinds.
+    """Give a decorator that makes a method raise the translations of errors of these kinds.
 
     Those that are ``passing`` are raised as they are.
     """

@@ -1,1 +1,1 @@
-"""Back ends of Beaker's as stores of ours."""
+"""Beaker's back ends as stores of this package."""

@@ -1,4 +1,4 @@
-"""Entries as dbm files, one each, by Beaker's manager of such files."""
+"""Entries as dbm files, one each, by Beaker's manager for dbm files."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ log = logging.getLogger(__name__)
 
 
 class DbmNamespace(DBMNamespaceManager):  # type: ignore[misc]
-    """A dbm file that is made by the first write, and whose value is kept as it is.
+    """A dbm file that the first write makes, and whose value is kept as it is.
 
-    Beaker's own makes the file when somebody looks, and unpickles what is in it.
+    Beaker's own makes the file at the first look, and unpickles what is in it.
     """
 
-    # What is None where there is no file.
+    # None where there is no file.
     dbm: Any
 
     def get_access_lock(self) -> Any:
-        """Lock nothing: the store does so, with few lock files and with an end to the waiting."""
+        """Lock nothing: the store locks, with few lock files and a limit to the waiting."""
         return null_synchronizer()
 
     def _checkfile(self) -> None:
         """Make no file."""
 
     def do_open(self, flags: str, replace: bool) -> None:
-        """Open the file, if it is there or is to be written; make one that is damaged anew."""
+        """Open the file, if it is there or is to be written; to write, make a damaged one anew."""
         self.dbm = None
         if flags == "r" and not self.file_exists(self.file):
             return
@@ -77,7 +77,7 @@ class DbmNamespace(DBMNamespaceManager):  # type: ignore[misc]
         self.do_remove()
 
     def get_filenames(self) -> list[str]:
-        """Give every file that one of the modules makes for this name, backups too."""
+        """Give every file that any dbm module makes for this name, backups too."""
         return glob.glob(glob.escape(self.file) + "*")
 
     def _make_anew(self) -> None:
@@ -86,7 +86,7 @@ class DbmNamespace(DBMNamespaceManager):  # type: ignore[misc]
 
     @contextmanager
     def _noticing_damage(self) -> Iterator[None]:
-        """Log what a module raises where a file is none of its own, or is damaged."""
+        """Log, instead of raising, that a file is damaged or not the module's own."""
         try:
             yield
         except Exception as error:
@@ -99,10 +99,10 @@ class DbmStore(BeakerStore):
     """Keeps each entry in a dbm file of its own, for all processes of this host.
 
     The files are in the folder ``beakerish/dbm`` of ``folder``, readable by this user only;
-    the files that lock are in the folder ``beakerish`` of ``lock_dir``. ``dbmmodule`` opens
-    them: if it is not given, dbm.gnu, or dbm.dumb where there is none, as in Beaker. A process
-    that is killed while it writes may cost the entry that it was writing: the modules for dbm
-    files overwrite in place. ``clock`` and ``patience`` are those of `BeakerStore`.
+    lock files are in the folder ``beakerish`` of ``lock_dir``. ``dbmmodule`` opens the dbm
+    files: by default dbm.gnu, or dbm.dumb where that is missing, as in Beaker. A process
+    that is killed while it writes an entry may destroy that entry, as dbm modules
+    overwrite in place. ``clock`` and ``patience`` are as in `BeakerStore`.
     """
 
     prefix = ""
@@ -117,7 +117,7 @@ class DbmStore(BeakerStore):
         patience: float = 10.0,
     ) -> None:
         root = self._root = os.path.join(own_folder(folder), "dbm")
-        # The one folder for all, as Beaker would make another for lock files.
+        # The same folder for all: otherwise Beaker would make another one for lock files.
         options = {"dbm_dir": root, "data_dir": root, "lock_dir": root, "dbmmodule": dbmmodule}
         super().__init__(DbmNamespace, {**options, "digest_filenames": False}, clock)
         locks = own_folder(folder if lock_dir is None else lock_dir)
@@ -128,7 +128,7 @@ class DbmStore(BeakerStore):
 
     @classmethod
     def from_settings(cls, settings: StoreSettings, clock: Callable[[], float]) -> DbmStore:
-        """Make the store of ``dbm_dir`` or ``data_dir``, ``lock_dir`` and ``dbmmodule``."""
+        """Make the store from ``dbm_dir`` or ``data_dir``, ``lock_dir`` and ``dbmmodule``."""
         given = settings.backend
         folder = given.get("dbm_dir", settings.data_dir)
         if folder is None:
@@ -149,9 +149,9 @@ class DbmStore(BeakerStore):
 
     @translating_errors
     def inspect(self) -> StoreFacts:
-        """Tell how much room the disk has; raises `StoreUnavailable` for a folder of others.
+        """Tell how much room the disk has; raise `StoreUnavailable` if the folder is not writable.
 
-        The folder is not made: it would belong to whoever asks.
+        The folder is not made: it would belong to the user who asks.
         """
         facts = facts_of_folder(self._root)
         try:
@@ -206,7 +206,7 @@ class DbmStore(BeakerStore):
 
     @contextmanager
     def _reading(self, name: str) -> Iterator[Any]:
-        # Readers keep writers out: most modules do not bear both at once.
+        # Readers keep writers out: most dbm modules cannot have both at once.
         with self._locks[name[0]], super()._reading(name) as namespace:
             yield namespace
 

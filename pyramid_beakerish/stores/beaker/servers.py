@@ -15,26 +15,26 @@ if TYPE_CHECKING:
 
 
 class RedisClusterNamespace(RedisClusterNamespaceManager):  # type: ignore[misc]
-    """An entry of a Redis cluster, as it is."""
+    """An entry of a Redis cluster, whose value is kept as it is."""
 
     def __getitem__(self, key: str) -> Any:
         return _found(self.client.get(self._format_key(key)), key)
 
     def set_value(self, key: str, value: bytes, expiretime: int | None = None) -> None:
-        """Store the value, for that many seconds."""
+        """Store the value for ``expiretime`` seconds."""
         self.client.set(self._format_key(key), value, ex=expiretime)
 
 
 class MongoNamespace(MongoNamespaceManager):  # type: ignore[misc]
     """A document of MongoDB, whose value is kept as it is."""
 
-    # Beaker's own searches for expired documents at each access.
+    # Beaker's own methods also remove expired documents, at each access.
 
     def __getitem__(self, key: str) -> Any:
         return _found(self.db.backer_cache.find_one({"_id": self._format_key(key)}), key)["value"]
 
     def set_value(self, key: str, value: bytes, expiretime: int | None = None) -> None:
-        """Store the value, to be removed by a sweep after so many seconds."""
+        """Store the value, for a sweep to remove after ``expiretime`` seconds."""
         ends = None if expiretime is None else time.time() + expiretime
         self.db.backer_cache.update_one(
             {"_id": self._format_key(key)},

@@ -1,4 +1,4 @@
-"""Whatever back end Beaker has, or somebody has registered with it, as a store of ours."""
+"""Any back end that Beaker has, or that is registered with it, as a store of this package."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: With what the names of our namespaces begin: no session of Beaker's, and no function, has such.
+#: The beginning of our namespaces' names: no session or function of Beaker's has such a name.
 PREFIX = "beakerish_"
 
 #: The one key in each namespace.
@@ -44,18 +44,18 @@ def unavailable(error: Exception) -> StoreUnavailable:
     return StoreUnavailable(f"Beaker's back end failed with {kind}{reason}")
 
 
-#: Has a method raise `StoreUnavailable` for whatever the back end raises.
+#: Makes a method raise `StoreUnavailable` for whatever the back end raises.
 translating_errors = translating(Exception, unavailable, passing=(StoreError, SettingsError))
 
 
 class BeakerStore(Store):
-    """Keeps entries with a NamespaceManager of Beaker's, each in a namespace of its own.
+    """Keeps entries with a Beaker NamespaceManager, each in a namespace of its own.
 
-    ``manager`` is its class, ``options`` are the keyword arguments for it. It is handed bytes
-    alone, under hashed names. Whether two processes can create one key, or lose each other's
-    swaps, depends on the manager's own creation lock; a call that has waited for that for
-    ``patience`` seconds (10) raises `StoreUnavailable`. ``clock`` gives seconds since the epoch
-    (`time.time`).
+    ``manager`` is the manager's class, ``options`` are its keyword arguments. It is
+    handed only bytes, under hashed names. Whether two processes can both create one
+    key, or lose each other's swaps, depends on the manager's own creation lock; a call
+    that has waited ``patience`` seconds (10) for that lock raises `StoreUnavailable`.
+    ``clock`` gives seconds since the epoch (`time.time`).
 
     >>> from beaker.container import MemoryNamespaceManager
     >>> store = BeakerStore(MemoryNamespaceManager, {})
@@ -66,8 +66,8 @@ class BeakerStore(Store):
     """
 
     # One namespace for each key, as Beaker's sessions have it, and not one for them all: many
-    # back ends read and write a whole namespace at a time, and what damages one ends there.
-    # A manager object serves one call only: some of them cannot be shared by threads or forks.
+    # back ends read and write a whole namespace at a time, and damage to one stays in it. A
+    # manager object serves one call only: some of them cannot be shared by threads or forks.
 
     prefix = PREFIX
 
@@ -88,7 +88,7 @@ class BeakerStore(Store):
 
     @classmethod
     def from_settings(cls, settings: StoreSettings, clock: Callable[[], float]) -> BeakerStore:
-        """Make the store of the manager that is registered with Beaker as ``settings.type``."""
+        """Make the store from the manager that is registered with Beaker as ``settings.type``."""
         return cls(cls.find_manager(str(settings.type)), manager_options(settings), clock)
 
     @classmethod
@@ -99,7 +99,7 @@ class BeakerStore(Store):
         return manager
 
     def prepare(self) -> None:
-        """Find out whether the manager takes these options; its server may be down meanwhile.
+        """Find out whether the manager takes these options, even if its server is down.
 
         Raises `SettingsError` if it does not take them.
         """
@@ -132,7 +132,7 @@ class BeakerStore(Store):
 
     @translating_errors
     def delete(self, key: str, token: Any = None) -> bool:
-        """Remove the entry, given a token only if it is unchanged; tell whether it was removed."""
+        """Remove the entry, with a token only if it is unchanged; tell whether it was removed."""
         encoded, name = self._place(key)
         with self._writing(name) as namespace:
             value = self._live(namespace, encoded, self._clock())
@@ -146,7 +146,7 @@ class BeakerStore(Store):
         return None
 
     def _place(self, key: str) -> tuple[bytes, str]:
-        """Give the key as bytes, and the name of its namespace: any back end can hold that."""
+        """Give the key as bytes, and the name of its namespace, which any back end can hold."""
         encoded = encode_key(key)
         return encoded, self.prefix + blake2b(encoded, digest_size=20).hexdigest()
 
@@ -154,7 +154,7 @@ class BeakerStore(Store):
     def _put(
         self, key: str, value: bytes, ttl: float | None, wanted: Callable[[bytes | None], bool]
     ) -> bool:
-        """Store the value if the token of what is there, ``None`` for nothing, is wanted."""
+        """Store the value if ``wanted`` accepts the token of what is there, or ``None``."""
         encoded, name = self._place(key)
         with self._writing(name) as namespace:
             now = self._clock()
@@ -163,7 +163,7 @@ class BeakerStore(Store):
                 return False
             expires = math.inf if ttl is None else now + ttl
             data = pack(encoded, value, expires, 1, FRAME_SIZE + len(encoded) + len(value))
-            # For managers with a server that removes what has expired; our own clock decides.
+            # For managers whose server removes what has expired; our own clock decides.
             seconds = None if ttl is None else max(1, math.ceil(ttl))
             namespace.set_value(ENTRY, data, expiretime=seconds)
         return True
@@ -178,7 +178,7 @@ class BeakerStore(Store):
         except KeyError:
             return None
         record = read_record(data, key, 0) if type(data) is bytes else None
-        if record is None and data is not None:  # some say None for what they have not
+        if record is None and data is not None:  # some give None for what is absent
             log.warning(
                 "An entry in one of Beaker's back ends is damaged, or was written by somebody "
                 "else, and is taken for absent."
@@ -205,13 +205,13 @@ class BeakerStore(Store):
                 namespace.release_write_lock()
 
     def _excluding_others(self, name: str) -> AbstractContextManager[object]:
-        # One lock for many keys: managers that lock by files never remove one.
+        # One lock for many keys: managers never remove the files that they lock.
         stripe = self._open(f"{PREFIX}lock_{name[-2:]}")
         return self._held(stripe.get_creation_lock("lock"))
 
     @contextmanager
     def _held(self, lock: Any) -> Iterator[None]:
-        # Beaker's way to wait has no end: a process that was killed would stop all others.
+        # Beaker itself would wait for ever: a process that was killed would stop all others.
         deadline, pause = time.monotonic() + self._patience, SHORTEST_PAUSE
         while not lock.acquire(wait=False):
             if time.monotonic() >= deadline:
@@ -239,7 +239,7 @@ class BeakerStore(Store):
 
 
 def manager_options(settings: StoreSettings) -> dict[str, Any]:
-    """Give the keyword arguments that Beaker's sessions hand to a manager, with folders of ours."""
+    """Give the keyword arguments that Beaker's sessions hand to a manager, with our own folders."""
     options = {"digest_filenames": False, "data_dir": own_subfolder(settings.data_dir)}
     if settings.lock_dir is not None:
         options["lock_dir"] = own_subfolder(settings.lock_dir)
@@ -249,5 +249,5 @@ def manager_options(settings: StoreSettings) -> dict[str, Any]:
 
 
 def own_subfolder(folder: str | None) -> str | None:
-    """Give the path of our own folder in there, which no file of Beaker's is in."""
+    """Give the path of our own folder inside this one, where Beaker has no files."""
     return None if folder is None else os.path.dirname(own_folder(folder))

@@ -1,9 +1,9 @@
 """One entry as one file: what is in it, and the time stamps that tell its expiry.
 
-A file has two halves, and a record in each of them or in the first one. A write goes into the
-half that is not current, so that the current record stays whole until the new one is. A record
-is whole if its checksum is right; of two whole ones that with the higher number is current. A
-file for which two halves would be large has one record only and is replaced at each write.
+A file has two halves, and a record in both or only in the first. A write goes into the half
+that is not current, so that the current record stays whole until the new one is. A record is
+whole if its checksum is right; of two whole ones that with the higher number is current. A
+file whose halves would be large has only one record and is replaced at each write.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ RESIDUE = 0x2144DF1C
 #: Files smaller than this have two halves, and one call reads them.
 FIRST_READ = 16_384
 
-# A multiple of 8: a number that is being written is then seen before or after, not in between.
+# A multiple of 8, which aligns the number of a write: readers see it whole, old or new.
 LARGEST_HALF = FIRST_READ // 2 - 8
 
 SMALLEST_ROOM = 256
 
-#: Where `read_record` reads if it is not told.
+#: Tells `read_record` to find the newest record itself.
 NEWEST = -1
 
-# O_BINARY is Windows', the others are not. Without O_NONBLOCK a named pipe in the place of a file
-# would have everybody wait.
+# O_BINARY exists only on Windows, the others only elsewhere. Without O_NONBLOCK
+# everybody would wait for a named pipe in the place of a file.
 ALWAYS = getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 READ = os.O_RDONLY | ALWAYS
 UPDATE = os.O_RDWR | ALWAYS | getattr(os, "O_NOFOLLOW", 0)
@@ -61,7 +61,7 @@ TIMES_BY_DESCRIPTOR = os.utime in os.supports_fd
 REMOVES_OPEN_FILES = hasattr(os, "O_NOFOLLOW")  # Windows does not
 
 #: A whole record: key, value, moment of expiry, where it begins, number of the write.
-#: (A plain tuple: one at each load.)
+#: (A plain tuple, as each load makes one.)
 Record = tuple[bytes, bytes, float, int, int]
 
 
@@ -72,10 +72,10 @@ def pack(key: bytes, value: bytes, expires: float, number: int, file_size: int) 
 
 
 def read_record(data: bytes, key: bytes | None, start: int = NEWEST) -> Record | None:
-    """Read what `pack` wrote there, or give ``None`` if a single bit of it has changed.
+    """Read what `pack` wrote there, or give ``None`` if even one bit of it has changed.
 
-    ``data`` is a whole file, and by default the record with the higher number is read. A
-    record of another key is none either, if a key is given.
+    ``data`` is a whole file, and by default the record with the higher number is read.
+    If a key is given, a record of another key counts as none.
     """
     if start == NEWEST:
         start = len(data) // 2
@@ -97,7 +97,7 @@ def read_record(data: bytes, key: bytes | None, start: int = NEWEST) -> Record |
 
 
 def previous(data: bytes, key: bytes | None) -> Record | None:
-    """Give the record that is whole where the newest is not, if there is one."""
+    """Give the record that is whole although the newest is not, if there is one."""
     if len(data) >= FIRST_READ:
         return None
     return read_record(data, key, 0) or read_record(data, key, len(data) // 2)
@@ -135,7 +135,7 @@ def read_rest(fd: int, data: bytes) -> bytes:
 def overwrite(
     fd: int, path: str, size: int, old: Record | None, value: bytes, expires: float, fsync: bool
 ) -> bool:
-    """Write a record into the half of the file where the old one is not; tell whether it fits.
+    """Write a record into the half that the old one is not in; tell whether it fits.
 
     Nobody else may write to the file meanwhile. After a failure the old record, if there is
     one, is still the current one. A power cut cannot undo the write if ``fsync`` is true.
@@ -144,7 +144,7 @@ def overwrite(
     if old is None or size >= FIRST_READ or FRAME_SIZE + len(old[0]) + len(value) > half:
         return False
     key, _, _, start, number = old
-    os.lseek(fd, 0 if start else half, os.SEEK_SET)  # pwrite would be 0.2 us faster; no Windows
+    os.lseek(fd, 0 if start else half, os.SEEK_SET)  # pwrite: 0.2 us faster, but not on Windows
     write_all(fd, pack(key, value, expires, number + 1, size))
     finish(fd, path, expires, fsync)
     return True
@@ -175,7 +175,7 @@ def write_file(
 
 
 def fill(path: str, data: bytes, expires: float, fsync: bool) -> None:
-    """Make a file of the data."""
+    """Make a file that holds the data."""
     fd = os.open(path, WRITE, 0o600)
     try:
         write_all(fd, data)
@@ -211,10 +211,10 @@ def hint_expiry(target: int | str, expires: float) -> None:
 
 @contextlib.contextmanager
 def freed_afterwards(path: str) -> Iterator[None]:
-    """Have the system take back the room of a file that is removed in this block after it.
+    """Let the room of a file that is removed in this block be freed only after the block.
 
-    On ext4 that takes 60 us, and now and then 80 ms, in which others would wait for the lock of
-    the block. To remove the name of a file that somebody has open takes 5.
+    On ext4 freeing it takes 60 us, and now and then 80 ms, while others would wait for
+    the block's lock. Removing just the name of a file, while it is open, takes 5 us.
     """
     try:
         fd = os.open(path, READ) if REMOVES_OPEN_FILES else None

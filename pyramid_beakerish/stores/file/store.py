@@ -71,12 +71,12 @@ class FileStore(Store):
     """Keeps each entry in a file of its own, for all processes of this host.
 
     The files are in the folder ``beakerish`` of ``data_dir``, with hashed names, readable
-    by this user only. Those that lock are in the folder ``beakerish`` of ``lock_dir``, or
-    beside them. A killed process leaves the old or the new value, never a torn one; unless
-    ``fsync`` is true, a power cut may undo the last writes, or take their entries away. Every
-    process that uses a ``data_dir`` must name the same ``lock_dir``. ``clock`` gives seconds
-    since the epoch (`time.time`). ``patience`` is for how many seconds a write waits for
-    others (2) before it raises `StoreUnavailable`.
+    by this user only. Lock files are in the folder ``beakerish`` of ``lock_dir``, or
+    beside the others. A killed process leaves the old or the new value, never a torn one;
+    unless ``fsync`` is true, a power cut may undo the last writes, or take their entries
+    away. Every process that uses a ``data_dir`` must name the same ``lock_dir``.
+    ``clock`` gives seconds since the epoch (`time.time`). A write waits up to
+    ``patience`` seconds (2) for others before it raises `StoreUnavailable`.
 
     >>> from tempfile import mkdtemp
     >>> store = FileStore(mkdtemp())
@@ -89,7 +89,7 @@ class FileStore(Store):
     write_id_is_token = True
 
     # Readers take no lock, unless what they see is damaged or being written (see entry.py).
-    # Writers hold the lock of one stripe, and open the file while they do: nobody writes to one
+    # Writers hold the lock of one stripe, and open the file under it: so nobody writes to a file
     # that was replaced or removed. A stripe has one temporary file: killed writers leave no more.
 
     def __init__(
@@ -111,7 +111,7 @@ class FileStore(Store):
 
     @classmethod
     def from_settings(cls, settings: StoreSettings, clock: Callable[[], float]) -> FileStore:
-        """Make the store of ``data_dir``, ``lock_dir`` and ``fsync``; no file is made yet."""
+        """Make the store from ``data_dir``, ``lock_dir`` and ``fsync``; no file is made yet."""
         if settings.data_dir is None:
             raise SettingsError(["type = file needs data_dir, the folder to keep the files in"])
         return cls(settings.data_dir, settings.lock_dir, settings.fsync, clock)
@@ -123,8 +123,9 @@ class FileStore(Store):
 
     def load(self, key: str) -> Entry | None:
         """Give the value under the key and its write id, or ``None``."""
-        # `_place`, `read_file` and the translation of errors are spelt out here: calling them
-        # costs 0.6 of 5.3 us, and more in an application, where little of it is in the caches.
+        # `_place`, `read_file` and the translation of errors are spelt out here:
+        # calling them costs 0.6 of 5.3 us, and more in an application, where less of
+        # the code is in the processor's caches.
         encoded = key.encode("utf-8", "surrogatepass")
         name = blake2b(encoded, digest_size=20).hexdigest()
         try:
@@ -159,7 +160,7 @@ class FileStore(Store):
 
     @translating_errors
     def delete(self, key: str, token: Any = None) -> bool:
-        """Remove the entry, given a token only if it is unchanged; tell whether it was removed."""
+        """Remove the entry, with a token only if it is unchanged; tell whether it was removed."""
         encoded, name, path = self._place(key)
         with freed_afterwards(path), self._locks[name[0]]:
             record = self._locked_record(name, encoded)
@@ -193,9 +194,9 @@ class FileStore(Store):
         return removed
 
     def inspect(self) -> StoreFacts:
-        """Tell how much room the disk has; raises `StoreUnavailable` for a folder of others.
+        """Tell how much room the disk has; raise `StoreUnavailable` if the folder is not writable.
 
-        The folder is not made: it would belong to whoever asks.
+        The folder is not made: it would belong to the user who asks.
         """
         facts = facts_of_folder(self._root)
         self.load(PROBE)
@@ -218,7 +219,7 @@ class FileStore(Store):
         return f"{self._root}{name[:2]}{os.sep}{name}"
 
     def _store(self, key: str, wanted: Any, value: bytes, ttl: float | None) -> bool:
-        """Store the value if the token of what is there is the wanted one, or `ANY` is."""
+        """Store the value if ``wanted`` is the token of what is there, or `ANY`."""
         place = self._place(key)
         try:
             with self._locks[place[1][0]]:
@@ -260,7 +261,7 @@ class FileStore(Store):
 
     def _put_new(self, place: Place, value: bytes, expires: float, *, replace: bool) -> None:
         key, name, path = place
-        # A file that is cut off is as absent as what it takes the place of, unless that is alive.
+        # In place where nothing alive is replaced: a file that is cut off is taken for absent, too.
         temporary = f"{self._root}{name[0]}.tmp" if replace else path
         try:
             write_file(path, temporary, key, value, expires, self._fsync)
@@ -281,7 +282,7 @@ class FileStore(Store):
             return self._locked_record(name, key)
 
     def _locked_record(self, name: str, key: bytes | None = None) -> Record | None:
-        """Read the current record; nobody is writing it."""
+        """Read the current record, which nobody is writing: the lock is held."""
         data = read_file(self._path(name))
         if data is None:
             return None

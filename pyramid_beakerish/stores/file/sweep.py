@@ -1,4 +1,4 @@
-"""A walk through the folders of a file store that stops after each few entries."""
+"""A walk through the folders of a file store that stops after every few entries."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: How many entries, and how many folders, one step looks at.
 STEP = 20
 
-#: Seconds after which a step ends, however few they were: where a disk is busy each takes long.
+#: Seconds after which a step ends, however few entries it saw: on a busy disk each takes long.
 LONGEST_STEP = 0.005
 
 LAST = itemgetter(-1)
@@ -31,11 +31,11 @@ REST = 600.0
 
 
 class Sweeper:
-    """Shows the entries of a store to a function that removes the expired, a few at each step.
+    """Shows the entries of a store, a few at each step, to a function that removes expired ones.
 
-    ``root`` is the folder of the folders, ending with a separator. A step does nothing if
-    the last walk has ended and began less than ten minutes ago. ``lock`` keeps those who sweep in
-    passing from each other.
+    ``root`` is the folder that the folders are in, ending with a separator. A step does
+    nothing if the last walk has ended and began less than ten minutes ago. ``lock``
+    lets only one thread or process at a time sweep in passing.
     """
 
     def __init__(self, root: str, lock: FileLock) -> None:
@@ -51,10 +51,10 @@ class Sweeper:
         return self._walk is not None or abs(now - self._begun) >= REST
 
     def step(self, examine: Examine, clock: Callable[[], float]) -> None:
-        """Show the next few entries; if another thread or process is at it, that is enough.
+        """Show the next few entries, unless another thread or process is doing so.
 
-        An entry that somebody else holds, so that the function gives false, ends the step, and
-        is the first that the next one shows.
+        An entry for which the function gives false, as somebody else holds it, ends the
+        step and is the first of the next one.
         """
         with self._lock.if_free() as free:
             if not free:
@@ -68,12 +68,12 @@ class Sweeper:
 
     @contextmanager
     def sweeping(self) -> Iterator[Iterator[str]]:
-        """Give the names of all entries to one who sweeps; nobody does it in passing meanwhile."""
-        # On ext4 a removal takes 80 ms now and then, which one who only writes would wait for.
+        """Give the names of all entries for a sweep; meanwhile nobody sweeps in passing."""
+        # On ext4 a removal takes 80 ms now and then, and a mere write would have to wait for it.
         names = self.names()
         first = next(names, None)
         if first is None:
-            yield names  # and make no folder for the lock
+            yield names  # without making a folder for the lock
             return
         with self._lock.if_free():  # if it is not, somebody else sweeps as well
             yield chain((first,), names)
@@ -110,12 +110,13 @@ class Sweeper:
         self._walk = None
 
     def _steps(self) -> Iterator[str | None]:
-        """Give the names of entries, by turns from folders of different locks; ``None`` for each.
+        """Give the names of entries, in turn from folders of different locks; ``None`` per folder.
 
         So a sweep that takes the lock of each for a moment holds none of them for long.
         """
-        # Where one lock is let go and taken again for a whole folder others hardly meet the moments
-        # between: beside a sweep of 60,000 files a write waited for 61 ms, and by turns for 29.
+        # Where one lock is released and taken again for a whole folder, others hardly
+        # hit the moments between: beside a sweep of 60,000 files a write waited for 61
+        # ms, and with turns for 29.
         for _, folders in groupby(sorted(self._folders(), key=LAST), LAST):
             listed = []
             for folder in folders:
@@ -125,7 +126,7 @@ class Sweeper:
                 yield from filter(None, names)
 
     def _folders(self) -> Iterator[str]:
-        """Give the folders that have entries, below the root; the last two digits are theirs."""
+        """Give the folders below the root; each ends with the first two digits of its entries."""
         return (folder for folder in list_folder(self._root) if len(folder) == 2)
 
     def _names_in(self, folder: str) -> Iterator[str]:

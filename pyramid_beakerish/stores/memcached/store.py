@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ...settings import StoreSettings
 
-#: No name that Beaker, or anybody else, gives begins like this.
+#: Names that Beaker, or anybody else, gives do not begin like this.
 PREFIX = b"beakerish:"
 
 #: Before each value: the moment of expiry, in microseconds.
@@ -27,18 +27,18 @@ MICRO = 1_000_000
 NEVER = (1 << 64) - 1
 
 # https://github.com/memcached/memcached/blob/master/doc/protocol.txt ("Expiration times"):
-# more seconds than the first are a moment, 0 is never, what is below 0 has expired.
+# more seconds than LONGEST_TTL are a moment, 0 is never, what is below 0 has expired.
 LONGEST_TTL, LATEST_MOMENT = 30 * 86_400, 2**31 - 1
 NO_TTL, EXPIRED = 0, -1
 
-#: Seconds that an entry has more at the server, which may end it some too early: it counts whole
-#: ones, by ticks that come late where it hangs, at most as long as an answer is waited for.
+#: Seconds that an entry gets in addition at the server, which may end it too early: it counts whole
+#: seconds, and when it hangs its ticks come late, at most by as long as an answer is waited for.
 EARLY = 5
 
-#: How often an entry that is not there can have been there the moment before.
+#: How often `create` tries, as an entry may be gone the moment after it was found.
 MOST_ATTEMPTS = 10
 
-# To copy a prepared hash takes half the time of making one (0.15 us and 0.3).
+# Copying a prepared hash takes half the time of making one (0.15 us, not 0.3).
 _NAME = blake2b(digest_size=20)
 
 MORE_MEMORY = Advice("give memcached more memory (-m)", "https://docs.memcached.org/serverguide/")
@@ -52,9 +52,9 @@ class MemcachedStore(Store):
 
     ``url`` names the servers, with ``;`` between several: ``host:port`` (11211), or ``unix:/path``.
     Each entry is on one of them. While a server is down its entries are unavailable, and no other
-    server takes its place, as entries that were removed meanwhile would come back with it.
-    A server forgets everything when it is started again, and the least recently used entries when
-    it is full. ``clock`` gives seconds since the epoch (`time.time`); all hosts must agree on it.
+    server takes its place, as entries that were removed meanwhile would come back when it does. A
+    server forgets everything when it is started again, and the least recently used entries when it
+    is full. ``clock`` gives seconds since the epoch (`time.time`); all hosts must agree on it.
     Raises `ValueError` for a ``url`` that names no servers.
 
     Example::
@@ -62,8 +62,8 @@ class MemcachedStore(Store):
         store = MemcachedStore("cache1:11211; cache2:11211")  # nothing is contacted yet
     """
 
-    # Memcached counts whole seconds, and ends an entry early: the expiry that holds is in the
-    # entry's header. The server's own comes some seconds after it, and only frees the memory.
+    # Memcached counts whole seconds, and ends an entry early: so the expiry that counts is in
+    # the entry's header. The server's own comes some seconds later, and only frees the memory.
 
     def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
         self._servers = [Server(address) for address in read_addresses(url)]
@@ -71,7 +71,7 @@ class MemcachedStore(Store):
 
     @classmethod
     def from_settings(cls, settings: StoreSettings, clock: Callable[[], float]) -> MemcachedStore:
-        """Make the store of the servers that ``url`` names; nothing is contacted yet."""
+        """Make the store from the servers that ``url`` names; nothing is contacted yet."""
         try:
             return cls(settings.url, clock)  # type: ignore[arg-type]
         except ValueError as refusal:
@@ -83,7 +83,7 @@ class MemcachedStore(Store):
         return self._entry(*self._server(name).ask(Connection.gets, name))
 
     def load_many(self, keys: Iterable[str]) -> dict[str, Entry]:
-        """Give what is there of several keys, in one round trip to each server concerned."""
+        """Give the entries found under several keys, in one round trip to each server concerned."""
         names = {name_of(key): key for key in keys}
         shares: dict[Server, list[bytes]] = {}
         for name in names:
@@ -104,7 +104,8 @@ class MemcachedStore(Store):
                 return False
             if present is None:
                 continue  # gone meanwhile
-            # Expired, though the server has it yet; gone from there meanwhile if this gives None.
+            # Expired, though the server still has it; if this gives None it has gone
+            # from there meanwhile.
             replaced = server.ask(Connection.cas, name, data, cas, expire)
             if replaced is not None:
                 return bool(replaced)
@@ -121,14 +122,14 @@ class MemcachedStore(Store):
             raise StoreUnavailable("memcached has not stored a value, and gave no reason")
 
     def delete(self, key: str, token: Any = None) -> bool:
-        """Remove the entry, given a token only if it is unchanged; tell whether it was removed."""
+        """Remove the entry, with a token only if it is unchanged; tell whether it was removed."""
         name = name_of(key)
         if token is None:
             return self.load(key) is not None and bool(
                 self._server(name).ask(Connection.delete, name)
             )
-        # No command removes an entry only if it is unchanged; this one puts another in its place
-        # that has expired, so that it is never seen.
+        # No command removes an entry only if it is unchanged; this one replaces it with
+        # an entry that has already expired, and so is never seen.
         return self._replace(token, name, b"", EXPIRED)
 
     def keys(self, prefix: str) -> None:
@@ -165,9 +166,9 @@ class MemcachedStore(Store):
             server.close()
 
     def _server(self, name: bytes) -> Server:
-        """Give the server that has the entry, which depends on no other server (rendezvous)."""
+        """Give the server that has the entry, by rendezvous hashing."""
         servers = self._servers
-        # A weight takes 1 us.
+        # Computing a weight takes 1 us.
         return servers[0] if len(servers) == 1 else max(servers, key=lambda s: s.weight(name))
 
     def _entry(self, data: bytes | None, cas: bytes) -> Entry | None:
@@ -204,6 +205,6 @@ def ttl_at_server(ttl: float | None) -> int:
     seconds = math.ceil(ttl) + EARLY
     if seconds <= LONGEST_TTL:
         return seconds
-    # Of the real clock, which is the server's as well.
+    # By the real clock, which is the server's as well.
     moment = math.ceil(time.time()) + seconds
     return moment if moment <= LATEST_MOMENT else NO_TTL

@@ -1,4 +1,4 @@
-"""Redis by way of a client of redis-py's: a cluster, or a client that the application made."""
+"""Redis through a client of redis-py: a cluster, or a client that the application made."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ SCANNED_AT_ONCE = 1000
 class Client(Server):
     """Calls a client, for at most ``seconds`` at a time.
 
-    ``make`` gives a client when one is first needed, and another one in the child of a fork, where
-    the locks of the first may never be free again.
+    ``make`` gives a client when one is first needed, and another in the child of a
+    fork, where the locks of the first one may never be free again.
     """
 
     def __init__(self, make: Callable[[], Redis | RedisCluster], seconds: float) -> None:
@@ -35,15 +35,15 @@ class Client(Server):
         self._made: tuple[int, Redis | RedisCluster] | None = None
 
     def ask(self, name: str, *arguments: bytes) -> Any:
-        """Send a command that may as well be obeyed twice."""
+        """Send a command that does no harm if it is obeyed twice."""
         return self._call(lambda client: client.execute_command(name, *arguments))
 
     def tell(self, name: str, *arguments: bytes) -> Any:
-        """Send a command that is never sent again, as long as the client does as it was told."""
+        """Send a command that is never sent again, unless the application's client does so."""
         return self.ask(name, *arguments)
 
     def ask_each(self, name: str, *arguments: bytes) -> list[Any]:
-        """Send a command to the server, or to each of the cluster that takes writes."""
+        """Send a command to the server, or to each server of the cluster that takes writes."""
         return self._call(partial(_ask_each, (name, *arguments)))
 
     def get_many(self, names: Sequence[bytes]) -> Sequence[bytes | None]:

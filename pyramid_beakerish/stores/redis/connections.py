@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
     from redis.connection import AbstractConnection
 
-#: Whoever has waited longer than this for an answer that never came does not wait for another:
-#: with 0.5 s to connect and 1 s to answer no command takes more than 2 s.
+#: A caller that has waited longer than this for an answer that never came does not try
+#: again: with 0.5 s to connect and 1 s to answer no command takes more than 2 s.
 SOON = 0.5
 
 SCANNED_AT_ONCE = b"1000"
 
 
 class Connections(Server):
-    """Keeps connections to one server, lets each thread have one, and makes new ones.
+    """Keeps connections to one server, lends one to each thread, and makes new ones.
 
-    ``make`` finds the server and gives a connection that is not connected yet. There are
-    ``connect_timeout`` seconds for that, to connect and to log in.
+    ``make`` finds the server and gives a connection that is not connected yet. To find
+    the server, connect and log in may take ``connect_timeout`` seconds in all.
     """
 
     def __init__(
@@ -42,9 +42,9 @@ class Connections(Server):
         self._start_anew()
 
     def ask(self, name: str, *arguments: bytes) -> Any:
-        """Send a command that may as well be obeyed twice.
+        """Send a command that does no harm if it is obeyed twice.
 
-        It is sent again, once, where a connection that was idle turns out to be closed.
+        It is sent once more if a connection that was idle turns out to be closed.
         """
         command, connection = packed(name, arguments), self._take_idle()
         if connection is None:
@@ -60,7 +60,7 @@ class Connections(Server):
     def tell(self, name: str, *arguments: bytes) -> Any:
         """Send a command that is never sent again; raise `AnswerLost` if its answer is soon lost.
 
-        That a connection was closed while it was idle is found out before, not by sending.
+        Whether a connection was closed while it was idle is found out beforehand, not by sending.
         """
         connection = self._take_idle()
         if connection is None or is_closed(connection):
@@ -96,7 +96,7 @@ class Connections(Server):
         self._idle.clear()
 
     def _take_idle(self) -> AbstractConnection | None:
-        # Asked for, as uWSGI forks without calling what os.register_at_fork has registered.
+        # Asked each time, as uWSGI forks without calling what os.register_at_fork has registered.
         if self._pid != os.getpid():
             self._start_anew()
         try:
@@ -120,9 +120,9 @@ class Connections(Server):
     def _exchange(self, connection: AbstractConnection, command: bytes) -> Any:
         """Send a command and read its answer.
 
-        Only after a whole answer is the connection used again. Else it is left to itself, which
-        closes it, so that no other command is ever given the rest of this answer; and those that
-        are idle are as old as it.
+        The connection is used again only after a whole answer. Otherwise it is dropped,
+        which closes it, so that no other command is ever given the rest of this answer;
+        and so are the idle ones, which may be broken, too.
         """
         try:
             connection.send_packed_command((command,), check_health=False)
@@ -158,9 +158,9 @@ def packed(name: str, arguments: tuple[bytes, ...]) -> bytes:
 
 @lru_cache(maxsize=64)
 def _template(name: str, arguments: int) -> bytes:
-    """Give what a command of so many arguments is spelt by, in 0.3 us where each by itself is 0.5.
+    """Give the template of a command: filling it in takes 0.3 us, spelling arguments singly 0.5.
 
-    No argument of a command is in it.
+    It holds no argument of a command.
     """
     head = b"*%d\r\n$%d\r\n%b\r\n" % (arguments + 1, len(name), name.encode())
     return head + b"$%d\r\n%b\r\n" * arguments

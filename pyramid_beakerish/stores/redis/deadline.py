@@ -1,4 +1,4 @@
-"""A bound for what has none of its own."""
+"""A time limit for what has none of its own."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ R = TypeVar("R")
 def within(seconds: float | None, work: Callable[[], R]) -> R:
     """Call the function and give what it returns, or raise `TimeoutError` after that time.
 
-    ``None`` is no bound. It is called in a thread of its own, 40 us: nothing else bounds the
-    look-up of a host's name, or what redis-py does by itself to find its way in a cluster. What
-    takes longer goes on in the background, and its result is dropped. Where no thread can begin
-    that is an `OSError`.
+    ``None`` is no limit. The function runs in a thread of its own, which takes 40 us:
+    nothing else limits the look-up of a host's name, or what redis-py does by itself to
+    find its way in a cluster. A function that takes longer goes on in the background,
+    and its result is dropped. Raises `OSError` if no thread can be started.
     """
     call = _Call(work)
     call.start()
@@ -42,12 +42,12 @@ class _Call(threading.Thread, Generic[R]):
         try:
             super().start()
         except RuntimeError as error:
-            # The system has no more threads; or the program ends, when Python 3.12 begins none.
-            # A store must translate that like a network that is down: nothing can be reached.
+            # The system has no more threads; or the program is ending, when Python 3.12 starts
+            # none. A store must translate that like a network that is down: nothing can be reached.
             raise OSError(EAGAIN, str(error)) from None
 
     def run(self) -> None:
         try:
             self.result = self._work()
-        except BaseException as error:  # raised again where it is waited for
+        except BaseException as error:  # raised again in the waiting thread
             self.error = error

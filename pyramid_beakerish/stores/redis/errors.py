@@ -12,10 +12,10 @@ class AnswerLost(exceptions.ConnectionError):
     """The connection broke after a command was sent, which may have been obeyed or not."""
 
 
-#: Whatever a client may raise; RedisClusterException is no RedisError.
+#: Whatever a client may raise; RedisClusterException is not a RedisError.
 FAILURES = (exceptions.RedisError, exceptions.RedisClusterException, OSError)
 
-#: Why the server cannot serve: the first class that fits tells.
+#: Why the server cannot serve: the first class that fits counts.
 REASONS: tuple[tuple[type[Exception], str], ...] = (
     (AnswerLost, "broke the connection: whether the entry was written is not known"),
     (exceptions.AuthenticationError, "refuses the user or the password"),
@@ -34,7 +34,7 @@ REASONS: tuple[tuple[type[Exception], str], ...] = (
     (OSError, "cannot be reached"),
 )
 
-#: The same for answers for which redis-py has no class, by their first word.
+#: The same for answers that redis-py has no class for, by their first word.
 WORDS = {
     "BUSY": "is busy with somebody's script",
     "DB": "has no database of the number in the url",
@@ -42,8 +42,8 @@ WORDS = {
     "NOREPLICAS": "takes no writes: it has too few replicas",
 }
 
-#: What is said of a command that a script may not do, from there on: redis-py knows these errors
-#: only where they begin the answer. Redis 6 has more before them, and rights are told otherwise.
+#: How an error of a command in a script begins, somewhere in the answer: redis-py knows these
+#: errors only at its start. Redis 6 has more before them, and words missing rights differently.
 IN_SCRIPTS: tuple[tuple[str, type[exceptions.ResponseError]], ...] = (
     ("-OOM ", exceptions.OutOfMemoryError),
     ("-READONLY ", exceptions.ReadOnlyError),
@@ -54,7 +54,7 @@ IN_SCRIPTS: tuple[tuple[str, type[exceptions.ResponseError]], ...] = (
 
 
 def known(error: Exception) -> Exception:
-    """Give the error of a command in a script as that of the command by itself."""
+    """Give the error of a command in a script as if the command had been sent by itself."""
     said = str(error)
     as_known = (
         kind(said[said.index(begin) :].lstrip("-")) for begin, kind in IN_SCRIPTS if begin in said
@@ -63,7 +63,7 @@ def known(error: Exception) -> Exception:
 
 
 def translated(error: Exception) -> StoreError:
-    """Give the error that the contract has for a client's."""
+    """Give the error that the contract has for an error of a client."""
     error = known(error)
     for kind, reason in REASONS:
         if isinstance(error, kind):
@@ -77,10 +77,10 @@ def translated(error: Exception) -> StoreError:
 
 
 def _said_by_the_system(error: Exception) -> str:
-    """Give why there is no connection, such as that no host has the name; it quotes no command."""
+    """Give the reason why there is no connection, such as an unknown host; it quotes no command."""
     said = getattr(error.__context__, "strerror", None) or getattr(error, "strerror", None)
     return f": {said}" if said else ""
 
 
-#: Has a method raise `StoreUnavailable` or `StoreError` for every error of a client.
+#: Makes a method raise `StoreUnavailable` or `StoreError` for every error of a client.
 translating_errors = translating(FAILURES, translated)

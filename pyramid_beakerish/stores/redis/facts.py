@@ -1,4 +1,4 @@
-"""What Redis servers tell of themselves, in the words of the store contract."""
+"""What Redis servers tell about themselves, in the words of the store contract."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..facts import Advice, StoreFacts
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    #: Numbers and texts by name; a client has made numbers of some texts.
+    #: Numbers and texts by name; clients turn some texts into numbers.
     Info = Mapping[str, Any]
 
 #: Valkey tells a version of Redis too, for the sake of old clients.
@@ -35,9 +35,9 @@ REMEDIES = {
 
 
 def facts_told(infos: Iterable[Any], saves: Iterable[Any]) -> StoreFacts:
-    """Give the facts that are in the answers to INFO and CONFIG GET save, of all servers.
+    """Give the facts in all servers' answers to INFO and CONFIG GET save.
 
-    Either may be empty, where a server has not answered.
+    Either may be empty, if a server has refused to answer.
     """
     told = [_info(answer) for answer in infos]
     facts = StoreFacts(reach="network", remedies=REMEDIES)
@@ -86,6 +86,6 @@ def _persistent(told: Sequence[Info], saves: Sequence[bytes]) -> bool | None:
 
 
 def _save_points(answer: Any) -> bytes:
-    """Give after which seconds and changes a server writes a snapshot; RESP3 has maps for lists."""
+    """Give a server's rules for writing snapshots; RESP3 answers with a map, not a list."""
     pairs = answer.items() if isinstance(answer, dict) else zip(*[iter(answer)] * 2, strict=True)
     return b" ".join(value for _, value in pairs)

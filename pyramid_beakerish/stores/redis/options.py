@@ -1,4 +1,4 @@
-"""From settings to whoever speaks to Redis: one server, one that Sentinel names, or a cluster."""
+"""From settings to what speaks to Redis: one server, one that Sentinel names, or a cluster."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from .server import Server
 
-#: redis-py waits 5 s for a connection and as long, or for ever, for an answer.
+#: redis-py itself waits 5 s for a connection and as long, or for ever, for an answer.
 CONNECT_TIMEOUT, TIMEOUT = 0.5, 1.0
 #: RESP2: a connection needs no round trip before it can be used, unless it has to log in.
 DEFAULTS = {
@@ -43,8 +43,8 @@ OUR_SCHEMES = {"valkey": "redis", "valkeys": "rediss"}
 def open_server(url: Any, options: Mapping[str, Any], key_prefix: str = "") -> Server:
     """Make what speaks to Redis; nothing is contacted yet.
 
-    ``options`` have no ``redis.`` before their names. Raises `SettingsError`, in which each option
-    has ``key_prefix`` and ``redis.`` before its name.
+    ``options`` have no ``redis.`` before their names. Raises `SettingsError`, which
+    puts ``key_prefix`` and ``redis.`` before them.
     """
     given = Given(dict(options), key_prefix)
     server = _open(url, given)
@@ -130,8 +130,8 @@ def _open_sentinel(
     options = _options(kind, parsed, given)
 
     def make() -> Any:
-        # Each connection asks anew, as a failover may be what made it necessary; and for itself, as
-        # threads that share a Sentinel of redis-py's disturb each other: it reorders its list.
+        # Each connection asks anew, as it may be needed because of a failover; and it has its own
+        # Sentinel, as redis-py's reorders its list, so that threads sharing one disturb each other.
         manager = Sentinel(sentinels, sentinel_kwargs=of_sentinels)
         host, port = manager.discover_master(service)
         for sentinel in manager.sentinels:
@@ -204,7 +204,7 @@ def _serves(client: Any) -> bool:
 
 
 def _patience(options: Mapping[str, Any]) -> float:
-    """Give for how long a client is waited for: as long as for a command on one server."""
+    """Give how long to wait for a client: as long as for a command on one server."""
     connect = options.get("socket_connect_timeout") or CONNECT_TIMEOUT
     return float(SOON + connect + (options.get("socket_timeout") or TIMEOUT))
 

@@ -1,4 +1,4 @@
-"""The options that redis-py has, read off its own signatures, and what is given of them."""
+"""The options that redis-py has, read from its own signatures, and which of them are given."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ REFUSED = {
 }
 #: What a URL says that no option may.
 ADDRESS = {"host", "port", "path"}
-#: Options that others read, before these are looked at.
+#: Options that are read elsewhere, before these are looked at.
 ELSEWHERE = ("client_factory", "cluster", "startup_nodes", "sentinels", "service_name")
 
 
-#: Words of annotations that say no kind of value.
+#: Words in annotations that name no kind of value.
 NOT_KINDS = {"Optional", "Union", "None", "NoneType", "typing", "class", "inspect", "_empty"}
 
 
@@ -56,7 +56,7 @@ number = Converter("a number", "a number such as 0.5, or none", _number)
 
 
 def parameters_of(kind: type) -> dict[str, inspect.Parameter]:
-    """Give the parameters of a class by name, those of its bases too, as far as settings go."""
+    """Give the parameters of a class and its bases, by name, that are left to settings."""
     return {
         name: parameter
         for base in reversed(kind.__mro__[:-1])
@@ -70,7 +70,7 @@ def parameters_of(kind: type) -> dict[str, inspect.Parameter]:
 
 
 def converter_of(parameter: inspect.Parameter) -> Converter:
-    """Give what converts a text for a parameter: only what is a number or a boolean is one."""
+    """Give the converter for a parameter: only numbers and booleans are converted from text."""
     kinds = set(re.findall(r"\w+", str(parameter.annotation))) - NOT_KINDS
     kinds = kinds or {type(parameter.default).__name__}
     if kinds == {"bool"}:
@@ -80,7 +80,7 @@ def converter_of(parameter: inspect.Parameter) -> Converter:
 
 @dataclass
 class Given:
-    """Options as they were given, without ``redis.`` before their names, and what is wrong."""
+    """Options as given, without ``redis.`` before their names, and the mistakes in them."""
 
     options: dict[str, Any]
     key_prefix: str
@@ -92,11 +92,11 @@ class Given:
         return f"{self.key_prefix}{self.parent}{name}"
 
     def refuse(self, name: str, complaint: str) -> None:
-        """Take note of what is wrong with an option; its value may be a secret."""
+        """Note what is wrong with an option, but not its value, which may be a secret."""
         self.mistakes.append(f"{self.key(name)} {complaint}")
 
     def refuse_if(self, wrong: bool, name: str, complaint: str) -> None:
-        """Take note that an option cannot go with the others, if it cannot."""
+        """Note that an option cannot go with the others, if ``wrong``."""
         if wrong:
             self.refuse(name, f"{complaint}.")
 
@@ -111,7 +111,7 @@ class Given:
         return None
 
     def take_addresses(self, name: str, port: int) -> list[tuple[str, int]]:
-        """Take a list of hosts out, each with the port, if it has none of its own."""
+        """Take out a list of hosts, each with its own port or else with ``port``."""
         try:
             return [_address(text, port) for text in self.take(name, convert.names) or ()]
         except ValueError:
@@ -119,7 +119,7 @@ class Given:
         return []
 
     def below(self, prefix: str) -> Given:
-        """Take out the options under a prefix; what is wrong with them is wrong with these."""
+        """Take out the options under a prefix; mistakes in them are noted with these."""
         names = [name for name in self.options if name.startswith(prefix)]
         own = {name[len(prefix) :]: self.options.pop(name) for name in names}
         return Given(own, self.key_prefix, self.mistakes, self.parent + prefix)

@@ -1,4 +1,4 @@
-"""What the store needs of whoever speaks to Redis for it."""
+"""What the store needs from the object that speaks to Redis for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Script:
-    """A script that the server runs, and the name under which it remembers it."""
+    """A script that the server runs, and the name under which the server remembers it."""
 
     def __init__(self, text: str) -> None:
         self.text = text.encode()
@@ -28,7 +28,7 @@ class Server(ABC):
 
     @abstractmethod
     def ask(self, name: str, *arguments: bytes) -> Any:
-        """Send a command that may as well be obeyed twice."""
+        """Send a command that does no harm if it is obeyed twice."""
 
     @abstractmethod
     def tell(self, name: str, *arguments: bytes) -> Any:
@@ -51,7 +51,7 @@ class Server(ABC):
         """Give back the connections that are idle; others are made when they are needed."""
 
     def run(self, script: Script, *arguments: bytes) -> Any:
-        """Run a script on the name that is the first argument; never again after a failure."""
+        """Run a script on the name that is the first argument; never retry after a failure."""
         try:
             return self.tell("EVALSHA", script.name, b"1", *arguments)
         except NoScriptError:  # a server forgets scripts when it restarts

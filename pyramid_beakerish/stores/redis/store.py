@@ -39,7 +39,7 @@ DELETE_UNCHANGED = Script(
 return redis.call('DEL', KEYS[1])"""
 )
 
-#: What SCAN takes for more than itself: https://redis.io/docs/latest/commands/keys/
+#: What SCAN does not take literally: https://redis.io/docs/latest/commands/keys/
 GLOB = re.compile(rb"([*?\[\]\\])")
 
 
@@ -49,9 +49,9 @@ class RedisStore(Store):
     ``url`` is ``redis://``, ``rediss://`` for TLS, or ``unix://`` and a path, each with user and
     password if need be; or a client of redis-py's. ``options`` are those of redis-py's connections,
     and ``cluster``, ``startup_nodes``, ``sentinels``, ``service_name`` and ``client_factory``. By
-    default a connection is made within 0.5 s (``socket_connect_timeout``), an answer waited for 1 s
+    default connecting may take 0.5 s (``socket_connect_timeout``), an answer 1 s
     (``socket_timeout``), and no command takes more than 2 s. Nothing is contacted before the first
-    use. The server measures time to live, to a millisecond. Raises `SettingsError`, with
+    use. The server measures the time to live, to the millisecond. Raises `SettingsError`, with
     ``key_prefix`` before the names of options.
 
     Example::
@@ -68,14 +68,14 @@ class RedisStore(Store):
 
     @classmethod
     def from_settings(cls, settings: StoreSettings, clock: Callable[[], float]) -> RedisStore:
-        """Make the store of ``url`` and what is under ``redis.``; its server has its own clock."""
+        """Make the store from ``url`` and ``redis.*``; the server has its own clock."""
         given = settings.backend.items()
         options = {name[6:]: value for name, value in given if name.startswith("redis.")}
         return cls(settings.url, options, key_prefix=settings.key_prefix)
 
     def load(self, key: str) -> Entry | None:
         """Give the value under the key and its write id, or ``None``."""
-        try:  # `translating_errors` is spelt out for what every request does: a call less, 0.4 us
+        try:  # `translating_errors` is spelt out, as every request calls this: 0.4 us less
             value = self._server.ask("GET", named(key))
         except FAILURES as error:
             raise translated(error) from None
@@ -83,7 +83,7 @@ class RedisStore(Store):
 
     @translating_errors
     def load_many(self, keys: Iterable[str]) -> dict[str, Entry]:
-        """Give what is there of several keys, in one round trip to each server concerned."""
+        """Give the entries found under several keys, in one round trip to each server concerned."""
         keys = list(keys)
         values = self._server.get_many([named(key) for key in keys]) if keys else ()
         found = zip(keys, values, strict=True)
@@ -113,20 +113,20 @@ class RedisStore(Store):
 
     @translating_errors
     def delete(self, key: str, token: Any = None) -> bool:
-        """Remove the entry, given a token only if it is unchanged; tell whether it was removed."""
+        """Remove the entry, with a token only if it is unchanged; tell whether it was removed."""
         if token is None:
             return bool(self._server.ask("DEL", named(key)))
         return bool(self._server.run(DELETE_UNCHANGED, named(key), token))
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """List the keys that begin with the prefix; the server examines all that it has."""
+        """List the keys that begin with the prefix; the server examines all keys that it has."""
         names = self._names(GLOB.sub(rb"\\\1", named(prefix)) + b"*")
         return (decode_key(name[len(PREFIX) :]) for name in names)
 
     def inspect(self) -> StoreFacts:
-        """Tell the version, the memory, and what becomes of entries when a server is full or ends.
+        """Tell the version, the memory, and what becomes of entries when a server is full or stops.
 
-        Whatever the user may not ask, or a managed server tells nobody, is left out.
+        What the user may not ask for, or a managed server tells nobody, is left out.
         """
         self.load(PROBE)
         return facts_told(self._told("INFO"), self._told("CONFIG", b"GET", b"save"))
@@ -149,7 +149,7 @@ class RedisStore(Store):
 
     @translating_errors
     def _is_written(self, key: str, value: bytes, lost: AnswerLost) -> bool:
-        """Tell that a write has happened of which no answer came; else nobody knows."""
+        """Tell that a write whose answer was lost has happened; raise if that is not known."""
         entry = self.load(key)
         if entry is None or entry[1] != value[:WRITE_ID_SIZE]:
             raise lost
@@ -158,11 +158,11 @@ class RedisStore(Store):
 
 def named(key: str) -> bytes:
     """Give the name of a key on the server."""
-    return PREFIX + key.encode("utf-8", "surrogatepass")  # `encode_key`, a call less
+    return PREFIX + key.encode("utf-8", "surrogatepass")  # `encode_key` with one call less
 
 
 def expiry(ttl: float | None) -> tuple[bytes, ...]:
-    """Spell a time to live: nothing may end at once that was to live for a moment."""
+    """Spell a time to live: what is to live for a moment must not end at once."""
     if ttl is None:
         return ()
     return b"PX", b"%d" % max(1, ceil(min(ttl, LONGEST) * 1000))

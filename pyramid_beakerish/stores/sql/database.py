@@ -1,4 +1,4 @@
-"""Statements and their answers: connections that break, conflicts and forks are met here."""
+"""Statements and their answers: broken connections, conflicts and forks are dealt with here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ R = TypeVar("R")
 
 NAMES = {"postgresql": "PostgreSQL", "mysql": "MySQL", "sqlite": "SQLite"}
 
-#: How many bytes the table takes, with its index; SQLite knows that of the whole file only.
+#: How many bytes the table takes, with its index; SQLite knows that only of the whole file.
 SIZES = {
     "postgresql": "SELECT pg_total_relation_size(CAST(:quoted AS regclass))",
     "mysql": "SELECT data_length + index_length FROM information_schema.tables"
@@ -29,17 +29,17 @@ SIZES = {
     "sqlite": "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
 }
 
-#: Seconds after which a broken connection is no stale one of the pool, but a server in trouble.
+#: Seconds after which a broken connection means a server in trouble, not a stale one in the pool.
 PATIENCE = 0.5
-#: How often a statement is tried that others' statements roll back.
+#: How often a statement is tried that others' statements have rolled back.
 ATTEMPTS = 10
 
 
 class Written(NamedTuple):
-    """What a write has done: ``rows`` it has changed, as far as is known.
+    """What a write has done: how many ``rows`` it has changed, as far as is known.
 
-    ``lost`` tells that the answer to a first attempt was lost: what the second has found may
-    be what the first one did.
+    ``lost`` tells that the answer to a first attempt was lost: the second may have met
+    what the first one wrote.
     """
 
     rows: int
@@ -64,7 +64,7 @@ class Database:
     # out to be stale is replaced, and the statement repeated once.
 
     def __init__(self, engine: Engine, table: Table) -> None:
-        # Each statement tells how many rows it has changed, insertions too.
+        # Each statement tells how many rows it has changed, even an insertion.
         self._engine = engine.execution_options(preserve_rowcount=True)
         self._driver_error = engine.dialect.loaded_dbapi.Error
         self._table = table
@@ -72,7 +72,7 @@ class Database:
         renew_after_fork(self)
 
     def forked(self) -> None:
-        """Leave the parent its connections, and begin with an empty pool."""
+        """Leave its connections to the parent, and begin with an empty pool."""
         # Kept, as closing them, here or by the garbage collector, would end the parent's.
         self._parents.append(self._engine.pool)
         self._engine.dispose(close=False)
@@ -92,7 +92,7 @@ class Database:
         return Written(*self._run(work))
 
     def examine(self) -> Examined:
-        """Tell of the database, and of the table in it."""
+        """Tell about the database, and the table in it."""
 
         def work(connection: Connection) -> Examined:
             there = inspect(connection).has_table(self._table.name, self._table.schema)
@@ -103,7 +103,7 @@ class Database:
         return examined
 
     def create_table(self) -> None:
-        """Make the table and its index, where they are not there."""
+        """Make the table and its index, where they are missing."""
 
         def work(connection: Connection) -> None:
             self._table.create(connection, checkfirst=True)
@@ -117,7 +117,7 @@ class Database:
         self._engine.dispose()
 
     def _run(self, work: Callable[[Connection], R]) -> tuple[R, bool]:
-        """Give what the work gives, and whether an earlier answer to it was lost."""
+        """Do the work; give its result, and whether the answer to an earlier attempt was lost."""
         notice_fork()
         begun, attempts, lost = time.monotonic(), 0, False
         while True:
@@ -136,16 +136,16 @@ class Database:
                 lost = lost or stale
             except SQLAlchemyError as error:
                 raise translated(error, self._table.fullname) from None
-            except self._driver_error as error:  # where the engine sets a level of its own
+            except self._driver_error as error:  # if the engine has its own isolation level
                 raise translated(as_no_connection(error), self._table.fullname) from None
 
 
 @contextmanager
 def _autocommit(connection: Connection) -> Iterator[None]:
-    """Have no statement be part of a transaction, whatever the engine is set to.
+    """Keep statements out of transactions, whatever the engine is set to.
 
-    Not by the option isolation_level: what goes wrong there, SQLAlchemy passes on as the driver
-    raised it, and its pool keeps the broken connection, or loses the place of it.
+    Not by the option isolation_level: SQLAlchemy passes on an error there as the driver
+    raised it, and its pool keeps the broken connection, or loses its place.
     """
     dialect: Any = connection.dialect
     driven = connection.connection.dbapi_connection
@@ -153,7 +153,7 @@ def _autocommit(connection: Connection) -> Iterator[None]:
         dialect.set_isolation_level(driven, "AUTOCOMMIT")
     except dialect.loaded_dbapi.Error as error:
         connection.invalidate(error)
-        connection.engine.dispose()  # those that are idle are as old as it
+        connection.engine.dispose()  # the idle ones may be broken, too
         raise as_no_connection(error) from None
     try:
         yield
@@ -163,9 +163,9 @@ def _autocommit(connection: Connection) -> Iterator[None]:
 
 
 def _commit_if_begun(connection: Connection) -> None:
-    """End the transaction that an engine for SQLite begins itself, as SQLAlchemy advises there.
+    """End the transaction that an engine for SQLite begins itself, if set up as SQLAlchemy advises.
 
-    Elsewhere a COMMIT would be a round trip, for nothing.
+    Elsewhere a COMMIT would be a round trip for nothing.
     """
     if getattr(connection.connection.dbapi_connection, "in_transaction", False):
         connection.commit()

@@ -1,4 +1,4 @@
-"""From settings to an engine whose every wait has an end."""
+"""From settings to an engine that never waits without a limit."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ CONNECT, ANSWER, POOL = 1.0, 1.5, 1
 
 #: What keeps waits short, by driver: a URL that says otherwise in its query is obeyed.
 BOUNDS: dict[str, dict[str, Any]] = {
-    # libpq takes whole seconds, and 2 at least. The client's own end is in postgresql.py.
+    # libpq takes whole seconds, at least 2. The client's own limit is in postgresql.py.
     "psycopg": {"connect_timeout": 2, "options": f"-c statement_timeout={ANSWER * 1000:.0f}"},
     "pymysql": {
         "connect_timeout": CONNECT,
         "read_timeout": ANSWER,
         "write_timeout": ANSWER,
-        # The mode, so that nothing is cut off, and PyMySQL's way to write bytes is understood.
+        # sql_mode: so that nothing is cut off, and PyMySQL's way to write bytes is understood.
         "init_command": (
             "SET SESSION innodb_lock_wait_timeout = 1, lock_wait_timeout = 1, "
             "sql_mode = 'STRICT_ALL_TABLES'"
         ),
     },
-    # Not the wait for a server, but for the writers before this one.
+    # Not how long to wait for a server, but for the writers before this one.
     "pysqlite": {"timeout": 5.0},
 }
 
@@ -75,7 +75,7 @@ def _defaults(given: Mapping[str, Any]) -> dict[str, Any]:
     own_pool = "sa.poolclass" in given or "sa.pool" in given
     return {
         "sa.hide_parameters": True,
-        "sa.pool_reset_on_return": None,  # as above
+        "sa.pool_reset_on_return": None,  # no rollback, see `open_engine`
         "sa.pool_recycle": 300,  # before a firewall forgets a connection that is idle
         **({} if own_pool else {"sa.pool_timeout": POOL}),
     }
@@ -87,7 +87,7 @@ def _bounds(url: URL) -> dict[str, Any]:
 
 
 def _leave_reader(context: ExceptionContext) -> None:
-    """Have all connections made anew where one takes no writes: its name may lead elsewhere now."""
+    """Renew all connections once one takes no writes: the server's name may lead elsewhere now."""
     error = context.sqlalchemy_exception
     if isinstance(error, DBAPIError) and code_of(error) in TAKES_NO_WRITES:
         context.is_disconnect = True

@@ -11,11 +11,11 @@ from ...errors import StoreError, StoreUnavailable
 #: SQLSTATE of PostgreSQL and numbers of MariaDB for a statement that was rolled back because of
 #: another one, and may be tried again: https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html
 ROLLED_BACK = ("40001", "40P01", 1213)
-#: Codes of a table or an index that another process has made a moment ago.
+#: Codes for a table or an index that another process has made a moment ago.
 MADE_BY_OTHERS = ("42P07", "23505", 1050, 1061)
-#: MariaDB's answer to an insertion; the others are told to update the row that is there.
+#: MariaDB's answer if an inserted key is there; the others are told to update its row then.
 KEY_IS_THERE = 1062
-#: Codes of a server that takes no writes, such as one that another has taken over from.
+#: Codes of a server that takes no writes, such as one that another server has replaced.
 TAKES_NO_WRITES = ("25006", 1290)
 NO_TABLE = ("42P01", 1146)
 #: MariaDB's refusals, which PyMySQL takes for a failure of the server.
@@ -44,12 +44,12 @@ def may_be_repeated(error: exc.DBAPIError) -> bool:
 
 
 def as_no_connection(error: Exception) -> exc.DBAPIError:
-    """Give SQLAlchemy's error for one that it passes on as the driver raised it."""
+    """Give the error that SQLAlchemy should have made of one that it passes on from the driver."""
     return exc.OperationalError(None, None, error, connection_invalidated=True)
 
 
 def translated(error: exc.SQLAlchemyError, table: str) -> StoreError:
-    """Give the error for callers, which tells nothing of what was sent to the database."""
+    """Give the error for callers, which tells nothing about what was sent to the database."""
     if isinstance(error, exc.DBAPIError):
         if _lacks_table(error):
             return StoreError(
@@ -75,6 +75,6 @@ def _is_unavailable(error: exc.DBAPIError) -> bool:
 def _described(error: exc.DBAPIError) -> str:
     code = code_of(error)
     name = type(error.orig).__name__
-    if error.statement is None:  # it failed to connect, so that its text tells of that alone
+    if error.statement is None:  # connecting failed: the text is only about that
         return f"{name}: {' '.join(str(error.orig).split())}"
     return name if code is None else f"{name} ({code})"

@@ -24,12 +24,12 @@ class NoAnswerError(psycopg.OperationalError):
 
 
 class BoundedConnection(psycopg.Connection[TupleRow]):
-    """Closes itself where a conversation breaks off, as it does where the server does not answer.
+    """Closes itself if a conversation breaks off, for instance because the server does not answer.
 
-    psycopg leaves a connection open whose socket it finds closed while it waits; nothing can be
-    done with it any more, not even to give it back to the pool. The server itself ends a statement
-    that takes too long (statement_timeout), but if it is stopped, or the network swallows what is
-    sent, libpq waits for ever.
+    If psycopg finds the socket closed while it waits, it leaves the connection open,
+    and nothing can be done with that any more, not even giving it back to the pool. The
+    server itself ends a statement that takes too long (statement_timeout), but if the
+    server is stopped, or the network swallows what is sent, libpq waits for ever.
     """
 
     def wait(self, gen: Generator[Any, Any, R], *args: Any, **kwargs: Any) -> R:
@@ -43,7 +43,7 @@ class BoundedConnection(psycopg.Connection[TupleRow]):
 
 
 def _bounded(gen: Generator[Any, Any, R]) -> Generator[Any, Any, R]:
-    """Pass on what psycopg waits for; ten times a second it is told that nothing has come."""
+    """Pass on what psycopg waits for; while nothing comes, look at the time ten times a second."""
     end = time.monotonic() + ANSWER
     try:
         awaited = next(gen)

@@ -45,10 +45,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Bytes of a value that MariaDB and MySQL may refuse: half of the smallest limit that is a default.
+#: Bytes from which MariaDB and MySQL may refuse a value: half of the smallest default limit.
 LARGE = 2**19
 
-#: One of so many writes removes some expired entries: five times as many as there are writes.
+#: One in so many writes removes expired entries: up to five times as many as are written.
 WRITES_PER_SWEEP = 20
 
 
@@ -59,7 +59,7 @@ class SqlStore(Store):
     a transaction of its own, whatever the engine is set to. The table is ``<table_name>_entries``
     (``beakerish_entries``) in ``schema_name``; `prepare` makes it where it is missing, unless
     ``create_table`` is false. ``clock`` gives seconds since the epoch (`time.time`): expiry
-    follows it, and not the clock of the database. ``owned`` tells that `close` is to close the
+    follows it, not the clock of the database. If ``owned`` is true, `close` closes the
     engine's connections.
 
     >>> from sqlalchemy import create_engine
@@ -91,14 +91,14 @@ class SqlStore(Store):
         self._clock = clock
         self._owned = owned
         if owned:
-            # Not at the end of the process: that of a child would end its parent's connections.
+            # Not at the end of the process: a child that ends would close its parent's connections.
             weakref.finalize(self, engine.dispose).atexit = False
-        # Processes that end after a few writes sweep as well.
+        # From a random start, so that processes that end after a few writes sweep as well.
         self._writes = itertools.count(random.randrange(WRITES_PER_SWEEP))  # noqa: S311
 
     @classmethod
     def from_settings(cls, settings: StoreSettings, clock: Callable[[], float]) -> SqlStore:
-        """Make the store of ``url``, ``bind`` and the options of databases; nothing is contacted.
+        """Make the store from ``url``, ``bind`` and database options; nothing is contacted.
 
         Raises `SettingsError` for a database that cannot be used.
         """
@@ -112,8 +112,8 @@ class SqlStore(Store):
     def prepare(self) -> None:
         """Make the table, unless ``create_table`` is false; then nothing is contacted.
 
-        A database that cannot be reached is a warning: it may have the table, and will be used as
-        soon as it is back.
+        A database that cannot be reached is logged as a warning: it may have the table,
+        and will be used as soon as it is back.
         """
         if not self._creates_table:
             return
@@ -133,7 +133,7 @@ class SqlStore(Store):
         return _entry(rows[0].value) if rows else None
 
     def load_many(self, keys: Iterable[str]) -> dict[str, Entry]:
-        """Give what is there of several keys, in one round trip."""
+        """Give the entries found under several keys, in one round trip."""
         names = {pack_key(key)[0]: key for key in keys}
         rows = self._database.read(self._statements.load_many, these=list(names), now=self._clock())
         return {names[bytes(row.key)]: _entry(row.value) for row in rows}
@@ -151,7 +151,7 @@ class SqlStore(Store):
         self._put([self._statements.set], key, value, ttl)
 
     def delete(self, key: str, token: Any = None) -> bool:
-        """Remove the entry, given a token only if it is unchanged; tell whether it was removed."""
+        """Remove the entry, with a token only if it is unchanged; tell whether it was removed."""
         packed, _ = pack_key(key)
         statement = self._statements.delete if token is None else self._statements.delete_unchanged
         written = self._database.write([statement], this=packed, token=token, now=self._clock())
@@ -176,7 +176,7 @@ class SqlStore(Store):
             first = bytes(rows[-1].key) + b"\0"  # the next possible one
 
     def sweep(self) -> int:
-        """Remove what has expired, some at a time, so that nobody waits long; tell how much."""
+        """Remove what has expired, a few at a time, so that nobody waits long; tell how much."""
         now, removed = self._clock(), 0
         while True:
             found, gone = self._sweep_batch(now)
@@ -188,7 +188,7 @@ class SqlStore(Store):
     def inspect(self) -> StoreFacts:
         """Tell the version of the database, the table's size, and whether it is still to be made.
 
-        That nobody has made it, though ``create_table`` is false, is a `StoreError`.
+        Raises `StoreError` if the table is missing and ``create_table`` is false.
         """
         version, there, used = self._database.examine()
         reach: Literal["host", "network"] = "host" if self._is_file else "network"
@@ -243,18 +243,18 @@ class SqlStore(Store):
     def _refuse_if_too_large(self, size: int) -> None:
         """Raise `StoreError` if MariaDB has broken the connection because of the value's size.
 
-        To wait for the server would be in vain.
+        Waiting for the server would be in vain.
         """
         if self._statements.limit is None or size < LARGE:
             return
         ((limit,),) = self._database.read(self._statements.limit)
-        if 2 * size > limit:  # PyMySQL spells some bytes by two
+        if 2 * size > limit:  # PyMySQL spells some bytes as two
             raise StoreError(
                 f"the database refuses a value of {size} bytes: its max_allowed_packet is {limit}"
             )
 
     def _settled(self, written: Written, packed: bytes, write_id: bytes) -> bool:
-        """Tell whether a write was done, also where its first answer was lost."""
+        """Tell whether a write was done, even if its first answer was lost."""
         if written.rows or not written.lost:
             return written.rows > 0
         rows = self._database.read(self._statements.write_id, this=packed)
@@ -267,7 +267,7 @@ class SqlStore(Store):
         rows = self._database.read(self._statements.expired, now=now)
         if not rows:
             return 0, 0
-        these = sorted(row.key for row in rows)  # so that two who do this never wait in a circle
+        these = sorted(row.key for row in rows)  # so that two sweeps never wait for each other
         written = self._database.write([self._statements.remove_expired], these=these, now=now)
         return len(rows), written.rows
 

@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 SUFFIX = "_entries"
 DEFAULT_NAME = "beakerish"
 
-#: The value of ``expires`` that never comes: a date that takes no special case in any condition.
+#: ``expires`` of entries that never expire: a number, so that no condition has a special case.
 FOREVER = 1e18
 
-#: Bytes of a key that fit an index of every database; longer ones are cut and get their hash.
+#: Bytes of a key that fit an index of every database; a longer key is cut and gets its hash.
 LONGEST_KEY = 254
 CUT_AT = 215
 
@@ -48,9 +48,9 @@ UPSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.ins
 
 
 def pack_key(key: str) -> tuple[bytes, bytes | None]:
-    """Give what the columns ``key`` and ``rest`` hold of any string.
+    """Give what the columns ``key`` and ``rest`` hold for any string.
 
-    A cut key has 255 bytes, and no whole one has as many.
+    A cut key has 255 bytes, more than any whole one.
     """
     whole = encode_key(key)
     if len(whole) <= LONGEST_KEY:
@@ -87,7 +87,7 @@ def make_table(name: str | None, schema: str | None) -> Table:
 
 
 class Statements:
-    """Every statement of the store, in the words of one database.
+    """Every statement of the store, in the dialect of one database.
 
     Each is atomic by itself. ``create`` is a sequence: the first one that changes a row has
     done the work.
@@ -116,7 +116,7 @@ class Statements:
         self.expired = oldest.limit(SWEPT_AT_ONCE)
         self.remove_expired = delete(table).where(these, expired)
 
-        #: What tells how many bytes a statement may have, where that is limited.
+        #: Asks how many bytes a statement may have, where that is limited.
         self.limit = text("SELECT @@max_allowed_packet") if dialect in MYSQL else None
 
         row = {"key": bindparam("this"), "rest": bindparam("rest"), **new}

@@ -19,11 +19,11 @@ from ..system.locks import FileLock
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Seconds between two looks whether the file is still the one that was opened.
+#: Seconds between two checks whether the file is still the one that was opened.
 LOOK = 1.0
 
-# A write goes to the log by whole pages: pages of 4096 bytes, the default, make it 4 of 16 us
-# slower on a disk, and loads no faster. (Of a file that has tables the size stays as it is.)
+# A write goes to the log in whole pages: with 4096 bytes, the default, it takes 4 us more
+# (of 16) on a disk, and loads are no faster. (A file that has tables keeps its page size.)
 PRAGMAS = ("PRAGMA page_size = 1024", "PRAGMA journal_mode = WAL")
 
 #: Which file it is, whatever its name.
@@ -33,13 +33,13 @@ FileId = tuple[int, int]
 class Connections:
     """Runs statements on a SQLite file, which is made with ``schema`` if it is not there.
 
-    Each statement is a transaction of its own. Opening is under the lock of the file
-    ``lock_path``. ``patience`` is for how many seconds a statement waits for other writers.
-    A power cut cannot undo a statement if ``fsync`` is true.
+    Each statement is a transaction of its own. Opening takes the lock of the file
+    ``lock_path``. A statement waits up to ``patience`` seconds for other writers. A
+    power cut cannot undo a statement if ``fsync`` is true.
     """
 
     # A call takes an idle connection, or opens one, so that there are as many as calls were ever
-    # under way at once. (A list's pop and append take no lock of ours, and half the time of one.)
+    # under way at once. (A list's pop and append need no lock of ours, and half the time of one.)
 
     def __init__(
         self, path: str, lock_path: str, schema: Sequence[str], fsync: bool, patience: float
@@ -57,7 +57,7 @@ class Connections:
         self._idle: list[sqlite3.Connection] = []
         self._opened: dict[sqlite3.Connection, FileId | None] = {}
         self._looked = 0.0
-        # Also at the end of the process, when what it drops is not always closed.
+        # Also at the end of the process, when objects that go are not always closed.
         weakref.finalize(self, close_all, self._idle, self._opened)
         stop_for_fork(self)
 
@@ -90,14 +90,14 @@ class Connections:
         self._close(self._open())
 
     def close(self) -> None:
-        """Close what no call is using, and the lock file."""
+        """Close the connections that no call is using, and the lock file."""
         close_all(self._idle, self._opened)
         self._lock.close()
 
-    # No connection may be carried over a fork: https://www.sqlite.org/howtocorrupt.html (2.6). What
-    # is more, SQLite keeps for the process as a whole which locks it holds on a file, and a child
-    # that inherits this takes its parent's locks for its own, whatever connection it uses. Hence
-    # nothing is open at the moment of a fork.
+    # No connection may be carried over a fork: https://www.sqlite.org/howtocorrupt.html
+    # (2.6). What is more, SQLite remembers for the process as a whole which locks it
+    # holds on a file, and a child that inherits this takes its parent's locks for its
+    # own, whatever connection it uses. Hence nothing is open at the moment of a fork.
 
     def before_fork(self) -> None:
         """Close every connection, waiting for the calls under way, and let none be opened."""
@@ -117,8 +117,8 @@ class Connections:
     def forked(self) -> None:
         """Get ready to serve a child process.
 
-        If Python was not told of the fork, idle connections are here, which are closed: that
-        undoes no lock of the parent's, and has SQLite forget those that it did not inherit.
+        If Python was not told of the fork, there are idle connections here. Closing them
+        undoes no lock of the parent's, and makes SQLite forget those that it did not inherit.
         """
         self._gate = threading.Lock()
         self._forking = False
@@ -137,7 +137,7 @@ class Connections:
     def _open_locked(self) -> sqlite3.Connection:
         try:
             os.stat(self._path)
-        except FileNotFoundError:  # and not what else can go wrong: the file may be in use
+        except FileNotFoundError:  # only then: with any other error the file may be in use
             make_empty(self._path)
         connection = sqlite3.connect(
             self._path, timeout=self._patience, isolation_level=None, check_same_thread=False
@@ -152,7 +152,7 @@ class Connections:
         return connection
 
     def _look(self, now: float) -> None:
-        """Close the connections to a file that was removed, or whose place another one took."""
+        """Close the idle connections to a file that was removed or replaced."""
         self._looked = now
         current = file_id(self._path)
         for connection in list(self._idle):
@@ -185,13 +185,13 @@ def file_id(path: str) -> FileId | None:
 
 
 def make_empty(path: str) -> None:
-    """Make an empty file that only this user may read; nobody else may do so meanwhile.
+    """Make an empty file that only this user may read; the caller keeps others from doing so.
 
-    SQLite gives the files beside it the same rights.
+    SQLite gives the files beside it the same permissions.
     """
     make_private_folder(os.path.dirname(path), fsync=True)
     for beside in (f"{path}-wal", f"{path}-shm"):
-        # Those of a file that was removed while others use it: they would write to them.
+        # Left by a file that was removed while others use it: they go on writing to these.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(beside)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
@@ -199,8 +199,8 @@ def make_empty(path: str) -> None:
 
 
 def translated(error: sqlite3.Error) -> StoreError:
-    """Give SQLite's error in the words of the store contract; it tells no key and no value."""
-    if isinstance(error, sqlite3.OperationalError):  # busy, full, read-only, not to be opened
+    """Give SQLite's error in the words of the store contract; it shows no key and no value."""
+    if isinstance(error, sqlite3.OperationalError):  # busy, full, read-only, cannot be opened
         return StoreUnavailable(f"the sqlite store's file cannot be used: {error}")
     if type(error) is sqlite3.DatabaseError:
         return StoreError(

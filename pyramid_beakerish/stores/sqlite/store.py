@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 FILE = "sqlite.db"
 
 # Keys are blobs: they are compared byte by byte, and any string has its own. The order of the
-# columns lets a search for expired entries pass over the value. A table WITHOUT ROWID would keep
-# values between the keys: a load of one of 20,000 entries of 3 kB takes 5 us then, and not 3.7.
+# columns lets a search for expired entries skip the value. A table WITHOUT ROWID would keep
+# values between the keys: loading one of 20,000 entries of 3 kB would take 5 us, not 3.7.
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS beakerish_store
     (key BLOB PRIMARY KEY NOT NULL, expires REAL NOT NULL, value BLOB NOT NULL)""",
@@ -44,8 +44,8 @@ SCHEMA = (
 )
 
 LOAD = "SELECT value FROM beakerish_store WHERE key = ? AND expires > ?"
-# Of two keys each hit of a region loads, which takes 4.4 us like this and 5.7 with ``key IN``: that
-# makes a table of the keys, with an index, for one statement.
+# Each hit of a region loads two keys, which takes 4.4 us like this and 5.7 with
+# ``key IN``: that makes a table of the keys, with an index, for one statement.
 LOAD_MANY = (
     "WITH wanted (name) AS (VALUES {}) SELECT key, value FROM wanted CROSS JOIN beakerish_store"
     " WHERE key = name AND expires > ?"
@@ -55,7 +55,7 @@ SET = (
     " SET expires = excluded.expires, value = excluded.value"
 )
 CREATE = f"{SET} WHERE expires <= ?"
-# The part of an empty value, which only another program can have written, is NULL to SQLite.
+# substr gives NULL for an empty value, which only another program can have written.
 WRITE_ID = f"ifnull(substr(value, 1, {WRITE_ID_SIZE}), x'')"
 UNCHANGED = f"key = ? AND expires > ? AND {WRITE_ID} = ?"
 SWAP = f"UPDATE beakerish_store SET expires = ?, value = ? WHERE {UNCHANGED}"  # noqa: S608
@@ -70,7 +70,7 @@ DELETE_EXPIRED = (
     " (SELECT rowid FROM beakerish_store WHERE expires <= ? LIMIT ?)"
 )
 
-#: Behind all that begins with a prefix: no byte of UTF-8 is as high as this one.
+#: Comes after all that begins with a prefix: no byte of UTF-8 is as high as this one.
 HIGHEST = b"\xff"
 
 #: How many keys one statement takes or gives; SQLite before 3.32 takes 999.
@@ -79,7 +79,7 @@ MOST_KEYS = 500
 #: How many expired entries a write removes at most, and a sweep at once.
 LITTLE, BATCH = 20, 100
 
-#: Seconds from a write that has found no more expired entries to the next that looks for some.
+#: Seconds from a write that finds no more expired entries to the next one that looks for them.
 REST = 1.0
 
 
@@ -87,11 +87,11 @@ class SqliteStore(Store):
     """Keeps all entries in one SQLite file, for all processes of this host.
 
     The file is ``path``, in a folder that others must not write to; it is made when it is needed,
-    and only this user may read it. Beside it are two files of SQLite's while it is in use, and one
-    that locks, or that one is in the folder ``beakerish`` of ``lock_dir``. A killed process loses
-    nothing that was stored; unless ``fsync`` is true, a power cut may undo the last writes.
-    ``clock`` gives seconds since the epoch (`time.time`). ``patience`` is for how many seconds a
-    write waits for others (2) before it raises `StoreUnavailable`.
+    and only this user may read it. While it is in use, two files of SQLite's are beside it. The
+    lock file is beside it, too, or in the folder ``beakerish`` of ``lock_dir``. A killed process
+    loses nothing that was stored; unless ``fsync`` is true, a power cut may undo the last writes.
+    ``clock`` gives seconds since the epoch (`time.time`). A write waits up to ``patience``
+    seconds (2) for others before it raises `StoreUnavailable`.
 
     >>> from tempfile import mkdtemp
     >>> store = SqliteStore(os.path.join(mkdtemp(), "sessions.db"))
@@ -121,7 +121,7 @@ class SqliteStore(Store):
 
     @classmethod
     def from_settings(cls, settings: StoreSettings, clock: Callable[[], float]) -> SqliteStore:
-        """Make the store of ``url`` or ``data_dir``, ``lock_dir`` and ``fsync``; no file yet."""
+        """Make the store from ``url`` or ``data_dir``, ``lock_dir`` and ``fsync``; no file yet."""
         return cls(path_of(settings), settings.lock_dir, settings.fsync, clock)
 
     def prepare(self) -> None:
@@ -139,7 +139,7 @@ class SqliteStore(Store):
         return value, value[:WRITE_ID_SIZE]
 
     def load_many(self, keys: Iterable[str]) -> dict[str, Entry]:
-        """Give what is there of several keys, by one statement (for each 500)."""
+        """Give the entries found under several keys, with one statement for every 500."""
         names, now = {encode_key(key): key for key in keys}, self._clock()
         wanted = [*names]
         found: dict[str, Entry] = {}
@@ -166,7 +166,7 @@ class SqliteStore(Store):
         self._write(SET, (encode_key(key), expiry(now, ttl), value), now)
 
     def delete(self, key: str, token: Any = None) -> bool:
-        """Remove the entry, given a token only if it is unchanged; tell whether it was removed."""
+        """Remove the entry, with a token only if it is unchanged; tell whether it was removed."""
         now = self._clock()
         if token is None:
             return self._write(DELETE, (encode_key(key), now), now)
@@ -181,7 +181,7 @@ class SqliteStore(Store):
             yield from (decode_key(key) for (key,) in rows)
             if len(rows) < MOST_KEYS:
                 return
-            start = rows[-1][0] + b"\0"  # the first that can come behind it
+            start = rows[-1][0] + b"\0"  # the first that can come after it
 
     def sweep(self) -> int:
         """Remove what has expired, a little at a time, so that nobody waits long; tell how much."""
@@ -196,7 +196,7 @@ class SqliteStore(Store):
     def inspect(self) -> StoreFacts:
         """Tell the version of SQLite, how large the file is, and how much room the disk has.
 
-        The file is not made: it would belong to whoever asks.
+        The file is not made: it would belong to the user who asks.
         """
         facts = facts_of_folder(self._path)
         facts["version"] = f"SQLite {sqlite3.sqlite_version}"
@@ -215,7 +215,7 @@ class SqliteStore(Store):
         self._connections.close()
 
     def _write(self, statement: str, parameters: tuple[Any, ...], now: float) -> bool:
-        """Run a statement that changes an entry; tell whether it has."""
+        """Run a statement that changes an entry; tell whether it did."""
         _, changed = self._connections.execute(statement, parameters, now)
         if not 0 <= now - self._swept < REST:
             with sweeping_in_passing():

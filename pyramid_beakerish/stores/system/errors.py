@@ -16,5 +16,5 @@ def unavailable(error: OSError, store: str = "file", path: str = "") -> StoreUna
     )
 
 
-#: Has a method raise `StoreUnavailable` for every error of the file system.
+#: Makes a method raise `StoreUnavailable` for every error of the file system.
 translating_errors = translating(OSError, unavailable)

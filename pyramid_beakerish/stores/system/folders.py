@@ -1,4 +1,4 @@
-"""Folders that are nobody else's business."""
+"""Folders that only this user may use."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .errors import unavailable
 #: Our own folder in ``data_dir`` and ``lock_dir``, as Beaker keeps its files there too.
 FOLDER = "beakerish"
 
-#: Why there is nothing in a folder that is not there.
+#: Why a folder is not there.
 TO_BE_MADE = "The folder is made when the application starts."
 
 
 def own_folder(folder: str | os.PathLike[str]) -> str:
-    """Give the path of our own folder in there, ending with a separator, whatever is the cwd."""
+    """Give the absolute path of our own folder in this one, ending with a separator."""
     return os.path.join(os.path.abspath(folder), FOLDER, "")
 
 
@@ -35,14 +35,14 @@ def make_private_folder(path: str, fsync: bool = False) -> None:
             if above == path:  # a drive that is not there
                 raise
             make_private_folder(above, fsync)
-            os.mkdir(path, 0o700)  # and no further: above may be a link that leads nowhere
+            os.mkdir(path, 0o700)  # only this once: above may be a link that leads nowhere
         os.chmod(path, 0o700)  # the umask may have taken away even the owner's rights
         if fsync:
             fsync_name(path)
 
 
 def prepare_folder(path: str, store: str) -> None:
-    """Make the folder, unless it is there; raises `StoreUnavailable`, which names it."""
+    """Make the folder, unless it is there; raise `StoreUnavailable`, which names it, on failure."""
     try:
         make_private_folder(path, fsync=True)  # a power cut must not take what will be in it
         os.stat(os.path.join(path, ""))  # which fails for a file
@@ -65,7 +65,7 @@ def facts_of_folder(path: str) -> StoreFacts:
 
 
 def fsync_name(path: str) -> None:
-    """Make that something has this name, or that nothing has it, outlive a power cut."""
+    """Make sure that the name, or its removal, outlives a power cut."""
     if not hasattr(os, "O_DIRECTORY"):  # Windows keeps names safe itself, and opens no folder
         return
     fd = os.open(os.path.dirname(path), os.O_RDONLY)

@@ -18,7 +18,7 @@ class ForkAware(Protocol):
 
 
 class ForkShy(ForkAware, Protocol):
-    """Something of which a child must not even inherit what is in use."""
+    """Something that must have nothing in use at a fork, as a child must not even inherit that."""
 
     def before_fork(self) -> None:
         """Give everything up, and begin nothing until `resume` or `forked` is called."""
@@ -32,7 +32,7 @@ WIPE_ON_FORK = 18
 
 
 class MarkById:
-    """A mark at 0 that is true in the process that set it; another one is told by its id."""
+    """A mark at index 0 that is true only in the process that set it, known by its id."""
 
     def __init__(self) -> None:
         self[0] = 1
@@ -45,9 +45,9 @@ class MarkById:
 
 
 def mark() -> Any:
-    """Give a mark at 0 that is true until a fork, and can be set again in the child.
+    """Give a mark at index 0 that is true until a fork, and can be set again in the child.
 
-    To look at memory that a fork wipes takes 0.04 us; the system is asked for an id in 0.15.
+    Looking at memory that a fork wipes takes 0.04 us, asking the system for an id 0.15.
     """
     try:
         page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
@@ -64,7 +64,7 @@ _stopped: list[ForkShy] = []
 #: Held from before a fork until after it: threads that fork at once take turns.
 _turn = threading.Lock()
 
-#: The lock of the threads that notice a fork, by the process that they are in.
+#: The lock of the threads that notice a fork, by the id of their process.
 _renewing: dict[int, threading.Lock] = {}
 _members: weakref.WeakSet[ForkAware] = weakref.WeakSet()
 _shy_members: weakref.WeakSet[ForkShy] = weakref.WeakSet()
@@ -88,7 +88,7 @@ def notice_fork() -> None:
     https://uwsgi-docs.readthedocs.io/en/latest/Options.html#py-call-osafterfork
     """
     if not _is_known[0]:
-        # A lock of this process's own: that of the parent may be held for ever in here.
+        # A lock of this process's own: the parent's may be held for ever in here.
         with _renewing.setdefault(os.getpid(), threading.Lock()):
             if not _is_known[0]:
                 _renew_all()
@@ -108,7 +108,7 @@ def _resume_all() -> None:
 
 
 def _renew_all() -> None:
-    if _turn.locked():  # by the thread that has forked, or by one that is not in here
+    if _turn.locked():  # by the thread that has forked, or by one that a child does not have
         _turn.release()
     _stopped.clear()
     for member in list(_members):

@@ -1,4 +1,4 @@
-"""A few file locks for any number of keys, held by one thread of one process."""
+"""A few file locks for any number of keys, each held by one thread of one process."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Locking(NamedTuple):
 
 
 def file_locking() -> Locking:
-    """Give what locks files here."""
+    """Give the way to lock files on this system."""
     try:
         fcntl = importlib.import_module("fcntl")
     except ImportError:
@@ -42,10 +42,10 @@ def file_locking() -> Locking:
 
 
 class FileLock:
-    """A context manager that at most one thread of one process is in, on the whole host.
+    """A context manager that only one thread of the whole host is in at a time.
 
-    Raises `StoreUnavailable` if others are in it for longer than ``patience`` seconds: a
-    process that was stopped in it must not stop all the others.
+    Raises `StoreUnavailable` if others are in it for longer than ``patience`` seconds:
+    a process that was suspended in it must not stop all the others.
     """
 
     _fd = CLOSED
@@ -77,7 +77,7 @@ class FileLock:
 
     @contextlib.contextmanager
     def if_free(self) -> Iterator[bool]:
-        """Be in it if nobody else is, without waiting; give whether that is so."""
+        """Enter it if nobody else is in it, without waiting; give whether that was so."""
         notice_fork()
         if not self._threads.acquire(blocking=False):
             yield False
@@ -100,7 +100,7 @@ class FileLock:
             self._threads.release()
 
     def forked(self) -> None:
-        """Let go of the parent's descriptor: what it has locked is not locked against it."""
+        """Let go of the parent's descriptor: a lock taken with it does not keep the parent out."""
         self._threads = threading.Lock()
         self._forget()
 
@@ -108,11 +108,11 @@ class FileLock:
         self._forget()
 
     def _locked_as_before(self) -> bool:
-        """Lock the file that is open; tell whether that is done, and others find this one too."""
+        """Lock the open file; tell whether that is done, and the path still leads to this file."""
         try:
             self._call(self._fd, *self._lock_at_once)
             return os.stat(self._path)[1:3] == self._file
-        except OSError:  # held, removed, moved with its folder, or closed by who closes everything
+        except OSError:  # held, removed, moved with its folder, or closed by other code
             return False
 
     def _take(self, lock: Callable[[], bool]) -> bool:
@@ -147,7 +147,7 @@ class FileLock:
     def _forget(self) -> None:
         fd, self._fd = self._fd, CLOSED
         if fd != CLOSED:
-            with contextlib.suppress(OSError):  # closed by who closes everything
+            with contextlib.suppress(OSError):  # already closed, by other code
                 os.close(fd)
 
     def _too_slow(self) -> StoreUnavailable:
