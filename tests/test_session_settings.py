@@ -365,7 +365,9 @@ def test_id_generator(site):
     stranger.use(lambda session: session.regenerate_id())
     assert stranger.contents() == {"a": 1}
     for nonsense in ("short", "x" * 200, "a b" * 20, 5):
-        with pytest.raises(SessionStateError, match=r"session\.id_generator gave what is no id"):
+        with pytest.raises(
+            SessionStateError, match=r"session\.id_generator gave what is not an id"
+        ):
             site(id_generator=lambda given=nonsense: given).stranger().put(a=1)
 
 
