@@ -251,7 +251,7 @@ def test_memcached_tells_that_it_is_too_small(check):
             store.set(f"session:{number}", b"12345678" + b"x" * 100_000, None)
         store.close()
         report = check("session.type = memcached", f"session.url = {server.url}")
-    assert "entries have left before their time" in advice(report)
+    assert "entries were evicted before they expired" in advice(report)
 
 
 class EvictingRedis(RedisServer):
@@ -296,7 +296,7 @@ def test_a_missing_table_is_told(check, run, tmp_path):
     assert row["state"] == made
     lines = (*lines, "session.create_table = false")
     (row,) = check(*lines, code=1)["stores"]
-    assert "told_entries is not there: beakerish prepare makes it" in row["state"]
+    assert "told_entries does not exist: beakerish prepare makes it" in row["state"]
     assert run("prepare", ini(tmp_path, *lines)) == 0
     (row,) = check(*lines)["stores"]
     assert row["state"] == "answers"

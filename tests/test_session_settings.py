@@ -65,7 +65,7 @@ def test_data_dir(site, tmp_path):
 def test_create_table(site, tmp_path):
     """The table of a database is made at the start, unless somebody else is to make it."""
     database = {"type": "sql", "url": f"sqlite:///{tmp_path}/sessions.db"}
-    with pytest.raises(StoreError, match="the table beakerish_entries is not there"):
+    with pytest.raises(StoreError, match="the table beakerish_entries does not exist"):
         site(**database, create_table="false").stranger().put(a=1)
     assert site(**database).stranger().put(a=1).contents() == {"a": 1}
 
