@@ -184,7 +184,7 @@ class TransactionalSession(Session):
         self._end_turn()
         turn = Lease(self._manager.records.store, f"commit:{self._key}", LONGEST_TURN)
         if not turn.acquire(LONGEST_WAIT):
-            raise SessionConflict("Other requests go on committing the session.")
+            raise SessionConflict("Other requests kept committing the session.")
         self._turn = turn
 
     def _end_turn(self) -> None:

@@ -595,7 +595,7 @@ def test_result_that_can_be_used_only_once(function, region):
     """What only its first caller could use is refused, where the function does not show it."""
     made = function()
     hiding = cache_region(region)(functools.wraps(function)(lambda: made))
-    message = f"{function.__qualname__} returned, a .*: it can be used only once. Return what comes"
+    message = f"{function.__qualname__} returned, a .*: it can be used only once. Return what it"
     with pytest.raises(SerializationError, match=message):
         hiding()
     if function is coroutine:
@@ -664,7 +664,7 @@ class TestConfiguration:
         """If the settings differ from the last ones, one line says so."""
         configured.configure(make_regions(clock, r={"expire": 1}))
         line = (
-            "Cache regions are configured anew, with other settings: decorated functions"
+            "Cache regions were configured again, with other settings: decorated functions"
             " use those of the last configuration (r)"
         )
         assert caplog.messages == [line]
@@ -725,7 +725,9 @@ def test_a_response_is_not_shared(clock, tmp_path, options):
     options = {"data_dir": str(tmp_path), "serializer": pickle, **options}
     configured.configure(make_regions(clock, r=options))
     function = cache_region("r", ignore=["request"])(lambda request: Response("a page"))
-    with pytest.raises(SerializationError, match=r"Response: all would get the cookies that one"):
+    with pytest.raises(
+        SerializationError, match=r"Response: the cookies set on it for one visitor"
+    ):
         function(None)
     configured.configure(make_regions(clock, r={**options, "copy": True}))
     function(None)

@@ -385,9 +385,9 @@ def test_what_takes_a_server(site):
     visitor = site().stranger().put(a=1)
 
     def work(session):
-        with pytest.raises(SessionStateError, match="known to nobody"):
+        with pytest.raises(SessionStateError, match="server has no list"):
             session.bind_user("bob")
-        with pytest.raises(SessionStateError, match="known to nobody"):
+        with pytest.raises(SessionStateError, match="server has no list"):
             session.sessions_of("bob")
         session.lock()
         session.unlock()

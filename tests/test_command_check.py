@@ -251,7 +251,7 @@ def test_memcached_tells_that_it_is_too_small(check):
             store.set(f"session:{number}", b"12345678" + b"x" * 100_000, None)
         store.close()
         report = check("session.type = memcached", f"session.url = {server.url}")
-    assert "entries have left before their time" in advice(report)
+    assert "entries were evicted before they expired" in advice(report)
 
 
 class EvictingRedis(RedisServer):
@@ -296,7 +296,7 @@ def test_a_missing_table_is_told(check, run, tmp_path):
     assert row["state"] == made
     lines = (*lines, "session.create_table = false")
     (row,) = check(*lines, code=1)["stores"]
-    assert "told_entries is not there: beakerish prepare makes it" in row["state"]
+    assert "told_entries does not exist: beakerish prepare makes it" in row["state"]
     assert run("prepare", ini(tmp_path, *lines)) == 0
     (row,) = check(*lines)["stores"]
     assert row["state"] == "answers"
@@ -371,15 +371,15 @@ def test_a_safe_configuration_needs_no_advice(check):
     ("line", "words"),
     [
         ("session.secret = short", "shorter than 32 characters"),
-        ("session.secret = example-only-replace-me-by-a-secret-of-your-own", "of an example"),
+        ("session.secret = example-only-replace-me-by-a-secret-of-your-own", "is an example's"),
         ("session.secure = false", "in clear text"),
         ("session.secure = auto", "is Secure where the request is https"),
         ("session.httponly = false", "Scripts can read the cookie"),
         ("session.samesite = None", "Other sites' requests"),
         ("session.timeout = none", "never end by themselves"),
-        ("session.lifetime = none", "lives for ever"),
-        ("session.data_serializer = pickle", "Pickles run"),
-        ("session.constant_csrf_token = x", "for tests alone"),
+        ("session.lifetime = none", "never ends"),
+        ("session.data_serializer = pickle", "Loading a pickle"),
+        ("session.constant_csrf_token = x", "for tests only"),
         ("session.auto = true", "has no effect"),
     ],
 )
@@ -411,7 +411,7 @@ def test_no_secret_that_is_shown_is_kept_unawares(check, name):
     assert len(shown) > 5
     for secret in shown:
         report = check(*SAFE, f"session.{name} = {secret}")
-        assert f"session.{name} is one of an example" in advice(report), secret
+        assert f"session.{name} is an example's" in advice(report), secret
 
 
 def test_without_cookies_there_is_no_advice_on_them(check):
@@ -628,7 +628,7 @@ def test_a_terminal_is_told_what_is_wrong(tmp_path):
     down = ini(tmp_path, "session.type = redis", "session.url = redis://127.0.0.1:1")
     code, sent = in_terminal("check", down)
     assert code == 1
-    assert "\x1b[1;31mStores that are of no use: 1." in sent
+    assert "\x1b[1;31mStores that cannot be used: 1." in sent
     code, sent = in_terminal("check", str(tmp_path / "none.ini"))
     assert code == 2
     assert sent.startswith(f"beakerish: {tmp_path}/none.ini cannot be read")

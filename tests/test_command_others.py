@@ -92,7 +92,7 @@ def test_invalidate_forgets_single_keys(run, path, regions):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["clear", "--all"], "Regions cleared: none.\nRegions that have nothing yet: short.\n"),
+        (["clear", "--all"], "Regions cleared: none.\nRegions that are still empty: short.\n"),
         (["invalidate", "short", "a"], "Keys forgotten in short: 0.\n"),
     ],
 )
@@ -110,7 +110,7 @@ def test_a_region_that_was_never_used_is_left_alone(run, tmp_path, kind, argumen
 def test_clear_wants_to_know_which(run, path, arguments):
     """Nothing, and both at once, is no answer."""
     assert run("cache", "clear", path, *arguments) == 2
-    assert "Name regions, or say --all." in run.err
+    assert "Name regions, or use --all." in run.err
 
 
 @pytest.mark.parametrize(

@@ -293,7 +293,7 @@ def test_end_ends_all(app, run):
 def test_end_wants_to_know_which(app, run, arguments):
     """Nothing, and everything but with conditions, is no answer."""
     assert run("sessions", "end", app.ini, *arguments) == 2
-    assert "Say which" in run.err
+    assert "Give either" in run.err
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ def test_end_of_one_takes_no_conditions(app, run, beside):
     """A session that is named ends whatever its age, so a condition on it is refused."""
     visitor = app.visitor(a=1)
     assert run("sessions", "end", app.ini, fingerprint(app, run), *beside) == 2
-    assert "beside its name only --user may be said" in run.err
+    assert "only --user may be added" in run.err
     assert is_alive(visitor)
 
 

@@ -144,7 +144,7 @@ def test_each_application_has_regions_of_its_own(caplog):
         request.registry = config.registry
     expiries = [request.cache_regions["short_term"].settings.expire for request in requests]
     assert expiries == [5, 7]
-    assert "configured anew" in caplog.text
+    assert "configured again" in caplog.text
 
 
 def test_an_application_without_regions(own_caches, caplog):

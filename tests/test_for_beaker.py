@@ -236,7 +236,7 @@ class TestCache:
         with pytest.raises(KeyError):
             cache.namespace["k"]
         assert cache.get("k", createfunc=lambda: 2) == 2
-        assert "A damaged entry of a cache is taken for absent" in caplog.text
+        assert "A damaged cache entry counts as absent" in caplog.text
         assert cache["k"] == 2
 
     def test_one_store_for_all(self, options):
@@ -291,7 +291,9 @@ def test_a_store_without_a_list():
     """A namespace in a store that cannot list its keys cannot be cleared, and says so."""
     cache = CacheManager(type="unlisted").get_cache("n")
     cache["k"] = 1
-    with pytest.raises(StoreError, match="type unlisted cannot list, and so not clear"):
+    with pytest.raises(
+        StoreError, match="type unlisted cannot list a namespace, and so cannot clear it"
+    ):
         cache.clear()
     assert cache["k"] == 1
 

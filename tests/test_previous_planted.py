@@ -97,7 +97,7 @@ def test_planted(way, layer, reader, canary, tmp_path, caplog):
     assert application.do(lambda session: session.new, cookie) is True
     assert not canary.exists()
     is_text = way.store == "memcached" and layer is around
-    refused = "not a text" if is_text and reader is beakers_format else NOT_LISTED
+    refused = "not text" if is_text and reader is beakers_format else NOT_LISTED
     json_alone = reader is beakers_format and way.serializer == "json"
     if json_alone and layer in (inside, deep_inside):
         refused = "neither a pickle nor JSON"

@@ -180,7 +180,7 @@ def test_what_cannot_be_opened(tmp_path, caplog):
     with pytest.raises(NoRecord):
         session.read()
     assert session.forget() is False
-    assert "is not looked for: set session.previous = none" in caplog.text
+    assert "If there are none, set session.previous = none." in caplog.text
 
 
 def after(settings):
@@ -409,7 +409,7 @@ def test_keys_that_are_no_text(tmp_path, caplog):
     """They stay behind, as no session here has such, and the log tells it; all else goes on."""
     _, application = planted(tmp_path, {"user": "u", 5: 1, ("a", 1): 2})
     assert application.do(dict, f"{KEY}={ID}") == {"user": "u"}
-    assert "without 2 of its keys, which are no text" in caplog.text
+    assert "2 keys of a session were dropped: they are not strings." in caplog.text
 
 
 @pytest.mark.parametrize("data", [{"_domain": ""}, {"_path": None}, {"_path": ""}], ids=str)

@@ -65,7 +65,7 @@ def test_data_dir(site, tmp_path):
 def test_create_table(site, tmp_path):
     """The table of a database is made at the start, unless somebody else is to make it."""
     database = {"type": "sql", "url": f"sqlite:///{tmp_path}/sessions.db"}
-    with pytest.raises(StoreError, match="the table beakerish_entries is not there"):
+    with pytest.raises(StoreError, match="the table beakerish_entries does not exist"):
         site(**database, create_table="false").stranger().put(a=1)
     assert site(**database).stranger().put(a=1).contents() == {"a": 1}
 
@@ -365,7 +365,9 @@ def test_id_generator(site):
     stranger.use(lambda session: session.regenerate_id())
     assert stranger.contents() == {"a": 1}
     for nonsense in ("short", "x" * 200, "a b" * 20, 5):
-        with pytest.raises(SessionStateError, match=r"session\.id_generator gave what is no id"):
+        with pytest.raises(
+            SessionStateError, match=r"session\.id_generator gave what is not an id"
+        ):
             site(id_generator=lambda given=nonsense: given).stranger().put(a=1)
 
 

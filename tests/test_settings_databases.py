@@ -102,7 +102,7 @@ EXAMPLES = "postgresql://user:password@host/database, mysql://... or sqlite:////
             {"sa__url": "oracle://scott:tiger@host/x"},
             [
                 (
-                    "session.sa.url leads to oracle, which has no store here: "
+                    "session.sa.url names oracle, for which there is no store: "
                     "use postgresql, mysql, mariadb or sqlite."
                 )
             ],
@@ -117,7 +117,7 @@ EXAMPLES = "postgresql://user:password@host/database, mysql://... or sqlite:////
         ),
         (
             {"url": create_engine(FILE), "sa__pool_size": "5"},
-            [("session.sa.pool_size cannot be obeyed: url is an engine that is made already.")],
+            [("session.sa.pool_size cannot be obeyed: url is an engine that was made already.")],
         ),
         (
             {"url": FILE, "sa__isolation_level": "SERIALIZABLE"},
@@ -139,7 +139,7 @@ def test_an_engine_of_another_database():
     """An engine is judged as the URL that it was made from would be."""
     driver = SimpleNamespace(Cursor=object, version="4", paramstyle="qmark")
     (problem,) = problems(type="sql", url=create_engine("mssql+pyodbc://h", module=driver))
-    assert problem.startswith("session.url leads to mssql, which has no store here")
+    assert problem.startswith("session.url names mssql, for which there is no store")
 
 
 @pytest.mark.parametrize(
@@ -149,8 +149,7 @@ def test_a_table_name_that_is_too_long(place):
     """A name of which a server's identifiers cannot be made is a mistake, but not for SQLite."""
     (problem,) = problems(type="sql", url=place, table_name="t" * 48)
     assert problem == (
-        "session.table_name is too long: the table and its index are named after it, for which it "
-        "may have 47 characters."
+        "session.table_name is too long: it may have 47 bytes, as the index is named after it, too."
     )
     for name, of in ("t" * 47, place), ("t" * 48, FILE):
         session(type="sql", url=of, table_name=name, create_table="false")

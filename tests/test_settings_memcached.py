@@ -106,7 +106,7 @@ def test_what_is_missing(name, monkeypatch):
             "memcache",
             "the store of this package speaks to memcached with pymemcache",
         ),
-        ("protocol", "binary", "nothing reads it, in Beaker neither"),
+        ("protocol", "binary", "nothing reads it, not even Beaker"),
         ("username", "u", "only session.type = ext:rediscluster reads it"),
         ("password", "p", "only session.type = ext:rediscluster reads it"),
     ],

@@ -154,7 +154,7 @@ SIGNED = {"type": "signed_cookie", "secret": "a"}
         ({"timeout": "x"}, "timeout", "= 'x' is not a duration: use seconds, a number"),
         ({"type": "file"}, "type", "= file needs session.previous.data_dir."),
         ({"type": "signed_cookie"}, "type", "= signed_cookie needs session.previous.secret."),
-        ({**SIGNED, "salt": 5}, "salt", "= 5 is not a text: use a text."),
+        ({**SIGNED, "salt": 5}, "salt", "= 5 is not text: use text."),
         ({**SIGNED, "hashalg": "sha0"}, "hashalg", "= 'sha0' is no hash algorithm: use"),
         ({**SIGNED, "serializer": 5}, "serializer", "= 5 is not a serializer: use json, an"),
         ({**SIGNED, "saltt": "x"}, "saltt", "= 'x' is no option. Did you mean session.previous."),
@@ -187,10 +187,10 @@ def test_either_or():
 def test_what_only_beaker_can_read():
     """A type, or a class, that cannot be read here is a mistake; the types that can are named."""
     mongo, *_ = refusals(type="ext:mongodb", url="mongodb://x", format="beaker")
-    assert mongo.startswith("session.previous.type = ext:mongodb leaves sessions to Beaker: ")
+    assert mongo.startswith("session.previous.type = ext:mongodb cannot be read from Beaker: ")
     assert "memory, file, dbm, cookie" in mongo
     (own,) = refusals(type="file", data_dir="x", session_class="beaker.session:Session")
-    assert own.endswith("are read, without classes of one's own.")
+    assert own.endswith("can, without session_class or namespace_class.")
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_from_one_cookie_to_another(options, needed, own):
     before = {f"previous.{key}": said for key, said in options.items()}
     with pytest.raises(SettingsError) as caught:
         session_settings(**own, **before)
-    told = [problem.partition(", as that of the earlier")[0] for problem in caught.value.problems]
+    told = [problem.partition(", as in the earlier")[0] for problem in caught.value.problems]
     assert told == [f"{name} must be {value!r}" for name, value in needed.items()]
     session, _ = session_settings(**own, **before, **needed)
     assert session.previous.type == options["type"]
@@ -227,7 +227,7 @@ def test_sessions_in_beakers_cookie_take_over_none():
             }
         )
     assert caught.value.problems == (
-        "session.type = cookie: Beaker's sessions in a cookie take over no others.",
+        "session.type = cookie: Beaker cannot take over other sessions into a cookie.",
     )
 
 

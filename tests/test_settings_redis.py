@@ -84,9 +84,12 @@ NO_URL = (
         ),
         ({"redis.socket_timeout": []}, ["session.redis.socket_timeout is not a number: "]),
         ({"redis.socket_keepalive": "perhaps"}, ["session.redis.socket_keepalive is not a bool"]),
-        ({"redis.retry_on_timeout": "true"}, ["session.redis.retry_on_timeout would undo what"]),
+        (
+            {"redis.retry_on_timeout": "true"},
+            ["session.redis.retry_on_timeout would remove the time limit"],
+        ),
         ({"redis.decode_responses": "1"}, ["session.redis.decode_responses would change what"]),
-        ({"redis.host": "h"}, ["session.redis.host is said by the url: leave it out."]),
+        ({"redis.host": "h"}, ["session.redis.host is given by the url: leave it out."]),
         ({"redis.protocol": "4"}, ["session.redis.* is refused by redis-py: protocol must be"]),
         (
             {"url": f"{URL}?decode_responses=1&nonsense=2"},
@@ -99,13 +102,13 @@ NO_URL = (
         ({"url": "redis://localhost:x"}, [NO_URL]),
         ({"url": "redis://localhost/sessions"}, [NO_URL]),
         ({"url": "redis://localhost?socket_timeout=soon"}, [NO_URL]),
-        ({"url": object()}, ["session.url is no redis.Redis or redis.RedisCluster that leaves"]),
+        ({"url": object()}, ["session.url is no redis.Redis or redis.RedisCluster with"]),
         ({"redis.service_name": "s"}, ["session.redis.service_name needs redis.sentinels."]),
         (
             {"url": None, "redis.sentinels": "a"},
             ["session.redis.sentinels needs redis.service_name."],
         ),
-        (SENTINEL, ["session.redis.sentinels tell the server's host, so that the url must not: "]),
+        (SENTINEL, ["session.redis.sentinels tell the server's host, so the url must not: "]),
         (
             {**SENTINEL, "url": None, "redis.sentinels": "a:b"},
             ["session.redis.sentinels is no list of hosts: use host:port, with commas between"],
@@ -144,14 +147,14 @@ NO_URL = (
         ),
         (
             {"redis.cluster": "true", "redis.read_from_replicas": "true"},
-            ["session.redis.read_from_replicas would let a session be read as it was before"],
+            ["session.redis.read_from_replicas would let a session be read in an older state"],
         ),
         ({"redis.cluster": "perhaps"}, ["session.redis.cluster is not a boolean"]),
         (
             {"redis.client_factory": "redis.Redis", "redis.socket_timeout": "1"},
             [
-                "session.redis.client_factory gives the client, so that the url would have no",
-                "session.redis.socket_timeout has no effect on a client of one's own",
+                "session.redis.client_factory gives the client, so the url would have no",
+                "session.redis.socket_timeout has no effect on your own client",
             ],
         ),
         (

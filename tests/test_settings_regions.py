@@ -162,7 +162,7 @@ def test_repr():
         ),
         (
             {"cache.regions": 7},
-            "cache.regions = 7 is not a list: use names with commas or line ends between them.",
+            "cache.regions = 7 is not a list: use names separated by commas or line ends.",
         ),
         (
             {"cache.regions": "r, s", "cache.expires": "5"},
@@ -289,7 +289,7 @@ FILES = {"cache.regions": "a", "cache.type": "file", "cache.data_dir": "/x"}
         ),
         (
             {"cache.regions": "a", "cache.log_file": "x"},
-            "cache.log_file has no effect: nothing reads it, in Beaker neither.",
+            "cache.log_file has no effect: nothing reads it, not even Beaker.",
         ),
         (
             {"cache.expire": "5"},
@@ -301,7 +301,7 @@ FILES = {"cache.regions": "a", "cache.type": "file", "cache.data_dir": "/x"}
         ),
         (
             {"cache.regions": "a", "cache.a.lease": "5s"},
-            "cache.a.lease has no effect: type = memory is for one process.",
+            "cache.a.lease has no effect: only one process uses a region of type = memory.",
         ),
         (
             {"cache.regions": "a", "cache.serializer": "json"},
@@ -309,7 +309,7 @@ FILES = {"cache.regions": "a", "cache.type": "file", "cache.data_dir": "/x"}
         ),
         (
             {"cache.regions": "a", "cache.stale": "5s", "cache.a.expire": "none"},
-            "cache.stale has no effect: with expire = none nothing gets old.",
+            "cache.stale has no effect: with expire = none no result expires.",
         ),
         (
             {**FILES, "cache.pickle_classes": "a.B"},
@@ -317,7 +317,7 @@ FILES = {"cache.regions": "a", "cache.type": "file", "cache.data_dir": "/x"}
         ),
         (
             {**FILES, "cache.copy": "true"},
-            "cache.copy has no effect: what a store hands out is the caller's own.",
+            "cache.copy has no effect: a store gives each caller its own copy.",
         ),
         (
             {**FILES, "cache.max_entries": "10"},
@@ -366,7 +366,7 @@ def test_own_serializer():
         ({"cache.a.lease": "0"}, "leave it out for 30 s."),
         ({"cache.a.copy": "maybe"}, "is not a boolean: use true or false."),
         ({"cache.a.serializer": "yaml"}, "use msgpack, json, pickle or an object with dumps"),
-        ({"cache.a.pickle_classes": "B"}, "= 'B' names no class by 'B': use package.module:Class."),
+        ({"cache.a.pickle_classes": "B"}, "= 'B' holds 'B', which is no class name: use package."),
     ],
 )
 def test_nonsense(settings, rest):

@@ -190,7 +190,7 @@ def test_exceptions():
         ({"serializer": "json:JSONDecoder"}, "is not a serializer"),
         ({"serializer": SimpleNamespace(dumps=bytes)}, "is not a serializer"),
         ({"serializer": SimpleNamespace(loads=bytes)}, "is not a serializer"),
-        ({"serializer": "pickle"}, "runs what is in a cookie: it reads earlier sessions only"),
+        ({"serializer": "pickle"}, "runs what is in a cookie: use it only under previous., for"),
         ({"set_on_exception": "maybe"}, "is not a boolean"),
         ({"cookie_expires": datetime(2030, 1, 1)}, "is a date: signed cookies need a number"),
         ({"format": "beaker"}, "cannot go with signed cookies, which Pyramid keeps"),
@@ -219,7 +219,7 @@ def test_messages():
             "session.constant_csrf_token has no effect: "
             "Pyramid keeps the sessions and has no such option."
         ),
-        "session.secret has several lines, and Pyramid takes the first alone.",
+        "session.secret has several lines, and Pyramid uses only the first.",
     )
     others = {"session.type": "memory", "session.secret": SECRET, "session.salt": "x"}
     (message,) = read_settings(others).messages

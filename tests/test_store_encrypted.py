@@ -139,4 +139,4 @@ def test_validate_key_alone():
     """``validate_key`` has no effect on a server's records, and a line says why."""
     _, said = read_session_settings({"session.secret": SECRET, "session.validate_key": SECRET})
     (line,) = said
-    assert line.startswith("session.validate_key has no effect: a record that stays on the server")
+    assert line.startswith("session.validate_key has no effect: a record on the server")

@@ -165,7 +165,7 @@ def test_an_answer_that_is_cut_off(proxy, store, method, length):
         raise Cut(data[: min(length, len(data) - 1)])
 
     proxy.on_answer = cut
-    with pytest.raises(StoreUnavailable, match="it broke off"):
+    with pytest.raises(StoreUnavailable, match="its answer broke off"):
         work()
     proxy.on_answer = unchanged
     found = store.load("k")

@@ -208,7 +208,7 @@ class TestAnswers:
             server.client().execute_command("ACL SETUSER", "default", "-set")
             with pytest.raises(StoreUnavailable) as caught:
                 RedisStore(server.url).set("k", stamped(), None)
-        message = "the Redis server does not permit the user what a store does"
+        message = "the Redis server does not permit the user the commands of a store"
         assert str(caught.value) == message
 
     def test_no_redis_server(self, tmp_path):
@@ -243,7 +243,7 @@ def test_a_database_that_is_not_there(server):
     """A number beyond the server's databases is told as such, not by a word of its answer."""
     with pytest.raises(StoreUnavailable) as caught:
         RedisStore(f"redis://127.0.0.1:{server.port}/999").load("k")
-    assert str(caught.value) == "the Redis server has no database of the number in the url"
+    assert str(caught.value) == "the Redis server has no database with the number in the url"
 
 
 def test_no_password():

@@ -256,7 +256,7 @@ class TestFull:
             lambda: poor.swap("k", token, stamped(), None),
             lambda: poor.delete("k", token),
         ):
-            with pytest.raises(StoreUnavailable, match="does not permit the user what a store"):
+            with pytest.raises(StoreUnavailable, match="does not permit the user the commands"):
                 work()
 
     def test_too_many_clients(self, server, store):

@@ -91,7 +91,7 @@ def test_what_has_left_is_told(server):
         while not client.info("stats")["evicted_keys"]:
             store.set("k", stamped(b"x"), None)
     (remark,) = store.inspect()["remarks"]
-    assert "left before their time: raise maxmemory." in remark.text
+    assert "evicted before they expired: raise maxmemory." in remark.text
     assert remark.link.startswith("https://redis.io/")
     store.close()
 

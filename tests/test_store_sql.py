@@ -245,7 +245,7 @@ class TestTable:
         store.prepare()
         for call in (lambda: store.load("k"), lambda: store.set("k", stamped(), None)):
             with pytest.raises(
-                StoreError, match=r"^the table other_entries is not there"
+                StoreError, match=r"^the table other_entries does not exist"
             ) as caught:
                 call()
             assert not isinstance(caught.value, StoreUnavailable)

@@ -211,7 +211,7 @@ class TestConnections:
             other.old = store.old
             getattr(proxy, cut)()
             if (method, cut) == ("delete", "cut_in_answer"):
-                with pytest.raises(StoreUnavailable, match="nothing tells"):
+                with pytest.raises(StoreUnavailable, match="is not known"):
                     other.delete("k", store.old[1])
                 assert store.load("k") is None
             else:
@@ -226,7 +226,7 @@ class TestConnections:
             proxy.cut_in_answer(
                 lambda: store.set("new" if method == "create" else "k", stamped(), None)
             )
-            with pytest.raises(StoreUnavailable, match="nothing tells whether the write was done"):
+            with pytest.raises(StoreUnavailable, match="whether the write was done is not known"):
                 do(other, method)
 
     def test_two_resets(self, server, store, clock):
@@ -501,8 +501,8 @@ def numbered(number):
     ("error", "kind", "said"),
     [
         (sqlite3.InterfaceError("network error"), StoreUnavailable, "cannot be used"),
-        (sqlite3.ProgrammingError({"S": "ERROR", "C": "42P01"}), StoreError, "is not there"),
-        (numbered(1146), StoreError, "is not there"),
+        (sqlite3.ProgrammingError({"S": "ERROR", "C": "42P01"}), StoreError, "does not exist"),
+        (numbered(1146), StoreError, "does not exist"),
     ],
 )
 def test_other_drivers(clock, error, kind, said):

@@ -180,7 +180,9 @@ def test_it_tells_of_renewal_and_of_sliding():
     toolbar.visit(lambda request: request.session.update(a=1))
     toolbar.site.clock.advance(120)
     toolbar.visit(lambda request: str(request.session["a"]))
-    assert toolbar.session()["Cookie"] == "sent, as the browser's copy lives on with the session"
+    assert (
+        toolbar.session()["Cookie"] == "sent, as the cookie's expiry is extended with the session's"
+    )
     before = dict(toolbar.browser.cookies)
     toolbar.site.clock.advance(3600)
     toolbar.visit(lambda request: str(request.session["a"]))
@@ -210,7 +212,7 @@ def test_it_tells_of_a_session_that_was_brought_over(tmp_path):
     new = Toolbar("beakerish", **{f"session.previous.{name}": value for name, value in own.items()})
     new.browser.set_cookie("beaker.session.id", old.browser.cookies["beaker.session.id"])
     new.visit(lambda request: str(request.session["a"]))
-    assert new.session()["Cookie"] == "sent, as the session is of an earlier configuration"
+    assert new.session()["Cookie"] == "sent, as the session comes from an earlier configuration"
 
 
 def test_it_tells_of_a_renewal_under_way():

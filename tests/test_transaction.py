@@ -847,7 +847,7 @@ def test_a_commit_that_takes_too_long(site, monkeypatch):
     visitors.append(site.visitor())
     visitors[0].get("/page")
     change()
-    assert answers == ["Other requests go on committing the session.", "None"]
+    assert answers == ["Other requests kept committing the session.", "None"]
     assert site.contents(visitors[0]) == {"old": "1", "new": 1, "other": 1}
 
 

@@ -616,7 +616,7 @@ def test_namespaces(browser):
 
 def test_a_request_of_another_site():
     """Where no `SessionSite` serves, that is what the error says."""
-    with pytest.raises(TypeError, match="serve its resource by a SessionSite"):
+    with pytest.raises(TypeError, match="serve its resource with a SessionSite"):
         get_session(DummyRequest([b""]))
     assert not issubclass(Site, SessionSite)
 

@@ -189,7 +189,7 @@ def test_messages_and_mistakes(store, caplog):
         SessionMiddleware(Application(), {"session.type": "file"})
     with pytest.raises(SettingsError, match=r"needs session\.data_dir"):
         SessionMiddleware(Application(), type="file", format="beaker", previous="none")
-    with pytest.raises(SettingsError, match="WSGISession is given the transaction"):
+    with pytest.raises(SettingsError, match="give WSGISession the transaction"):
         SessionMiddleware(Application(), {"session.type": store}, transactional=True)
     with pytest.raises(SettingsError, match="signed_cookie is served under Pyramid only"):
         SessionMiddleware(Application(), type="signed_cookie", secret=SECRET)

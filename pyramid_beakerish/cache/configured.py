@@ -43,7 +43,7 @@ def configure(regions: CacheRegions) -> None:
     before, configured.regions = configured.regions, regions
     if before is not None and _settings(before) != _settings(regions):
         _log.warning(
-            "Cache regions are configured anew, with other settings: decorated functions"
+            "Cache regions were configured again, with other settings: decorated functions"
             " use those of the last configuration (%s)",
             ", ".join(regions),
         )

@@ -271,11 +271,13 @@ class Lookup:
     def _check(self, value: object) -> None:
         """Refuse what memory could keep, but only the first caller should get."""
         if isinstance(value, _USED_UP) or _is_iterator(value):
-            remedy = "Return what comes out of it, as a list say."
+            remedy = "Return what it produces, such as a list."
             raise self._refusal(value, "it can be used only once", remedy)
         if self._region.settings.shares_objects and _is_response(value):
             remedy = "Return what it is made of, or set copy = true for the region."
-            raise self._refusal(value, "all would get the cookies that one gets with it", remedy)
+            raise self._refusal(
+                value, "the cookies set on it for one visitor would be sent to all", remedy
+            )
 
     def _refusal(self, value: object, problem: object, remedy: str) -> SerializationError:
         return SerializationError(

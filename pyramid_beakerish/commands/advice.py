@@ -54,9 +54,11 @@ def _on_messages(ini: Ini, read: Settings) -> Iterator[Advice]:
 def _on_session(session: SessionSettings) -> Iterator[Advice]:
     yield from _on_secrets(session)
     if session.constant_csrf_token:
-        yield Advice("session.constant_csrf_token is for tests alone: leave it out.", OWASP)
+        yield Advice("session.constant_csrf_token is for tests only: leave it out.", OWASP)
     if session.data_serializer == "pickle":
-        yield Advice("Pickles run what is written in them: use msgpack or json.", PICKLE)
+        yield Advice(
+            "Loading a pickle runs whatever is written in it: use msgpack or json.", PICKLE
+        )
     if session.use_cookies:
         yield from _on_cookie(session)
     yield from _on_times(session)
@@ -66,13 +68,13 @@ def _on_secrets(session: SessionSettings) -> Iterator[Advice]:
     for name in SECRETS:
         lines = (line.lower() for line in session.given.get(name, ()))
         if any(word in line for line in lines for word in EXAMPLE_WORDS):
-            told = f"session.{name} is one of an example: make one with beakerish secret."
+            told = f"session.{name} is an example's: make your own with beakerish secret."
             yield Advice(told, OWASP)
 
 
 def _on_cookie(session: SessionSettings) -> Iterator[Advice]:
     if session.secure is False:
-        yield Advice("The cookie is sent in clear text, too: set session.secure = true.", OWASP)
+        yield Advice("The cookie is also sent in clear text: set session.secure = true.", OWASP)
     elif session.secure == "auto":
         yield Advice(
             "The cookie is Secure where the request is https, as the WSGI server sees it: set "
@@ -94,7 +96,7 @@ def _on_times(session: SessionSettings) -> Iterator[Advice]:
         yield Advice("Sessions never end by themselves: set session.timeout.", ASVS)
     if session.lifetime is None and session.format == "beakerish":
         yield Advice(
-            "A session that is used lives for ever: set session.lifetime, such as 30d.", ASVS
+            "A session that stays in use never ends: set session.lifetime, such as 30d.", ASVS
         )
 
 

@@ -42,7 +42,10 @@ def add_to(commands: Commands) -> Iterator[Parser]:
     add_ini(forgetting)
     forgetting.add_argument("regions", metavar="REGION", nargs=1, help="its name")
     forgetting.add_argument(
-        "keys", metavar="KEY", nargs="+", help="what get_or_create or key_for(...) calls it"
+        "keys",
+        metavar="KEY",
+        nargs="+",
+        help="the key: what get_or_create takes, or key_for(...) gives",
     )
     for parser, work in ((clearing, clear), (forgetting, invalidate)):
         parser.set_defaults(run=partial(run, work))
@@ -80,7 +83,7 @@ def clear(regions: CacheRegions, options: argparse.Namespace) -> Result:
 
 def _chosen(regions: CacheRegions, options: argparse.Namespace) -> list[Region]:
     if options.all == bool(options.regions):
-        raise CommandError("Name regions, or say --all.", code=2)
+        raise CommandError("Name regions, or use --all.", code=2)
     if options.all:
         return [region for region in regions.values() if unreachable(region) is None]
     return [reachable(regions, name) for name in options.regions]
@@ -91,7 +94,7 @@ def _told(
 ) -> Iterator[Part]:
     yield Fact("cleared", cleared, f"Regions cleared: {', '.join(cleared) or 'none'}.")
     if empty:
-        yield Fact("empty", empty, f"Regions that have nothing yet: {', '.join(empty)}.")
+        yield Fact("empty", empty, f"Regions that are still empty: {', '.join(empty)}.")
     if failed:
         yield Table("failed", "Regions that could not be cleared", ["region", "why"], failed)
 

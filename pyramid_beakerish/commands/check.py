@@ -89,7 +89,7 @@ def differences(read: Settings) -> Iterator[Table]:
         for changed in differing_defaults(read.session)
     ]
     columns = ["setting", "pyramid_beaker", "here", "why"]
-    title = "Other defaults than pyramid_beaker's"
+    title = "Defaults that differ from pyramid_beaker's"
     yield Table("changed_defaults", title, columns, rows, whole=["setting"])
     yield Table("changed_code", "Other behaviour", ["what", "difference"], IN_CODE)
 
@@ -134,7 +134,7 @@ def _verdict(mistakes: int, stores: Iterable[Examined]) -> Fact:
     failures = sum(found.failure is not None for found in stores)
     if not (mistakes or failures):
         return Fact("ok", True, "All is well.", "green")
-    without = "Once they are mended, the stores are contacted, too."
-    stores_of_no_use = f"Stores that are of no use: {failures}."
-    sentence = f"Mistakes: {mistakes}. {without}" if mistakes else stores_of_no_use
+    without = "Once they are corrected, the stores are contacted, too."
+    unusable_stores = f"Stores that cannot be used: {failures}."
+    sentence = f"Mistakes: {mistakes}. {without}" if mistakes else unusable_stores
     return Fact("ok", False, sentence, "bold red")

@@ -20,8 +20,8 @@ KILO = 1024
 SIZES = {"k": KILO, "m": KILO**2}
 
 CANNOT_LIST = (
-    "This store cannot list its sessions, as memcached cannot: name a user with --user, whose "
-    "sessions are in an index."
+    "This type of store, such as memcached, cannot list its sessions: name a user with --user, "
+    "whose sessions are in an index."
 )
 
 seconds = duration("leave the option out")
@@ -29,13 +29,15 @@ seconds = duration("leave the option out")
 
 def add_filters(parser: argparse.ArgumentParser) -> None:
     """Add the conditions that sessions must meet to a sub-command."""
-    parser.add_argument("--user", metavar="ID", help="those of a user, as bind_user was told")
     parser.add_argument(
-        "--older-than", type=age, metavar="AGE", help="created longer ago than 30m, 8h or 14d"
+        "--user", metavar="ID", help="those of the user whose id bind_user was given"
     )
-    parser.add_argument("--unused-for", type=age, metavar="AGE", help="not used for so long")
     parser.add_argument(
-        "--larger-than", type=size, metavar="SIZE", help="with more bytes than 500, 64k or 1m"
+        "--older-than", type=age, metavar="AGE", help="created longer ago than this: 30m, 8h or 14d"
+    )
+    parser.add_argument("--unused-for", type=age, metavar="AGE", help="not used for this long")
+    parser.add_argument(
+        "--larger-than", type=size, metavar="SIZE", help="with more bytes than this: 500, 64k or 1m"
     )
 
 

@@ -108,7 +108,7 @@ def add_ini(parser: Parser) -> None:
         default=[],
         dest="variables",
         metavar="NAME=VALUE",
-        help="a variable of the ini file, which pserve is given without --set",
+        help="a variable for the ini file; pserve takes it without --set",
     )
 
 

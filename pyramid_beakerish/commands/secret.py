@@ -24,8 +24,8 @@ Put it into the ini file; the lines after the first are indented:
         {secret}
         the secret you have had until now
 
-The first line signs, all of them verify, so nobody is logged out. Take the old line out when the \
-cookies that it has signed are over: after session.timeout, 14 days by default, or the longest \
+The first line signs, all of them verify, so nobody is logged out. Remove the old line once the \
+cookies that it signed have expired: after session.timeout, 14 days by default, or the longest \
 that set_lifetime gives."""
 
 

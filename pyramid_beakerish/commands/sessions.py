@@ -38,7 +38,7 @@ ORDERS: dict[str, Callable[[StoredSession], float]] = {
     "age": lambda session: session.created,
     "size": lambda session: -session.size,
 }
-ONE = "A session that is named ends whatever it is like: beside its name only --user may be said."
+ONE = "A session given by name ends regardless of conditions: only --user may be added."
 NONE = "There are no such sessions."
 WHOLE = ("session", "handle")
 COLUMNS = ("session", "created", "last used", "ends", "bytes", "keys", "handle", "about")
@@ -172,7 +172,7 @@ def _to_end(
             raise CommandError(ONE, code=2)
         return [named(sessions, options)]
     if options.all == is_filtered(options):
-        raise CommandError("Say which: a session, conditions such as --user, or --all.", code=2)
+        raise CommandError("Give either a session, conditions such as --user, or --all.", code=2)
     return chosen(sessions, options, now)
 
 
@@ -180,7 +180,7 @@ def _confirm(question: str, options: argparse.Namespace) -> None:
     if options.yes:
         return
     if not sys.stdin.isatty():
-        raise CommandError("Nobody can be asked here: say --yes.", code=2)
+        raise CommandError("There is no terminal to ask on: use --yes.", code=2)
     sys.stderr.write(f"{question} [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):

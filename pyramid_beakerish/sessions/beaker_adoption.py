@@ -158,7 +158,10 @@ def _without(names: frozenset[str], values: Mapping[str, Any]) -> dict[str, Any]
     """Give the values without those whose names mean something else to Beaker."""
     taken = sorted(names & values.keys())
     if taken:
-        log.warning("Of a session stays behind what Beaker would take for its own: %s", taken)
+        log.warning(
+            "Keys of an earlier session were not taken over, as Beaker uses these names itself: %s",
+            taken,
+        )
     return {key: value for key, value in values.items() if key not in names}
 
 

@@ -89,7 +89,7 @@ class CheckedSession(Session):  # type: ignore[misc]
 
     def _decrypt_data(self, session_data: Any) -> dict[str, Any]:
         if not isinstance(session_data, str | bytes):
-            raise CorruptData("what Beaker has stored is not a text")
+            raise CorruptData("what Beaker has stored is not text")
         from_base64(session_data[self.encrypt_nonce_size[1] if self.encrypt_key else 0 :])
         return _checked(super()._decrypt_data(session_data))
 
@@ -105,7 +105,7 @@ def _checked(data: Any) -> dict[str, Any]:
     for name in {"_accessed_time", "_creation_time"} & data.keys():
         moment(data[name])
     if not all(isinstance(data.get(name), str | None) for name in ("_domain", "_path")):
-        raise CorruptData("a session of Beaker's has no such domain or path")
+        raise CorruptData("a session of Beaker's has an invalid domain or path")
     return data
 
 
@@ -195,7 +195,7 @@ class SafeMemcached(_Safe, MemcachedNamespaceManager):  # type: ignore[misc]
     def __getitem__(self, key: str) -> Any:
         found = super().__getitem__(key)
         if isinstance(found, _Unpickled):
-            raise CorruptData("what Beaker has stored is not a text")
+            raise CorruptData("what Beaker has stored is not text")
         return found
 
 

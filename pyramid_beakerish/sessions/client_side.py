@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: The bytes that a key and its value take besides themselves, for their lengths.
 LENGTHS = 4
 
-NOT_IN_A_COOKIE = "a session in a cookie is known to nobody but its visitor"
+NOT_IN_A_COOKIE = "not possible with session.type = cookie: the server has no list of sessions"
 
 
 class ClientSideManager(SessionManager):

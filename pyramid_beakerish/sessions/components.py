@@ -41,10 +41,12 @@ class ComponentRegistry:
         such as dict; `ComponentConflict` for an interface that has a class already.
         """
         if not isinstance(factory, type):
-            raise TypeError("A component is made by a class, which its state can be given to.")
+            raise TypeError(
+                "Register a class: a component's state is restored into an instance of it."
+            )
         _refuse_built_in(factory)
         if not interfaces:
-            raise TypeError("A component is registered for one interface or several.")
+            raise TypeError("Name at least one interface that the class is registered for.")
         for interface in interfaces:
             if interface in self._registered:
                 raise ComponentConflict(qualified_name(interface))
@@ -105,7 +107,7 @@ class WithComponents(MutableMapping[str, Any]):
         """
         found = self._component_class(interface)
         if found is None or type(component) is not found[0]:
-            raise TypeError(f"This is no component that is registered as {interface!r}.")
+            raise TypeError(f"This object is not of the class registered for {interface!r}.")
         self._keep(found[1], component)
 
     def unset_component(self, interface: Any) -> None:
@@ -171,8 +173,8 @@ class ComponentView:
 def _refuse_built_in(factory: type) -> None:
     if issubclass(factory, _BUILT_IN):
         raise TypeError(
-            "A component is what it has in attributes, and "
-            f"{factory.__name__} is a built-in type's: keep that in an attribute."
+            f"{factory.__name__} derives from a built-in type, whose contents would not be stored: "
+            "keep them in an attribute."
         )
 
 

@@ -10,4 +10,4 @@ MOST_CONFLICTS = 100
 
 def never_left_alone(what: str) -> StoreUnavailable:
     """Make the error of a request that gives up."""
-    return StoreUnavailable(f"{what} changed by others again and again")
+    return StoreUnavailable(f"gave up: other requests kept changing {what}")

@@ -120,7 +120,7 @@ class SessionManager:
         drawn = generator()
         if not (isinstance(drawn, str) and has_form_of_id(drawn)):
             raise SessionStateError(
-                "session.id_generator gave what is no id: it takes 22 to 128 characters of "
+                "session.id_generator gave what is not an id, which has 22 to 128 characters of "
                 "A-Z, a-z, 0-9, _ and -."
             )
         return drawn

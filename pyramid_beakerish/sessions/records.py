@@ -188,7 +188,7 @@ class RecordStore:
             if token is not None and self.save(key, record, token, own, change(record.values)):
                 return record
             record, token, _ = self.load(key)
-        raise never_left_alone("a session was")
+        raise never_left_alone("a session")
 
     def rotate(
         self,
@@ -213,7 +213,7 @@ class RecordStore:
                 return rotated
             self.store.delete(new_key)
             token = None
-        raise never_left_alone("a session was")
+        raise never_left_alone("a session")
 
     def renew(
         self, session_id: str, record: Record, token: Any, own: Mapping[str, Any], change: Change
@@ -246,7 +246,7 @@ class RecordStore:
                 key, record, token = self.find(key)
             except NoRecord:
                 return False
-        raise never_left_alone("a session was")
+        raise never_left_alone("a session")
 
     def find(self, key: str) -> tuple[str, Record, Any]:
         """Give the record, its token and its key, wherever the session has moved to."""

@@ -265,7 +265,7 @@ class Session(WithComponents, FlashAndCSRF, StoredMapping):
             if type(value) not in (str, int, float, bool, type(None)):
                 raise TypeError(f"{name} is a {type(value).__name__}: use text, a number or None.")
             if not MsgpackSerializer.natives[type(value)](value):
-                raise ValueError(f"{name} cannot be stored: it is no Unicode, or too large.")
+                raise ValueError(f"{name} cannot be stored: it is not valid Unicode, or too large.")
         user = user_key(userid)
         handle = self.handle if self._setting("user", None) == user else None
         if handle is None and self._settings.rotate_on is not None:
@@ -336,7 +336,9 @@ def _seconds(name: str, value: Any) -> Any:
     else:
         allowed = isinstance(seconds, (int, float)) and SHORTEST <= seconds <= LONGEST
     if not allowed:
-        raise ValueError(f"{name} = {value!r} is no number of seconds or timedelta of 1 s or more.")
+        raise ValueError(
+            f"{name} = {value!r} must be a number of seconds or a timedelta, of at least 1 s."
+        )
     return seconds
 
 

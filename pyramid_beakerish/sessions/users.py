@@ -110,7 +110,7 @@ class UserIndex:
             is_needless = changed == keys and not even_if_same
             if is_needless or self._put(name, entry, changed):
                 return
-        raise never_left_alone("the sessions of a user were")
+        raise never_left_alone("the sessions of a user")
 
     def _put(self, name: str, entry: Entry | None, keys: Keys) -> bool:
         value = new_write_id() + pack(keys)
@@ -200,7 +200,7 @@ class Users:
             if None not in found or self._index.keys(user) == keys:
                 alive = [session for session in found if session is not None]
                 return sorted(alive, key=lambda session: session.last_accessed, reverse=True)
-        raise never_left_alone("the sessions of a user were")
+        raise never_left_alone("the sessions of a user")
 
     def end(self, user: str, sessions: Sequence[OneOfUser], reason: EndReason) -> None:
         """End these sessions of a user, whatever ids they are given meanwhile."""
@@ -223,7 +223,7 @@ class Users:
             sessions = [one for one in self.sessions_of(user, None) if one.handle in handles]
             if not sessions:
                 return
-        raise never_left_alone("the sessions of a user were")
+        raise never_left_alone("the sessions of a user")
 
     def _session(self, handle: str, keys: list[str], is_current: bool) -> UserSession | None:
         """Give the session that is under one of the keys, if it is there."""
@@ -306,6 +306,8 @@ def _read(value: bytes) -> Keys:
     except Exception:  # anything at all may be in a damaged store
         whole = False
     if not whole:
-        log.error("The list of a user's sessions is damaged: those in it cannot be ended by it.")
+        log.error(
+            "The list of a user's sessions is damaged: its sessions cannot be listed or ended."
+        )
         return {}
     return keys

@@ -33,9 +33,9 @@ REASONS = {
     "_renew": "the id was old enough to be renewed (session.renew_id_every)",
     "_load_successor": "another request has just renewed the id",
     "_follow": "another request has just renewed the id",
-    "_go_on_with": "the session is of an earlier configuration",
+    "_go_on_with": "the session comes from an earlier configuration",
     "_load": "the cookie was not signed with the newest secret",
-    "_slide": "the browser's copy lives on with the session",
+    "_slide": "the cookie's expiry is extended with the session's",
     "_update": "this session's own times, path, domain or user were set",
 }
 IN_COOKIE = "the session is in it and has changed"

@@ -11,28 +11,28 @@ BACKEND: dict[str, Option] = {
     "log_file": Option(
         convert=convert.text,
         default=None,
-        help="Once the log of a backend.",
+        help="Formerly the log of a backend.",
         obeyed_by="nobody",
-        inert="nothing reads it, in Beaker neither",
+        inert="nothing reads it, not even Beaker",
     ),
     "protocol": Option(
         convert=convert.text,
         default=None,
-        help="Once the protocol of pylibmc.",
+        help="Formerly the protocol of pylibmc.",
         obeyed_by="nobody",
-        inert="nothing reads it, in Beaker neither",
+        inert="nothing reads it, not even Beaker",
     ),
     "dbm_dir": Option(
         convert=convert.text,
         default=None,
-        help="The folder of dbm files; without it one in data_dir.",
+        help="The folder of dbm files; by default one in data_dir.",
         types=("dbm",),
     ),
     "dbmmodule": Option(
         convert=convert.dotted_object,
         default=None,
         help="The module that opens dbm files.",
-        default_text="dbm.gnu, or dbm.dumb where there is none",
+        default_text="dbm.gnu, or dbm.dumb if that is missing",
         types=("dbm",),
     ),
     "file_dir": Option(
@@ -101,7 +101,7 @@ BACKEND: dict[str, Option] = {
         convert=convert.anything,
         default=None,
         help="An option of redis-py's connections, such as redis.socket_timeout, or one of those "
-        "that lead to Sentinel, a cluster or a client of one's own.",
+        "that lead to Sentinel, a cluster or your own client.",
         types=REDIS,
         obeyed_by="beakerish",
         secret=True,

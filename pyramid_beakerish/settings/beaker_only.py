@@ -75,8 +75,8 @@ SESSION: dict[str, Option] = {
         own_types=("cookie",),
         needed_by=("cookie",),
         alternatives={"cookie": ("secret", "encrypt_key")},
-        inert="a record that stays on the server needs no signature, and one that is encrypted "
-        "has it; only what Beaker has stored is read with this key",
+        inert="a record on the server needs no signature, and an encrypted one has its own; the "
+        "key is used only to read what Beaker has stored",
         secret=True,
     ),
     "encrypt_nonce_bits": Option(
@@ -84,25 +84,25 @@ SESSION: dict[str, Option] = {
         default=128,
         help="How many random bits Beaker salts the encryption key with.",
         obeyed_by="beaker",
-        inert="only what Beaker has encrypted is read by it",
+        inert="it is used only to read what Beaker has encrypted",
     ),
     "crypto_type": Option(
         convert=crypto_type,
         default="default",
         help="The library that Beaker encrypts with.",
         obeyed_by="beaker",
-        inert="only what Beaker has encrypted is read by it",
+        inert="it is used only to read what Beaker has encrypted",
     ),
     "session_class": Option(
         convert=session_class,
         default=None,
-        help="A Session class of one's own, derived from Beaker's.",
+        help="Your own Session class, derived from Beaker's.",
         obeyed_by="beaker",
     ),
     "namespace_class": Option(
         convert=convert.dotted_callable,
         default=None,
-        help="A NamespaceManager of one's own, in the place of a type.",
+        help="Your own NamespaceManager, in place of a type.",
         obeyed_by="beaker",
     ),
 }

@@ -220,7 +220,7 @@ def _class_names(value: Any) -> tuple[str, ...]:
     listed = _items(value, "[,\n]")
     for each in listed:
         if CLASS_NAME.fullmatch(each) is None:
-            raise RefusedError(f"names no class by {each!r}: use package.module:Class.")
+            raise RefusedError(f"holds {each!r}, which is no class name: use package.module:Class.")
     return listed
 
 
@@ -294,7 +294,7 @@ def one_of(*words: str) -> Converter:
 
 duration_from_zero = Converter(
     "a duration",
-    "seconds from 0 on, a number with s, m, h or d (30m), or none",
+    "seconds from 0 up, a number with s, m, h or d (30m), or none",
     _duration_from_zero,
 )
 boolean = Converter("a boolean", "true or false", _boolean)
@@ -304,17 +304,17 @@ whole_number_or_none = Converter(
     "a whole number above zero", "a number such as 3, or none", _whole_number_or_none
 )
 nonce_bits = Converter("a multiple of 8", "128, or 48 as Beaker before 1.8", _nonce_bits)
-text = Converter("a text", "a text", _text)
-password = Converter("a text", "a text", _any_text)
-text_or_object = Converter("a text", "a text or a client object", _text_or_object)
+text = Converter("text", "text", _text)
+password = Converter("text", "text", _any_text)
+text_or_object = Converter("text", "text or a client object", _text_or_object)
 store_type = Converter("a type", "the name of a type, or a store", _text_or_object)
-session_key = Converter("the name of a key", "auth.userid or such a name, or none", _session_key)
+session_key = Converter("the name of a key", "a name such as auth.userid, or none", _session_key)
 nothing = Converter("allowed", "none", _nothing)
-token = Converter("a token", "a text, or false for one of its own in each session", _token)
+token = Converter("a token", "text, or false for a separate one in each session", _token)
 names = Converter(
-    "a list", "names with commas or line ends between them", lambda value: _items(value, "[,\n]")
+    "a list", "names separated by commas or line ends", lambda value: _items(value, "[,\n]")
 )
-class_names = Converter("a list", "names with commas or line ends between them", _class_names)
+class_names = Converter("a list", "names separated by commas or line ends", _class_names)
 #: https://www.w3.org/TR/clear-site-data/#header
 SITE_DATA = frozenset({"cache", "cookies", "storage"})
 
@@ -327,7 +327,7 @@ def _site_data(value: Any) -> tuple[str, ...]:
 
 
 site_data = Converter("allowed", "cache, cookies, storage, or some of them", _site_data)
-secrets = Converter("a text", "text in UTF-8, one secret a line", _secrets)
+secrets = Converter("text", "text in UTF-8, one secret a line", _secrets)
 samesite = Converter("allowed", "Lax, Strict or None", _samesite)
 cookie_expires = Converter(
     "a cookie's end",

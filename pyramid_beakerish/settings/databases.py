@@ -76,7 +76,7 @@ def _mistakes(settings: StoreSettings, name: str, place: Any) -> Iterator[str]:
         yield from _wrong_dialect(name, place.dialect.name)
         yield from _long_table_name(settings, place.dialect.name)
         if options:
-            yield f"{min(options)} cannot be obeyed: {name} is an engine that is made already."
+            yield f"{min(options)} cannot be obeyed: {name} is an engine that was made already."
         return
     try:
         url = with_driver(make_url(place))
@@ -103,13 +103,13 @@ def _wrong_url(name: str, url: URL) -> Iterator[str]:
 
 def _wrong_dialect(name: str, dialect: str) -> Iterator[str]:
     if dialect not in DRIVERS:
-        yield f"{name} leads to {dialect}, which has no store here: use {listed(DRIVERS)}."
+        yield f"{name} names {dialect}, for which there is no store: use {listed(DRIVERS)}."
 
 
 def _long_table_name(settings: StoreSettings, dialect: str) -> Iterator[str]:
     name = settings.backend.get("table_name") or ""
     if dialect != "sqlite" and len(name.encode()) > LONGEST_TABLE_NAME:
         yield (
-            "table_name is too long: the table and its index are named after it, for which it "
-            f"may have {LONGEST_TABLE_NAME} characters."
+            f"table_name is too long: it may have {LONGEST_TABLE_NAME} bytes, as the index is "
+            "named after it, too."
         )

@@ -51,7 +51,7 @@ CHANGED_DEFAULTS = (
     ChangedDefault(
         "httponly",
         "false",
-        "No script needs the cookie, and one that is injected wants it.",
+        "No script needs the cookie, and an injected one would steal it.",
         as_beaker=False,
     ),
     ChangedDefault(
@@ -69,11 +69,11 @@ IN_CODE = (
         "Those that Beaker wrote are taken over, once each (session.previous).",
     ),
     ("session.delete()", "Is the same as invalidate(): the record goes, not only what is in it."),
-    ("session.keys()", "Has the application's keys alone, not _creation_time and its like."),
+    ("session.keys()", "Has only the application's keys, not _creation_time and the like."),
     ("session.lock()", "Excludes all who call it, and raises LockTimeout after ten seconds."),
     ("session.last_accessed", "Is exact within session.touch_interval."),
     ("failed requests", "An exception without an exception view saves nothing."),
-    ("cache_region", "Beaker's goes on; this package's has other keys, and refuses async def."),
+    ("cache_region", "Beaker's still works; this package's has other keys, and refuses async def."),
 )
 
 

@@ -48,8 +48,8 @@ class StoreSettings:
     type: str | Store = option(
         convert.store_type,
         "memory",
-        "The kind of store: memory, file, sqlite, redis, memcached, sql, Beaker's others, "
-        "for sessions cookie; or a store object.",
+        "The kind of store: memory, file, sqlite, redis, memcached, sql, one of Beaker's "
+        "others or, for sessions, cookie; or a store object.",
         default_text="memory; for sessions file if data_dir is given",
     )
     url: str | Any | None = option(
@@ -98,7 +98,7 @@ class StoreSettings:
     max_entries: int = option(
         convert.whole_number,
         100_000,
-        "How many entries are kept in memory before the least recently used leave.",
+        "How many entries are kept in memory before the least recently used are removed.",
         types=("memory",),
         obeyed_by="beakerish",
     )
@@ -278,9 +278,9 @@ class SessionSettings(StoreSettings):
     previous: SessionSettings | None = option(
         convert.nothing,
         None,
-        "Where sessions were kept before, as previous.*; none for a site that has no others yet.",
-        default_text="Beaker with these same settings, for its types that outlive a process; "
-        "where format = beaker is asked for, this package's own format with them",
+        "Where sessions were kept before, as previous.*; none if there are no earlier ones.",
+        default_text="the same settings in the other format: Beaker's sessions, unless they are in "
+        "memory, MongoDB or a Redis cluster; where format = beaker, this package's",
         obeyed_by="shell",
         takes_none=True,
     )
@@ -341,8 +341,7 @@ class RegionSettings(StoreSettings):
     stale: float | None = option(
         convert.duration_or_none("use none to let all wait for the new result"),
         None,
-        "For how long after its end the old result is given to the others while one caller renews "
-        "it.",
+        "For how long after its end the old result is given to others while one caller renews it.",
         obeyed_by="beakerish",
         takes_none=True,
     )
@@ -409,7 +408,7 @@ class CacheSettings:
     """What is set once for the cache as a whole, not region by region."""
 
     regions: tuple[str, ...] = option(
-        convert.names, (), "The names of the cache regions, with commas or line ends between them."
+        convert.names, (), "The names of the cache regions, separated by commas or line ends."
     )
 
 

@@ -120,6 +120,5 @@ def _unreadable(section: Section, previous: SessionSettings) -> list[str]:
     written = {**previous.given, "type": previous.type}
     if previous.format != "beaker" or is_read_from_beaker(written):
         return []
-    types = listed(READ_FROM_BEAKER, "and")
-    which = f"those of its types {types} are read, without classes of one's own"
-    return [f"{section.key('type')} = {previous.type} leaves sessions to Beaker: {which}."]
+    which = f"only type = {listed(READ_FROM_BEAKER)} can, without {listed(OWN_CLASSES)}"
+    return [f"{section.key('type')} = {previous.type} cannot be read from Beaker: {which}."]

@@ -60,29 +60,30 @@ SIGNED_COOKIE_OPTIONS = {
         "The hash that signs the cookie.",
     ),
     "salt": _signed(
-        Converter("a text", "a text", _any_text),
+        Converter("text", "text", _any_text),
         "pyramid.session.",
-        "What keeps apart the uses of one secret.",
+        "Separates this use of the secret from others.",
     ),
     "reissue_time": _signed(
         convert.duration_from_zero,
         0.0,
-        "How long after the last one the cookie is sent again; none for only with a change.",
+        "How long after it was last sent the cookie is sent again; none: only when the session "
+        "changes.",
         takes_none=True,
     ),
     "set_on_exception": _signed(
         convert.boolean,
         True,
-        "Whether the cookie is sent when an exception view answers, as cookie_on_exception.",
+        "Whether the cookie is sent when an exception view answers, like cookie_on_exception.",
         default_text="as cookie_on_exception",
     ),
     "serializer": _signed(
         Converter(
             "a serializer",
-            "json, an object with dumps and loads, or package.module:name of one or its class",
+            "json, an object with dumps and loads, or package.module:name of it or its class",
             _serializer,
         ),
         "json",
-        "How the session becomes bytes; pickle, as before Pyramid 2, under previous. only.",
+        "How the session becomes bytes; previous.serializer may be pickle, as before Pyramid 2.",
     ),
 }

@@ -149,14 +149,14 @@ def _pickles(region: RegionSettings) -> bool:
 
 #: Options that not every region can use: which ones can, and why the others cannot.
 _USES: dict[str, tuple[Callable[[RegionSettings], bool], str]] = {
-    "copy": (_has_memory, "what a store hands out is the caller's own"),
-    "lease": (_has_store, "type = memory is for one process"),
+    "copy": (_has_memory, "a store gives each caller its own copy"),
+    "lease": (_has_store, "only one process uses a region of type = memory"),
     "local": (_has_store, "type = memory is in memory already"),
     "max_entries": (_has_memory, "only type = memory and local read it"),
     "pickle_classes": (_pickles, "only serializer = pickle reads it"),
     "serializer": (_has_store, "type = memory keeps the object itself"),
-    "stale": (_expires, "with expire = none nothing gets old"),
-    "stale_on_error": (_expires, "with expire = none nothing gets old"),
+    "stale": (_expires, "with expire = none no result expires"),
+    "stale_on_error": (_expires, "with expire = none no result expires"),
 }
 
 

@@ -95,10 +95,10 @@ def _reads_file_dir(session: SessionSettings) -> bool:
 #: Options that not all sessions of ours can use: which ones can, and why the others cannot.
 _USES: dict[str, tuple[Callable[[SessionSettings], bool], str]] = {
     "file_dir": (_reads_file_dir, "only session.type = file without data_dir reads it"),
-    "pickle_classes": (_reads_pickles, "neither data_serializer nor previous is about pickles"),
+    "pickle_classes": (_reads_pickles, "neither data_serializer nor previous uses pickles"),
     "rotation_grace": (
         lambda session: session.renew_id_every is not None,
-        "only renew_id_every reads it",
+        "it is used only with renew_id_every",
     ),
     **dict.fromkeys(
         COOKIE, (lambda session: session.use_cookies, "use_cookies = false: there is no cookie")
@@ -128,4 +128,4 @@ def _ignored_secrets(section: Section, session: SessionSettings) -> Iterator[str
     keeper = KEEPERS.get(session.format)
     for name in SECRETS:
         if keeper and len(session.given.get(name, ())) > 1:
-            yield f"{section.key(name)} has several lines, and {keeper} takes the first alone."
+            yield f"{section.key(name)} has several lines, and {keeper} uses only the first."

@@ -145,7 +145,7 @@ def _check_earlier_cookie(
         return
     before = {name: getattr(earlier, name) for name in ("key", "cookie_path", "cookie_domain")}
     report.mistakes.extend(
-        f"{section.key(name)} must be {shown(value)}, as that of the earlier cookie was: with "
+        f"{section.key(name)} must be {shown(value)}, as in the earlier cookie: with "
         f"{section.key(forgetful)} = {FORGETFUL[forgetful]} the earlier cookie would otherwise log "
         "its visitor in again after a logout."
         for name, value in before.items()
@@ -158,14 +158,14 @@ def _check_for_pyramid(section: Section, session: SessionSettings, report: Repor
         complaint = "is a date: signed cookies need a number of seconds."
         report.mistakes.append(section.sentence("cookie_expires", complaint))
     if session.given.get("serializer") == "pickle" and not section.is_earlier:
-        complaint = "runs what is in a cookie: it reads earlier sessions only, under previous."
+        complaint = "runs what is in a cookie: use it only under previous., for earlier sessions."
         report.mistakes.append(section.sentence("serializer", complaint))
 
 
 def _check_for_beaker(section: Section, session: SessionSettings, report: Report) -> None:
     if session.type == "cookie" and f"{EARLIER}type" in session.given:
         report.mistakes.append(
-            f"{section.key('type')} = cookie: Beaker's sessions in a cookie take over no others."
+            f"{section.key('type')} = cookie: Beaker cannot take over other sessions into a cookie."
         )
     if session.data_serializer == "msgpack":
         report.mistakes.append(

@@ -28,7 +28,7 @@ def differing_locks(stores: Iterable[StoreSettings]) -> Iterator[str]:
         if _lock_folder(store) != _lock_folder(other):
             yield (
                 f"{store.key_prefix}lock_dir must be the same as {other.key_prefix}lock_dir: both "
-                f"keep type = {store.type} in the same folder. Or use another one."
+                f"keep type = {store.type} in the same folder. Or use another folder."
             )
 
 

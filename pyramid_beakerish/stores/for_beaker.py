@@ -62,7 +62,7 @@ class StoreNamespaceManager(NamespaceManager):  # type: ignore[misc]
         try:
             return self._serializer.loads(entry[0][WRITE_ID_SIZE:])
         except CorruptData as error:
-            log.warning("A damaged entry of a cache is taken for absent: %s", error)
+            log.warning("A damaged cache entry counts as absent: %s", error)
             raise KeyError(key) from error
 
     def __contains__(self, key: str | bytes) -> bool:
@@ -103,7 +103,7 @@ class StoreNamespaceManager(NamespaceManager):  # type: ignore[misc]
         keys = self._store.keys(self._prefix)
         if keys is None:
             raise StoreError(
-                f"a store of type {self.store_type} cannot list, and so not clear, a namespace"
+                f"a store of type {self.store_type} cannot list a namespace, and so cannot clear it"
             )
         return keys
 

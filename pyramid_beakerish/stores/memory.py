@@ -202,8 +202,8 @@ class MemoryStore(Store):
             self._full = True
             log.warning(
                 "The memory store is full (max_entries = %d): from now on the least recently used "
-                "entries leave before their time, which for sessions means that users are logged "
-                "out. Raise max_entries, or use the type file, sqlite or redis.",
+                "entries are removed before they expire, which for sessions means that users are "
+                "logged out. Raise max_entries, or use the type file, sqlite or redis.",
                 self._max_entries,
             )
 

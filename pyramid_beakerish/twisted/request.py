@@ -43,7 +43,7 @@ def get_session(request: Any, interface: Any = None) -> Any:
                 return b"Visit #%d for you!" % (counter.value,)
     """
     if not isinstance(request, SessionRequest):
-        raise TypeError("The request has no session: serve its resource by a SessionSite.")
+        raise TypeError("The request has no session: serve its resource with a SessionSite.")
     session = request.opened_session()
     return session if interface is None else session.component(interface)
 

@@ -37,7 +37,7 @@ class WSGISession:
         session = environ[key]
         if not isinstance(session, EnvironSession):
             raise SessionStateError(
-                "A session in a cookie, or of Beaker's, cannot be saved block by block."
+                "A session in a cookie, or one of Beaker's, cannot be saved block by block."
             )
         self._session = session
         self._transaction = transaction

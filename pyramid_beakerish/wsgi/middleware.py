@@ -149,6 +149,6 @@ def _not_for_wsgi(settings: SessionSettings) -> list[str]:
         problems.append(f"session.type = {settings.type} is served under Pyramid only.")
     if settings.transactional:
         problems.append(
-            "session.transactional is Pyramid's: here WSGISession is given the transaction."
+            "session.transactional is for Pyramid only: give WSGISession the transaction."
         )
     return problems

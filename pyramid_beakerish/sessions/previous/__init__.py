@@ -89,6 +89,10 @@ def _raw_store(previous: SessionSettings, pickles: ForeignPickles) -> RawStore:
         if previous.is_earlier:
             raise SettingsError([f"{why}: the url or a library is at fault."]) from error
         # The settings do not say that there are earlier sessions.
-        log.warning("%s, and is not looked for: set session.previous = none.", why)
+        log.warning(
+            "%s: earlier sessions are not looked for. If there are none, set "
+            "session.previous = none.",
+            why,
+        )
         return NoRaw()
     return store

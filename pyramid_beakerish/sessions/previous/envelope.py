@@ -55,7 +55,7 @@ class Envelope:
     def opened(self, text: Any) -> dict[str, Any]:
         """Give the data of a session; raises `CorruptData`, and nothing else."""
         if not isinstance(text, str):
-            raise CorruptData("what Beaker has stored is not a text")
+            raise CorruptData("what Beaker has stored is not text")
         failure = None
         for data in self._decrypted(text):
             try:
@@ -89,7 +89,7 @@ class Envelope:
         texts = {key: value for key, value in loaded.items() if type(key) is str}
         if len(texts) < len(loaded):
             number = len(loaded) - len(texts)
-            log.warning("A session goes on without %d of its keys, which are no text.", number)
+            log.warning("%d keys of a session were dropped: they are not strings.", number)
         return texts
 
     def _deserialised(self, data: bytes) -> Any:
@@ -138,7 +138,7 @@ def _own(data: dict[str, Any], settings: SessionSettings) -> dict[str, Any]:
     try:
         return {name: value and getattr(cookie_rules, name)(value) for name, value in own.items()}
     except ValueError:
-        raise CorruptData("a session of Beaker's has no such domain or path") from None
+        raise CorruptData("a session of Beaker's has an invalid domain or path") from None
 
 
 def from_base64(text: str | bytes) -> bytes:

@@ -45,7 +45,7 @@ class MemcachedRaw:
                 value = zlib.decompressobj().decompress(value, LARGEST)
             return self._pickles.loads(value) if flags & _PICKLED else value.decode()
         except (zlib.error, UnicodeDecodeError):
-            raise CorruptData("what Beaker has stored is not a text") from None
+            raise CorruptData("what Beaker has stored is not text") from None
 
     def _ask(self, server: str, command: str, session_id: str) -> Any:
         # Each visitor is adopted once: no connection is kept open for that, or shared with a fork.

@@ -92,7 +92,7 @@ class DbmNamespace(DBMNamespaceManager):  # type: ignore[misc]
         except Exception as error:
             if getattr(error, "errno", None) is not None:  # dbm.gnu's own errors have no number
                 raise
-            log.warning("A dbm file is damaged, and what was in it is taken for absent.")
+            log.warning("A dbm file is damaged: what was in it counts as absent.")
 
 
 class DbmStore(BeakerStore):

@@ -181,7 +181,7 @@ class BeakerStore(Store):
         if record is None and data is not None:  # some give None for what is absent
             log.warning(
                 "An entry in one of Beaker's back ends is damaged, or was written by somebody "
-                "else, and is taken for absent."
+                "else, and counts as absent."
             )
         return record
 

@@ -294,8 +294,8 @@ class FileStore(Store):
             self._reported.add(name)
             log.warning(
                 "A file of the file store is empty, cut off or damaged, and what was last written "
-                "to it is taken for absent: an unclean stop of the process or the machine, or a "
-                "fault of the disk or of its memory."
+                "to it counts as absent. The process or the machine may have stopped uncleanly, or "
+                "the disk or the memory may be faulty."
             )
         return previous(data, key)
 

@@ -199,4 +199,4 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, MemcacheServerError) and error.args:
         words: bytes = error.args[0]
         return words.decode("ascii", "replace")
-    return "it broke off in its answer, or gave one that is none"
+    return "its answer broke off, or was invalid"

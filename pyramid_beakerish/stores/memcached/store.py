@@ -154,7 +154,7 @@ class MemcachedStore(Store):
         if lost:
             facts["remarks"] = (
                 Advice(
-                    f"{lost} entries have left before their time: {MORE_MEMORY.text}.",
+                    f"{lost} entries were evicted before they expired: {MORE_MEMORY.text}.",
                     MORE_MEMORY.link,
                 ),
             )

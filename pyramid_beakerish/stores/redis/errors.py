@@ -20,7 +20,7 @@ REASONS: tuple[tuple[type[Exception], str], ...] = (
     (AnswerLost, "broke the connection: whether the entry was written is not known"),
     (exceptions.AuthenticationError, "refuses the user or the password"),
     (exceptions.AuthorizationError, "refuses the user or the password"),
-    (exceptions.NoPermissionError, "does not permit the user what a store does"),
+    (exceptions.NoPermissionError, "does not permit the user the commands of a store"),
     (exceptions.BusyLoadingError, "is still loading its data"),
     (exceptions.OutOfMemoryError, "is full: its maxmemory is used up"),
     (exceptions.ReadOnlyError, "takes no writes: it is a replica"),
@@ -37,7 +37,7 @@ REASONS: tuple[tuple[type[Exception], str], ...] = (
 #: The same for answers that redis-py has no class for, by their first word.
 WORDS = {
     "BUSY": "is busy with somebody's script",
-    "DB": "has no database of the number in the url",
+    "DB": "has no database with the number in the url",
     "MISCONF": "cannot write to its disk",
     "NOREPLICAS": "takes no writes: it has too few replicas",
 }

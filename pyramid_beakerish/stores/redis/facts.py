@@ -70,7 +70,7 @@ def _of_memory(told: Sequence[Info]) -> StoreFacts:
     if all(most):
         facts["free"] = max(0, sum(most) - sum(used))
     if any(evicted):
-        remark = f"{sum(evicted)} entries have left before their time: raise maxmemory."
+        remark = f"{sum(evicted)} entries were evicted before they expired: raise maxmemory."
         facts["remarks"] = (Advice(remark, EVICTION),)
     return facts
 

@@ -124,7 +124,7 @@ def _open_sentinel(
     given.refuse_if(
         bool(parsed.keys() & {"host", "port", "path"}),
         "sentinels",
-        "tell the server's host, so that the url must not: use redis://user:password@/0",
+        "tell the server's host, so the url must not: use redis://user:password@/0",
     )
     of_sentinels = _sentinel_options(kind, given)
     options = _options(kind, parsed, given)
@@ -178,17 +178,17 @@ def _open_client(url: Any, factory: Any, given: Given) -> Server | None:
     given.refuse_if(
         factory is not None and url is not None,
         "client_factory",
-        "gives the client, so that the url would have no effect: leave one of them out",
+        "gives the client, so the url would have no effect: leave one of them out",
     )
     for name in given.options:
-        given.refuse(name, "has no effect on a client of one's own: leave one of them out.")
+        given.refuse(name, "has no effect on your own client: leave one of them out.")
     if factory is None and not _serves(url):
         given.mistakes.append(f"{given.key_prefix}url {NO_CLIENT}")
         return None
     return Client(partial(_made_by, factory, given) if factory else lambda: url, _patience({}))
 
 
-NO_CLIENT = "is no redis.Redis or redis.RedisCluster that leaves answers as bytes."
+NO_CLIENT = "is no redis.Redis or redis.RedisCluster with decode_responses = False."
 
 
 def _made_by(factory: Any, given: Given) -> Any:

@@ -15,10 +15,10 @@ from ...settings.sentences import did_you_mean, near_miss
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-BY_URL = "is said by the url: leave it out"
-BOUNDED = "would undo what bounds the time of a command, or repeat a change: leave it out"
+BY_URL = "is given by the url: leave it out"
+BOUNDED = "would remove the time limit of a command, or repeat a change: leave it out"
 AS_BYTES = "would change what is stored, which is bytes: leave it out"
-NEWEST = "would let a session be read as it was before: leave it out"
+NEWEST = "would let a session be read in an older state: leave it out"
 
 #: Options of redis-py's that are not left to settings.
 REFUSED = {

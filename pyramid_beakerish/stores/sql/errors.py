@@ -53,7 +53,7 @@ def translated(error: exc.SQLAlchemyError, table: str) -> StoreError:
     if isinstance(error, exc.DBAPIError):
         if _lacks_table(error):
             return StoreError(
-                f"the table {table} is not there: beakerish prepare makes it, and so does the "
+                f"the table {table} does not exist: beakerish prepare makes it, and so does the "
                 "application when it starts, unless create_table is false"
             )
         if error.connection_invalidated or _is_unavailable(error):

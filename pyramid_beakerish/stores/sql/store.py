@@ -278,5 +278,5 @@ def _entry(value: bytes) -> Entry:
 
 def _unknown() -> StoreUnavailable:
     return StoreUnavailable(
-        "an answer of the database was lost, and nothing tells whether the write was done"
+        "an answer of the database was lost: whether the write was done is not known"
     )

@@ -205,7 +205,7 @@ def translated(error: sqlite3.Error) -> StoreError:
     if type(error) is sqlite3.DatabaseError:
         return StoreError(
             f"the sqlite store's file is damaged, or is no database ({error}): stop the "
-            "application, move the file away together with those whose names are its name with "
-            "-wal and -shm, and start again with an empty store or with a backup"
+            "application, move the file away, together with those of its name and -wal or -shm, "
+            "and start again with an empty store or with a backup"
         )
     return StoreError(f"the sqlite store refused a statement: {error}")

@@ -58,7 +58,7 @@ def facts_of_folder(path: str) -> StoreFacts:
     while not os.path.lexists(path):
         path = os.path.dirname(path)
     if not os.path.exists(path):
-        raise StoreUnavailable(f"{path} is a link to what is not there")
+        raise StoreUnavailable(f"{path} is a link to a missing folder")
     if not os.access(path, os.W_OK):
         raise StoreUnavailable(f"this user may not write to {path}")
     return StoreFacts(reach="host", persistent=True, free=disk_usage(path).free)
