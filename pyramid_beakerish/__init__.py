@@ -36,7 +36,7 @@ _OF_PYRAMID = {
     "includeme": "configure",
     "session_factory_from_settings": "configure",
     "set_cache_regions_from_settings": "configure",
-    "SessionUnavailable": "factory",
+    "SessionUnavailable": "pyramid_session",
 }
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from .configure import includeme as includeme
     from .configure import session_factory_from_settings as session_factory_from_settings
     from .configure import set_cache_regions_from_settings as set_cache_regions_from_settings
-    from .factory import SessionUnavailable as SessionUnavailable
+    from .pyramid_session import SessionUnavailable as SessionUnavailable
 else:  # with this a type checker would accept any name
 
     def __getattr__(name: str) -> Any:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from pyramid.interfaces import ISession
 from zope.interface import implementer
 
-from .factory import SessionFactory, SessionUnavailable, cookie_header_of_double, notify
+from .factory import SessionFactory, cookie_header_of_double, notify
+from .pyramid_session import SessionUnavailable
 from .sessions.beaker_adoption import open_adoption
 from .sessions.beaker_format import BeakerSession
 from .visit import Visit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyramid.interfaces import ISession
 from zope.interface import implementer
 
-from .factory import PyramidSession
+from .pyramid_session import PyramidSession
 from .sessions.client_side import ClientSideManager as ClientSideManager
 from .sessions.client_side import ClientSideSession
 from .visit import Visit

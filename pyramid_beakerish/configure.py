@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 from pyramid.interfaces import ISessionFactory
@@ -12,7 +13,8 @@ from pyramid.tweens import EXCVIEW, INGRESS
 from .cache.configured import configure as configure_regions
 from .cache.configured import enter_beaker_regions
 from .cache.regions import CacheRegions
-from .factory import COMPONENTS, SessionFactory, session_factory
+from .factory import SessionFactory
+from .pyramid_session import COMPONENTS
 from .sessions.components import ComponentRegistry, everywhere
 from .settings import (
     read_clock,
@@ -23,8 +25,9 @@ from .settings import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, MutableMapping
+    from collections.abc import Callable, Iterable, Mapping, MutableMapping
 
+    from .settings import SessionSettings
     from .signed_cookie import SignedCookieFactory
 
 log = logging.getLogger("pyramid_beakerish")
@@ -96,7 +99,7 @@ def session_factory_from_settings(
     """
     session, messages = read_session_settings(settings)
     _log_all(messages)
-    return session_factory(session, read_clock(settings))
+    return _session_factory(session, read_clock(settings))
 
 
 def BeakerSessionFactoryConfig(**options: Any) -> SessionFactory | SignedCookieFactory:  # noqa: N802 - pyramid_beaker's name
@@ -108,7 +111,7 @@ def BeakerSessionFactoryConfig(**options: Any) -> SessionFactory | SignedCookieF
     """
     session, messages = session_settings(**options)
     _log_all(messages)
-    return session_factory(session)
+    return _session_factory(session)
 
 
 def set_cache_regions_from_settings(settings: Mapping[str, Any]) -> None:
@@ -138,13 +141,28 @@ def _configure(config: Any, parsed: MutableMapping[str, Any]) -> None:
     registry.pyramid_beakerish_regions = regions
     _use(regions)
     if factory is None:
-        factory = session_factory(settings.session, settings.clock)
+        factory = _session_factory(settings.session, settings.clock)
         factory.open()
         registry.registerUtility(factory, ISessionFactory)
     if isinstance(factory, SessionFactory) and factory.transactional:
         from .request_transaction import prepare_transactions  # needs an extra
 
         prepare_transactions(registry)
+
+
+def _session_factory(
+    settings: SessionSettings, clock: Callable[[], float] = time.time
+) -> SessionFactory | SignedCookieFactory:
+    """Make the session factory that the settings ask for."""
+    if settings.format == "pyramid":
+        from .signed_cookie import SignedCookieFactory
+
+        return SignedCookieFactory(settings)
+    if settings.format == "beaker":
+        from .beaker_factory import BeakerSessionFactory  # Beaker imports all client libraries
+
+        return BeakerSessionFactory(settings, clock)
+    return SessionFactory(settings, clock)
 
 
 def _use(regions: CacheRegions) -> None:

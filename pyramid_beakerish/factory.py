@@ -5,52 +5,18 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from pyramid.httpexceptions import HTTPServiceUnavailable
-from pyramid.interfaces import ISession, ISessionFactory
-from pyramid.threadlocal import get_current_registry, get_current_request
+from pyramid.interfaces import ISessionFactory
+from pyramid.threadlocal import get_current_registry
 from webob.request import BaseRequest
 from zope.interface import implementer
 
-from .errors import StoreUnavailable
-from .sessions.components import ComponentRegistry, everywhere
+from .pyramid_session import PyramidSession, SessionUnavailable
 from .sessions.manager import SessionManager
-from .sessions.session import Session
-from .visit import SESSIONS, Visit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .settings import SessionSettings
-    from .signed_cookie import SignedCookieFactory
-
-#: Where the registry of an application has its session components.
-COMPONENTS = "pyramid_beakerish_components"
-
-
-class SessionUnavailable(StoreUnavailable, HTTPServiceUnavailable):  # type: ignore[misc]
-    """The session store cannot be used: a 503, unless the application has a view for it."""
-
-    def __init__(self, error: StoreUnavailable) -> None:
-        HTTPServiceUnavailable.__init__(self, "The session store is unavailable. Try again later.")
-        self.error = error
-
-
-@implementer(ISession)
-class PyramidSession(Visit, Session):  # type: ignore[misc]
-    """`request.session`."""
-
-    def lock(self, wait: float = 10.0, seconds: float = 60.0) -> None:
-        """See `Session`."""
-        super().lock(wait, seconds)
-        request = get_current_request()
-        if self in getattr(request, "__dict__", {}).get(SESSIONS, ()):
-            # The request may end without a response. (It must not unlock another one's session.)
-            request.add_finished_callback(lambda request: self.unlock())
-
-    def _component_registry(self) -> ComponentRegistry:
-        registry = get_current_registry()
-        own: ComponentRegistry | None = getattr(registry, COMPONENTS, None)
-        return everywhere if own is None else own
 
 
 @implementer(ISessionFactory)
@@ -106,21 +72,6 @@ class SessionFactory:
     def __repr__(self) -> str:
         # The debug toolbar shows this, so it names no options: factories of one class look alike.
         return f"<pyramid_beakerish {type(self).__name__}>"
-
-
-def session_factory(
-    settings: SessionSettings, clock: Callable[[], float] = time.time
-) -> SessionFactory | SignedCookieFactory:
-    """Make the session factory that the settings ask for."""
-    if settings.format == "pyramid":
-        from .signed_cookie import SignedCookieFactory
-
-        return SignedCookieFactory(settings)
-    if settings.format == "beaker":
-        from .beaker_factory import BeakerSessionFactory  # Beaker imports all client libraries
-
-        return BeakerSessionFactory(settings, clock)
-    return SessionFactory(settings, clock)
 
 
 def notify(event: object) -> None:

@@ -9,7 +9,7 @@ from transaction.interfaces import NoTransaction
 from zope.interface import implementer
 
 from .errors import SettingsError
-from .factory import PyramidSession
+from .pyramid_session import PyramidSession
 from .transaction import TransactionalSession
 
 #: The attribute by which a registry tells that its requests remember their transaction.

@@ -302,7 +302,7 @@ def test_outside_pyramid(monkeypatch, store):
     """`register_component` holds where no configuration says otherwise; a second is an error."""
     registry = ComponentRegistry()
     monkeypatch.setattr(components, "everywhere", registry)
-    monkeypatch.setattr("pyramid_beakerish.factory.everywhere", registry)
+    monkeypatch.setattr("pyramid_beakerish.pyramid_session.everywhere", registry)
     registry.register(Counter, ITotal)
     with pytest.raises(ComponentConflict, match="ITotal has a component class already") as caught:
         registry.register(Other, ITotal)

@@ -23,7 +23,7 @@ from zope.interface import Attribute, Interface, implementer
 
 import pyramid_beakerish
 import pyramid_beakerish.configure
-from pyramid_beakerish.factory import PyramidSession
+from pyramid_beakerish.pyramid_session import PyramidSession
 from pyramid_beakerish.settings import (
     option_table,
     read_region_settings,

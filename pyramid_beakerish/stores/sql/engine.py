@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 from ...errors import SettingsError
 from ...settings.databases import database_of, engine_options, with_driver
 from .errors import TAKES_NO_WRITES, code_of
+from .limits import ANSWER, CONNECT, POOL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import ExceptionContext
 
     from ...settings import StoreSettings
-
-#: Seconds to wait for a connection, for an answer, and for a connection of the pool.
-CONNECT, ANSWER, POOL = 1.0, 1.5, 1
 
 #: What keeps waits short, by driver: a URL that says otherwise in its query is obeyed.
 BOUNDS: dict[str, dict[str, Any]] = {

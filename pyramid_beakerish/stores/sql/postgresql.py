@@ -9,7 +9,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
-from .engine import ANSWER
+from .limits import ANSWER
 
 if TYPE_CHECKING:
     from collections.abc import Generator
