@@ -25,6 +25,7 @@ from pyramid_beakerish import (
     SerializationError,
     SessionStateError,
     SettingsError,
+    StoreError,
     StoreUnavailable,
     session_factory_from_settings,
 )
@@ -923,6 +924,27 @@ def test_a_store_that_dies_between_vote_and_finish(site, caplog):
     assert "finished" in site.journal
     assert "after the commit" in caplog.text
     assert site.contents(visitor) == {"old": "1"}
+
+
+def test_a_turn_that_cannot_be_ended(site, caplog):
+    """All others finish, and what was promised is stored; the turn ends by itself."""
+
+    def refuse(key, token=None):
+        raise StoreError("refused")
+
+    def work(session, request):
+        session["new"] = 1
+        finished = on_end(finish=lambda: site.journal.append("finished"), key="~~later")
+        request.tm.get().join(finished)
+        site.store.delete = refuse
+        return "promised"
+
+    page(site, work)
+    visitor = site.visitor()
+    assert visitor.get("/page").text == "promised"
+    assert site.journal[-1] == "finished"
+    assert "ends by itself" in caplog.text
+    assert site.contents(visitor) == {"old": "1", "new": 1}
 
 
 def test_a_store_that_dies_where_pages_are_served_without_sessions():
