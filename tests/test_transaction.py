@@ -830,6 +830,25 @@ def test_two_commits_at_once(rival):
     assert rival.contents(visitor) == {"old": "112"}
 
 
+def test_two_sessions_of_one_transaction(site, monkeypatch):
+    """A subrequest of the same transaction keeps the outer request waiting for nobody."""
+    monkeypatch.setattr(pyramid_beakerish.transaction, "LONGEST_WAIT", 0)
+    site.page("inner")(lambda request: str(request.session.update(inner=1)))
+
+    def work(session, request):
+        session["new"] = 1
+        subrequest = request.copy()
+        subrequest.path_info = "/inner"
+        return request.invoke_subrequest(subrequest).text
+
+    page(site, work)
+    visitor = site.visitor()
+    visitor.get("/page")
+    votes, finishes = ["create", "load", "load"], ["swap", "swap", "load", "swap"]
+    assert site.journal == ["load", "load", *votes, *finishes, "load", "delete"]
+    assert site.contents(visitor) == {"old": "1", "new": 1, "inner": 1}
+
+
 def test_a_commit_that_takes_too_long(site, monkeypatch):
     """Who has waited too long for the other's commit is a conflict, and stores nothing."""
     monkeypatch.setattr(pyramid_beakerish.transaction, "LONGEST_WAIT", 0)
