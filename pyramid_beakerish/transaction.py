@@ -259,7 +259,8 @@ class SessionDataManager:
 
     def sortKey(self) -> str:  # noqa: N802 - the interface's name
         """Come last: all who can refuse have voted before the session is stored."""
-        return "~pyramid_beakerish"
+        # With the key, as two transactions that take turns in different orders block each other.
+        return f"~pyramid_beakerish {self._session._key}"
 
     def tpc_begin(self, transaction: Any) -> None:
         """Nothing to prepare."""
