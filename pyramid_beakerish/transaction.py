@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from transaction.interfaces import (
     ISavepointDataManager,
@@ -24,6 +24,9 @@ from .sessions.session import Session
 from .sessions.snapshot import Snapshot
 from .sessions.stored import release
 from .stores.lease import Lease
+
+if TYPE_CHECKING:
+    Turns = dict[tuple[Any, str], "TransactionalSession"]
 
 log = logging.getLogger(__name__)
 
@@ -162,7 +165,7 @@ class TransactionalSession(Session):
 
     # For the data manager
 
-    def _vote(self) -> None:
+    def _vote(self, turns: Turns) -> None:
         """Raise whatever could keep the changes from being stored."""
         encoded = {key: self._encode(key) for key in self._suspects}
         if self._detached:
@@ -170,18 +173,24 @@ class TransactionalSession(Session):
         try:
             if self._record is not None:
                 if self._unusual or any(self._differs(key, encoded[key]) for key in encoded):
-                    self._compare()
+                    self._compare(turns)
             elif encoded or self._forced or self._ended:
                 self._reach_store()
         except StoreUnavailable as error:
             self._fail(error)
 
-    def _take_turn(self) -> None:
+    def _take_turn(self, turns: Turns) -> None:
         """Keep others from comparing until this transaction is over.
 
         Otherwise two could find the record unchanged, and the second would undo the first.
         """
         self._end_turn()
+        place = self._manager, self._key
+        before, turns[place] = turns.get(place), self
+        if before is not None and before._turn is not None:
+            # Taken over, as who votes last is also the last to finish.
+            self._turn, before._turn = before._turn, None
+            return
         turn = Lease(self._manager.records.store, f"commit:{self._key}", LONGEST_TURN)
         if not turn.acquire(LONGEST_WAIT):
             raise SessionConflict("Other requests kept committing the session.")
@@ -192,9 +201,9 @@ class TransactionalSession(Session):
         if turn is not None:
             release(turn)
 
-    def _compare(self) -> None:
+    def _compare(self, turns: Turns) -> None:
         """Refuse to overwrite what others have stored meanwhile, and have them wait from now on."""
-        self._take_turn()
+        self._take_turn(turns)
         try:
             record, token, _ = self._manager.records.load(self._key)
         except NoRecord:
@@ -202,7 +211,7 @@ class TransactionalSession(Session):
             raise SessionConflict("The session has ended in another request.") from None
         except Moved as moved:
             self._follow(moved)
-            return self._compare()
+            return self._compare(turns)
         if record.values != self._base:
             self._stale = True
             raise SessionConflict("Another request has changed the session.")
@@ -250,7 +259,8 @@ class SessionDataManager:
 
     def sortKey(self) -> str:  # noqa: N802 - the interface's name
         """Come last: all who can refuse have voted before the session is stored."""
-        return "~pyramid_beakerish"
+        # With the key, as two transactions that take turns in different orders block each other.
+        return f"~pyramid_beakerish {self._session._key}"
 
     def tpc_begin(self, transaction: Any) -> None:
         """Nothing to prepare."""
@@ -260,7 +270,7 @@ class SessionDataManager:
 
     def tpc_vote(self, transaction: Any) -> None:
         """Refuse what cannot be stored, and what conflicts with changes of others."""
-        self._session._vote()
+        self._session._vote(_turns_of(transaction))
 
     def tpc_finish(self, transaction: Any) -> None:
         """Store the changes."""
@@ -291,3 +301,16 @@ class SessionSavepoint:
     def rollback(self) -> None:
         """Bring the session back."""
         self._snapshot.restore(self._session)
+
+
+def _turns_of(transaction: Any) -> Turns:
+    """Give which session of the transaction has the turn of a record: there may be several of one.
+
+    A subrequest that is a copy of its request has a session, and its parent's transaction.
+    """
+    try:
+        turns: Turns = transaction.data(_turns_of)
+    except KeyError:
+        turns = {}
+        transaction.set_data(_turns_of, turns)
+    return turns

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from pyramid_beakerish.errors import StoreError
 from pyramid_beakerish.stores.memory import MemoryStore
 from pyramid_beakerish.testing import FrozenClock
 from tests.beaker_records import SECRET
@@ -154,6 +155,18 @@ def test_requests_that_take_over_one_session_at_once(before, make_after, late, c
     assert "Set-Cookie" not in Visitor(after, cookie).request(meet).headers
     assert ("Changes of an ended session were dropped" in caplog.text) is bool(late)
     assert after.do(see, moved[0]) == {"a": 1}
+
+
+def test_a_store_that_refuses_to_remove(before, make_after, old_store, caplog):
+    """A session goes on in a cookie even if its store refuses to give it up."""
+    cookie = before.begin(lambda session: session.update(a=1))
+
+    def refuse(key, token=None):
+        raise StoreError("refused")
+
+    old_store.delete = refuse
+    assert make_after(type="cookie").do(see, cookie) == {"a": 1}
+    assert "could not be removed" in caplog.text
 
 
 def test_a_logout_with_the_first_request(before, make_after):

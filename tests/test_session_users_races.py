@@ -146,6 +146,21 @@ def test_a_list_that_the_server_has_evicted(site, store, clock, use):
     assert phone.use(lambda session: session.new)
 
 
+@pytest.mark.parametrize("use", [dict, lambda session: session.update(a=1)])
+def test_a_list_that_was_ended_meanwhile(site, store, clock, use):
+    """A request that was slow does not enter a session again that has ended while it ran."""
+    phone, desk = log_in(site), site.stranger()
+    clock.advance(61)
+
+    def work(session):
+        dict(session)
+        desk.use(lambda session: session.sessions_of("bob").end_all())
+        use(session)
+
+    phone.use(work)
+    assert list(store.keys("user:")) == []
+
+
 def test_a_change_meanwhile(site):
     """Who logs in again while another request changes the session keeps both."""
     mine = log_in(site)

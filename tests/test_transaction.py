@@ -25,6 +25,7 @@ from pyramid_beakerish import (
     SerializationError,
     SessionStateError,
     SettingsError,
+    StoreError,
     StoreUnavailable,
     session_factory_from_settings,
 )
@@ -829,6 +830,25 @@ def test_two_commits_at_once(rival):
     assert rival.contents(visitor) == {"old": "112"}
 
 
+def test_two_sessions_of_one_transaction(site, monkeypatch):
+    """A subrequest of the same transaction keeps the outer request waiting for nobody."""
+    monkeypatch.setattr(pyramid_beakerish.transaction, "LONGEST_WAIT", 0)
+    site.page("inner")(lambda request: str(request.session.update(inner=1)))
+
+    def work(session, request):
+        session["new"] = 1
+        subrequest = request.copy()
+        subrequest.path_info = "/inner"
+        return request.invoke_subrequest(subrequest).text
+
+    page(site, work)
+    visitor = site.visitor()
+    visitor.get("/page")
+    votes, finishes = ["create", "load", "load"], ["swap", "swap", "load", "swap"]
+    assert site.journal == ["load", "load", *votes, *finishes, "load", "delete"]
+    assert site.contents(visitor) == {"old": "1", "new": 1, "inner": 1}
+
+
 def test_a_commit_that_takes_too_long(site, monkeypatch):
     """Who has waited too long for the other's commit is a conflict, and stores nothing."""
     monkeypatch.setattr(pyramid_beakerish.transaction, "LONGEST_WAIT", 0)
@@ -925,6 +945,27 @@ def test_a_store_that_dies_between_vote_and_finish(site, caplog):
     assert site.contents(visitor) == {"old": "1"}
 
 
+def test_a_turn_that_cannot_be_ended(site, caplog):
+    """All others finish, and what was promised is stored; the turn ends by itself."""
+
+    def refuse(key, token=None):
+        raise StoreError("refused")
+
+    def work(session, request):
+        session["new"] = 1
+        finished = on_end(finish=lambda: site.journal.append("finished"), key="~~later")
+        request.tm.get().join(finished)
+        site.store.delete = refuse
+        return "promised"
+
+    page(site, work)
+    visitor = site.visitor()
+    assert visitor.get("/page").text == "promised"
+    assert site.journal[-1] == "finished"
+    assert "ends by itself" in caplog.text
+    assert site.contents(visitor) == {"old": "1", "new": 1}
+
+
 def test_a_store_that_dies_where_pages_are_served_without_sessions():
     """With ``on_store_error = anonymous`` the commit goes on without the session."""
     site = make_site(**{"session.on_store_error": "anonymous"})
@@ -984,7 +1025,22 @@ def test_the_data_manager_provides_its_interfaces(site):
         return manager.sortKey()
 
     page(site, work)
-    assert site.visitor().get("/page").text == "~pyramid_beakerish"
+    assert site.visitor().get("/page").text.startswith("~pyramid_beakerish")
+
+
+def test_the_order_of_votes(site):
+    """Of two transactions of the same two sessions none waits for what waits for itself."""
+    keys = []
+
+    def work(session, request):
+        session["new"] = 1
+        keys.append(SessionDataManager(session).sortKey())
+
+    page(site, work)
+    one, other = site.visitor(), site.visitor()
+    for visitor in (one, other, one):
+        visitor.get("/page")
+    assert keys[0] == keys[2] != keys[1]
 
 
 def test_the_notes_and_the_data_of_a_transaction_are_left_alone(site):

@@ -817,6 +817,16 @@ class Stream(Pieces):
             self.request.finish()
 
 
+class Silent(Pieces):
+    """Gives nothing."""
+
+    def pauseProducing(self):
+        """Nothing comes anyway."""
+
+    def resumeProducing(self):
+        """Give nothing."""
+
+
 @pytest.fixture
 def streams(site):
     """The streams that have begun to answer requests."""
@@ -850,6 +860,27 @@ def test_a_producer_that_pushes_is_not_paused_in_vain(browser, streams):
     """Where the session is saved at once, the producer is told nothing."""
     assert browser.get().body == STREAMED
     assert streams[0].paused is False
+
+
+@pytest.mark.parametrize("streaming", [False, True], ids=["pulled", "pushes"])
+def test_a_page_that_ends_before_its_producer(browser, site, logged, streaming):
+    """A producer that waits is asked for no more once the page has ended without it."""
+
+    def work(request):
+        get_session(request)["a"] = 1
+        request.registerProducer(Silent(request, 1), streaming)
+        request.write(b"all")
+        request.finish()
+        return NOT_DONE_YET
+
+    site.resource.work = work
+    transport, save, saving = open_and_keep_the_save(browser)
+    save()
+    saving.callback(None)
+    assert browser.read(transport).body == b"all"
+    del saving
+    gc.collect()  # Twisted logs a failure that nobody has taken care of when it is forgotten
+    assert logged == []
 
 
 def test_a_producer_that_pushes_is_stopped_with_the_apology(browser, streams):

@@ -127,10 +127,9 @@ class RecordStore:
         now = self._clock()
         # ``accessed`` changes only when an extension is due, and whenever it does the cookie is
         # sent again: so that of a session that every request writes is extended as well.
-        if not -interval < now - record.accessed < interval:  # or the clock was set back
+        extended = not -interval < now - record.accessed < interval  # or the clock was set back
+        if extended:
             record.accessed = now
-            if "user" in record.own:
-                self.users.keep(key, record.own)
         left = record.created + lifetime - now
         ttl = idle if idle < left else max(left, _SHORTEST_TTL)
         record.expires = None if ttl == inf else now + ttl
@@ -144,6 +143,8 @@ class RecordStore:
         else:
             stored = self.store.swap(key, token, value, None if ttl == inf else ttl)
         record.values = values  # only now: the store may have refused them
+        if extended and stored and "user" in record.own:  # not stored: it may have ended meanwhile
+            self.users.keep(key, record.own)
         return stored
 
     def save(

@@ -6,7 +6,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SessionStateError, StoreUnavailable
+from ..errors import SessionStateError, StoreError, StoreUnavailable
 from .events import (
     EndReason,
     SessionChangesDropped,
@@ -294,8 +294,8 @@ class StoredMapping(FoundMapping):
 
 
 def release(lease: Lease) -> None:
-    """Release a session's lock; the response is ready, so a store that is down is only logged."""
+    """Release a session's lock; a store that fails is only logged, as the rest was done already."""
     try:
         lease.release()
-    except StoreUnavailable:
+    except StoreError:
         log.warning("A session's lock could not be released; it ends by itself.")

@@ -146,7 +146,7 @@ class SessionRequest(Request):  # type: ignore[misc]
 
     def _ask_producer(self) -> None:
         producer, self._producer = self._producer, None
-        if producer is not None:
+        if producer is not None and not self.finished:
             self.registerProducer(producer, self.streamingProducer)
             if self.streamingProducer:
                 producer.resumeProducing()

@@ -154,6 +154,6 @@ class Adoption:
     def _forget(self, session: EarlierSession) -> bool:
         try:
             return session.forget()
-        except StoreUnavailable:
+        except StoreError:
             log.warning("An adopted session could not be removed where it came from.")
             return True
