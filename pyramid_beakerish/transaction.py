@@ -188,7 +188,7 @@ class TransactionalSession(Session):
         place = self._manager, self._key
         before, turns[place] = turns.get(place), self
         if before is not None and before._turn is not None:
-            # Taken over, as who votes last is also the last to finish.
+            # Taken over: the last to vote is also the last to finish.
             self._turn, before._turn = before._turn, None
             return
         turn = Lease(self._manager.records.store, f"commit:{self._key}", LONGEST_TURN)
@@ -304,9 +304,10 @@ class SessionSavepoint:
 
 
 def _turns_of(transaction: Any) -> Turns:
-    """Give which session of the transaction has the turn of a record: there may be several of one.
+    """Give the session of the transaction that has the turn of each record.
 
-    A subrequest that is a copy of its request has a session, and its parent's transaction.
+    One record may have several: a subrequest that is a copy of its request has a session of its
+    own, and its parent's transaction.
     """
     try:
         turns: Turns = transaction.data(_turns_of)
