@@ -187,7 +187,7 @@ def test_stores_of_regions_are_opened(caplog):
 def test_a_store_that_cannot_be_made_is_told_at_configuration(monkeypatch):
     """A region whose store needs a library that is not there is a mistake at once."""
     monkeypatch.setitem(OWN_STORES, "odd", "no_such_library:Store")
-    with pytest.raises(ConfigurationExecutionError, match="odd needs a module that cannot be"):
+    with pytest.raises(ConfigurationExecutionError, match=r"short_term\.type = odd needs a module"):
         configured({**SETTINGS, "cache.type": "odd"}).commit()
 
 
