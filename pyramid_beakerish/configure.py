@@ -35,6 +35,11 @@ log = logging.getLogger("pyramid_beakerish")
 #: The order of an action that comes after all that the application and other includes set.
 LAST = 10
 
+OTHER_FACTORY = (
+    "The application has set a session factory of its own: it is kept, and the session. settings "
+    "are not read here."
+)
+
 #: Where Pyramid's introspection finds the parsed settings.
 CATEGORY = "pyramid_beakerish"
 
@@ -144,6 +149,8 @@ def _configure(config: Any, parsed: MutableMapping[str, Any]) -> None:
         factory = _session_factory(settings.session, settings.clock)
         factory.open()
         registry.registerUtility(factory, ISessionFactory)
+    else:
+        log.info(OTHER_FACTORY)
     if isinstance(factory, SessionFactory) and factory.transactional:
         from .request_transaction import prepare_transactions  # needs an extra
 

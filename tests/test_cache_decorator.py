@@ -726,7 +726,8 @@ def test_a_response_is_not_shared(clock, tmp_path, options):
     configured.configure(make_regions(clock, r=options))
     function = cache_region("r", ignore=["request"])(lambda request: Response("a page"))
     with pytest.raises(
-        SerializationError, match=r"Response: the cookies set on it for one visitor"
+        SerializationError,
+        match=r"Response: the cookies set on it .* to all\. Return its text, or set copy = true",
     ):
         function(None)
     configured.configure(make_regions(clock, r={**options, "copy": True}))

@@ -82,6 +82,15 @@ def test_python_of_a_page_runs(page, application):
         assert main is None or callable(main({}, **settings))
 
 
+@pages_with("python")
+def test_a_main_of_a_page_can_be_copied_alone(page, application):
+    """A block with a main needs nothing of the blocks before it, so it can be a file."""
+    for body in [body for body in blocks(page, "python") if "def main(" in body]:
+        copied = {"__name__": "example"}
+        exec(compile(body, page.name, "exec"), copied)
+        assert callable(copied["main"]({}, **application["settings"]))
+
+
 @pages_with("ini")
 def test_ini_of_a_page_is_accepted(page, tmp_path):
     """Settings that a page shows are obeyed without a mistake or a message."""

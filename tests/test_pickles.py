@@ -148,7 +148,7 @@ class TestPickle:
     def test_forged_name(self, names):
         """What stands in the place of a module or class name, and is none, is not repeated."""
         data = b"\x80\x04" + names + b"\x93."
-        with pytest.raises(CorruptData, match=r"^a stored value names a class by what is no name$"):
+        with pytest.raises(CorruptData, match=r"^a stored value names a class by an invalid name$"):
             PICKLE.loads(data)
 
     @pytest.mark.parametrize(

@@ -151,10 +151,10 @@ def test_caches_that_are_not_there_yet_are_told(project, monkeypatch):
 
 
 def test_the_examples_of_the_page_on_testing_pass(pytester):
-    """What docs/testing.rst shows is a conftest.py, and tests that pass with it."""
+    """What docs/testing.rst shows is a conftest.py, and modules of tests that pass with it."""
     conftest, *tests = blocks(PAGE, "python")
     pytester.makeconftest(conftest)
-    pytester.makepyfile("import pytest\n" + "\n".join(tests))
+    pytester.makepyfile(**{f"test_{number}": body for number, body in enumerate(tests)})
     pytester.runpytest_inprocess(*WITHOUT).assert_outcomes(passed=6)
 
 

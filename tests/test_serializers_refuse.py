@@ -88,8 +88,8 @@ def raises(*_):
 
 class TestRefusal:
     GENERIC = (
-        "store the str, int, list, dict ... that it is made of, or use the serializer pickle "
-        "with {} in pickle_classes"
+        "store the str, int, list, dict ... that it is made of, or set data_serializer = pickle "
+        "(for a cache region serializer = pickle) and add {} to pickle_classes"
     )
     UNICODE = "it holds lone surrogates, which UTF-8 does not have: encode it and store the bytes"
     ZONE = "its time zone cannot be stored: convert it to UTC or a zoneinfo zone"

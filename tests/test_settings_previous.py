@@ -177,7 +177,7 @@ def test_either_or():
     with pytest.raises(SettingsError) as caught:
         read_settings({"session.previous": "none", "session.previous.type": "memory"})
     assert caught.value.problems == (
-        "session.previous = 'none' cannot go with session.previous.type.",
+        "session.previous = 'none' cannot go with session.previous.type: leave one of them out.",
     )
     with pytest.raises(SettingsError) as caught:
         read_settings({"session.previous": "beaker"})

@@ -128,7 +128,7 @@ NO_URL = (
         ),
         (
             {**SENTINEL, "redis.cluster": "true"},
-            ["session.redis.sentinels cannot go with redis.cluster."],
+            ["session.redis.sentinels cannot go with redis.cluster: leave one of them out."],
         ),
         (
             {"redis.cluster": "true", "url": "unix:///run/redis.sock"},

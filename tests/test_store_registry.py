@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from pyramid_beakerish.errors import SettingsError
-from pyramid_beakerish.settings import StoreSettings
+from pyramid_beakerish.settings import StoreSettings, read_region_settings
 from pyramid_beakerish.stores import OWN_STORES, known_types, open_store
 from pyramid_beakerish.stores.file.store import FileStore
 from pyramid_beakerish.stores.memory import MemoryStore
@@ -61,6 +61,16 @@ def test_file_without_a_folder():
     """The type file without a data_dir is a mistake in the settings."""
     with pytest.raises(SettingsError, match=r"^type = file needs data_dir, the folder to keep"):
         open_store(StoreSettings(type="file"))
+
+
+@pytest.mark.parametrize("kind", ["file", "sqlite", "dbm"])
+def test_a_region_without_a_folder(kind):
+    """The mistake names the settings with the region's prefix, as no check at start has done so."""
+    settings = {"cache.regions": "a", "cache.a.type": kind}
+    regions, _ = read_region_settings(settings)
+    told = rf"^cache\.a\.type = {kind} needs .*cache\.a\.data_dir, "
+    with pytest.raises(SettingsError, match=told):
+        open_store(regions["a"])
 
 
 def test_a_store_is_taken_as_it_is():

@@ -27,6 +27,7 @@ from pyramid_beakerish.sessions.components import ComponentRegistry
 from pyramid_beakerish.stores.memory import MemoryStore
 from pyramid_beakerish.twisted import SessionSite, TwistedSession, get_session
 from pyramid_beakerish.twisted.request import APOLOGY
+from tests.test_docs import ROOT, blocks
 
 COOKIE = "beaker.session.id"
 
@@ -200,6 +201,16 @@ def test_the_counter_of_the_page(store, clock):
     browser.site = SessionSite(CounterResource(), type=store, reactor=clock)
     assert [*texts, browser.get().body] == [b"Visit #%d for you!" % n for n in (1, 2, 3)]
     assert Browser(browser.site).get().body == b"Visit #1 for you!"
+
+
+def test_the_example_of_the_docs(monkeypatch):
+    """What docs/from_twisted.rst has somebody copy stands alone, and counts visits of the root."""
+    monkeypatch.setattr(components, "everywhere", components.register_component.__self__)
+    page = ROOT / "docs" / "from_twisted.rst"
+    copied = {"__name__": "copied"}
+    exec(compile(blocks(page, "python")[-1], page.name, "exec"), copied)
+    browser = Browser(copied["site"])
+    assert [browser.get().body for _ in range(2)] == [b"Visit #1 for you!", b"Visit #2 for you!"]
 
 
 def test_one_session_for_each_request_and_browser(browser, site):

@@ -274,7 +274,7 @@ class Lookup:
             remedy = "Return what it produces, such as a list."
             raise self._refusal(value, "it can be used only once", remedy)
         if self._region.settings.shares_objects and _is_response(value):
-            remedy = "Return what it is made of, or set copy = true for the region."
+            remedy = "Return its text, or set copy = true for the region."
             raise self._refusal(
                 value, "the cookies set on it for one visitor would be sent to all", remedy
             )

@@ -177,7 +177,7 @@ def unlisted(module: str, name: str) -> str:
     """Tell that a class may not be loaded, and which line would admit it."""
     # What is not a name may be anything, even contents of the session or forged log lines.
     if not (_is_dotted(module) and _is_dotted(name)):
-        return "a stored value names a class by what is no name"
+        return "a stored value names a class by an invalid name"
     return (
         f"{module}.{name} is not listed; if it only holds values, "
         f"add the line {module}:{name} to pickle_classes"

@@ -133,8 +133,8 @@ def _remedy(kind: type) -> str:
     if "<" in kind.__qualname__:  # made in a function: no name leads to it
         return _IN_PARTS
     return (
-        f"{_IN_PARTS}, or use the serializer pickle "
-        f"with {kind.__module__}:{kind.__qualname__} in pickle_classes"
+        f"{_IN_PARTS}, or set data_serializer = pickle (for a cache region serializer = pickle) "
+        f"and add {kind.__module__}:{kind.__qualname__} to pickle_classes"
     )
 
 

@@ -65,7 +65,9 @@ def build_previous(
         return None
     if "previous" in values:
         other = next(iter(earlier.written.values())).key
-        report.mistakes.append(section.sentence("previous", f"cannot go with {other}."))
+        report.mistakes.append(
+            section.sentence("previous", f"cannot go with {other}: leave one of them out.")
+        )
         return None
     aside = Report(report.unknown_settings)
     previous = build(earlier, aside)  # its messages would be about settings no longer in use

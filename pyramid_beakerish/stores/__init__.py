@@ -78,9 +78,8 @@ def open_store(settings: StoreSettings, clock: Callable[[], float] = time.time) 
     try:
         store: Store = find_class(settings.type).from_settings(settings, clock)
     except ImportError as error:
-        raise SettingsError(
-            [f"type = {settings.type} needs a module that cannot be imported: {error}"]
-        ) from error
+        kind = f"{settings.key_prefix}type = {settings.type}"
+        raise SettingsError([f"{kind} needs a module that cannot be imported: {error}"]) from error
     return store
 
 

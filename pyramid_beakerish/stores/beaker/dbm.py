@@ -132,7 +132,9 @@ class DbmStore(BeakerStore):
         given = settings.backend
         folder = given.get("dbm_dir", settings.data_dir)
         if folder is None:
-            raise SettingsError(["type = dbm needs data_dir, or dbm_dir and lock_dir"])
+            under = settings.key_prefix
+            needs = f"{under}data_dir, or {under}dbm_dir and {under}lock_dir"
+            raise SettingsError([f"{under}type = dbm needs {needs}"])
         lock_dir = settings.lock_dir or settings.data_dir
         return cls(folder, lock_dir, given.get("dbmmodule"), clock)
 

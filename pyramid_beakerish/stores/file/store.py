@@ -113,7 +113,9 @@ class FileStore(Store):
     def from_settings(cls, settings: StoreSettings, clock: Callable[[], float]) -> FileStore:
         """Make the store from ``data_dir``, ``lock_dir`` and ``fsync``; no file is made yet."""
         if settings.data_dir is None:
-            raise SettingsError(["type = file needs data_dir, the folder to keep the files in"])
+            under = settings.key_prefix
+            told = f"{under}type = file needs {under}data_dir, the folder to keep the files in"
+            raise SettingsError([told])
         return cls(settings.data_dir, settings.lock_dir, settings.fsync, clock)
 
     def prepare(self) -> None:

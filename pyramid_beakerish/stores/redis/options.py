@@ -66,7 +66,9 @@ def _open(url: Any, given: Given) -> Server | None:
     if given.mistakes:
         return None
     if is_cluster:
-        given.refuse_if(bool(sentinels), "sentinels", "cannot go with redis.cluster")
+        given.refuse_if(
+            bool(sentinels), "sentinels", "cannot go with redis.cluster: leave one of them out"
+        )
         return _open_cluster(parsed, nodes, given)
     if sentinels:
         return _open_sentinel(parsed, sentinels, service, given)

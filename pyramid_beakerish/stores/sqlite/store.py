@@ -243,9 +243,9 @@ def path_of(settings: StoreSettings) -> str:
     except ValueError as refusal:
         raise SettingsError([f"{settings.key_prefix}url {refusal}"]) from refusal
     if settings.data_dir is None:
-        raise SettingsError(
-            ["type = sqlite needs url, or data_dir, the folder to keep its file in"]
-        )
+        under = settings.key_prefix
+        needs = f"{under}url, or {under}data_dir, the folder to keep its file in"
+        raise SettingsError([f"{under}type = sqlite needs {needs}"])
     return own_folder(settings.data_dir) + FILE
 
 
