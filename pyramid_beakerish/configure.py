@@ -149,7 +149,7 @@ def _configure(config: Any, parsed: MutableMapping[str, Any]) -> None:
         factory = _session_factory(settings.session, settings.clock)
         factory.open()
         registry.registerUtility(factory, ISessionFactory)
-    else:
+    elif not isinstance(factory, SessionFactory):
         log.info(OTHER_FACTORY)
     if isinstance(factory, SessionFactory) and factory.transactional:
         from .request_transaction import prepare_transactions  # needs an extra

@@ -95,11 +95,12 @@ class TestRefusal:
     ZONE = "its time zone cannot be stored: convert it to UTC or a zoneinfo zone"
 
     def test_class_that_no_name_leads_to(self):
-        """A class inside a function cannot be listed in pickle_classes, so that is not advised."""
+        """A class that cannot be listed in pickle_classes is not advised to be."""
         inner = type("inner", (), {"__qualname__": "view.<locals>.inner"})
-        with pytest.raises(SerializationError) as caught:
-            serializer_for("msgpack").dumps(inner())
-        assert str(caught.value).endswith("list, dict ... that it is made of")
+        for value in (inner(), raises, (n for n in range(3))):
+            with pytest.raises(SerializationError) as caught:
+                serializer_for("msgpack").dumps(value)
+            assert str(caught.value).endswith("list, dict ... that it is made of")
 
     @pytest.mark.parametrize(
         ("value", "where", "remedy"),

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from ..serializers.plain import is_known_by_name
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -91,19 +93,11 @@ def _object(value: object) -> str:
         return _framed("e", place(type(value))) + _framed("n", _member(value))
     if isinstance(value, PurePath):
         return _framed("p", place(type(value))) + _framed("n", str(value))
-    if isinstance(value, type) and _is_known_by_name(value):
+    if isinstance(value, type) and is_known_by_name(value):
         return _framed("c", place(value))
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return _framed("o", place(type(value))) + spell(tuple(value))
     raise NoStableKeyError(value)
-
-
-def _is_known_by_name(kind: type) -> bool:
-    """Tell whether the name of a class leads to it: a function may make many of one name."""
-    found: Any = sys.modules.get(kind.__module__)
-    for name in kind.__qualname__.split("."):
-        found = getattr(found, name, None)
-    return found is kind
 
 
 def _member(value: Enum) -> str:

@@ -7,6 +7,7 @@ plain values under a tag, and back.
 from __future__ import annotations
 
 import base64
+import sys
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -130,12 +131,20 @@ def _remedy(kind: type) -> str:
     for base in kind.__mro__[1:]:
         if base in BY_KIND or base is str or base is list:
             return f"convert it to {type_name(base)}"
-    if "<" in kind.__qualname__:  # made in a function: no name leads to it
+    if not is_known_by_name(kind):
         return _IN_PARTS
     return (
         f"{_IN_PARTS}, or set data_serializer = pickle (for a cache region serializer = pickle) "
         f"and add {kind.__module__}:{kind.__qualname__} to pickle_classes"
     )
+
+
+def is_known_by_name(kind: type) -> bool:
+    """Tell whether the name of a class leads to it: a function may make many of one name."""
+    found: Any = sys.modules.get(kind.__module__)
+    for name in kind.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is kind
 
 
 def is_unicode(text: str) -> bool:
