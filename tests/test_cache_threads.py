@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import threading
 import weakref
@@ -23,6 +22,7 @@ from tests.cache_help import (
     outcome,
     until,
 )
+from tests.garbage import collect
 
 
 @pytest.fixture(params=KINDS)
@@ -350,7 +350,7 @@ def test_nobody_holds_on_to_what_he_has_waited_for():
     value, creator.result = weakref.ref(creator.result), None
 
     def is_gone():
-        gc.collect()
+        collect()
         return value() is None
 
     until(is_gone)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import subprocess
 import sys
 import threading
@@ -27,6 +26,7 @@ from pyramid_beakerish.sessions.components import ComponentRegistry
 from pyramid_beakerish.stores.memory import MemoryStore
 from pyramid_beakerish.twisted import SessionSite, TwistedSession, get_session
 from pyramid_beakerish.twisted.request import APOLOGY
+from tests.garbage import collect
 from tests.test_docs import ROOT, blocks
 
 COOKIE = "beaker.session.id"
@@ -554,7 +554,7 @@ def test_the_site_stops_while_a_session_is_looked_at(
     assert clock.getDelayedCalls() == []
     told = len([event for event in logged if "log_failure" in event])
     logged.clear()
-    gc.collect()  # Twisted logs a failure that nobody has taken care of when it is forgotten
+    collect()  # Twisted logs a failure that nobody has taken care of when it is forgotten
     assert (told, logged) == (len(failing), [])
 
 
@@ -890,7 +890,7 @@ def test_a_page_that_ends_before_its_producer(browser, site, logged, streaming):
     saving.callback(None)
     assert browser.read(transport).body == b"all"
     del saving
-    gc.collect()  # Twisted logs a failure that nobody has taken care of when it is forgotten
+    collect()  # Twisted logs a failure that nobody has taken care of when it is forgotten
     assert logged == []
 
 
@@ -1064,7 +1064,7 @@ def test_a_page_and_its_save_that_both_fail(browser, site, logged):
     requests[0].processingFailed(Failure(StoreUnavailable("down")))
     saving.errback(Failure(StoreUnavailable("down")))
     assert browser.read(transport).body == APOLOGY
-    gc.collect()  # Twisted logs a failure that nobody has taken care of when it is forgotten
+    collect()  # Twisted logs a failure that nobody has taken care of when it is forgotten
     failures = [event["log_failure"] for event in logged if "log_failure" in event]
     assert all(failure.check(StoreUnavailable) for failure in failures)
 
@@ -1140,7 +1140,7 @@ def test_a_visitor_who_leaves_while_the_session_is_saved(browser, site, logged):
     browser.protocol.connectionLost(Failure(ConnectionError()))
     save()
     saving.callback(None)
-    gc.collect()  # Twisted logs a failure that nobody has taken care of when it is forgotten
+    collect()  # Twisted logs a failure that nobody has taken care of when it is forgotten
     assert not any(event.get("log_failure") for event in logged)
 
 
@@ -1153,7 +1153,7 @@ def test_a_visitor_who_leaves_while_the_session_is_loaded(browser, site, logged)
     browser.protocol.connectionLost(Failure(ConnectionError()))
     loading.pop().callback(None)
     assert asked == []
-    gc.collect()  # Twisted logs a failure that nobody has taken care of when it is forgotten
+    collect()  # Twisted logs a failure that nobody has taken care of when it is forgotten
     assert not any(event.get("log_failure") for event in logged)
 
 
