@@ -89,6 +89,15 @@ def test_settings_of_sessions_that_are_not_ours(own_caches, caplog):
     assert (found["session"], list(found["regions"])) == (None, ["a"])
 
 
+def test_a_factory_of_ours_that_the_application_has_made(own_caches, caplog):
+    """Nothing is said where the application has made its factory by this package."""
+    ours = session_factory_from_settings({"session.type": "memory", "session.secret": "x" * 32})
+    config = configured(session_factory=ours)
+    with caplog.at_level(logging.INFO):
+        config.commit()
+    assert (factory_of(config), caplog.records) == (ours, [])
+
+
 def test_pyramid_includes_is_enough():
     """The line ``pyramid.includes`` of an ini file does everything."""
     config = Configurator(settings={**SETTINGS, "pyramid.includes": "pyramid_beakerish"})

@@ -161,6 +161,18 @@ def test_a_list_that_was_ended_meanwhile(site, store, clock, use):
     assert list(store.keys("user:")) == []
 
 
+def test_a_list_is_looked_at_only_where_the_session_lives_longer(clock):
+    """A write before that costs a bound session what it costs any other."""
+    store = WatchedStore(MemoryStore(clock))
+    mine = log_in(Site(store, clock))
+    store.calls.clear()
+    mine.put(a=1)
+    assert store.calls == ["load", "swap"]
+    clock.advance(61)
+    mine.put(a=2)
+    assert store.calls[2:] == ["load", "swap", "load"]
+
+
 def test_a_change_meanwhile(site):
     """Who logs in again while another request changes the session keeps both."""
     mine = log_in(site)
