@@ -1031,9 +1031,8 @@ def test_the_apology_for_a_store_has_no_header_of_the_page(browser, site, store)
     assert (head.status, head.body, transport.disconnecting) == (503, b"", True)
 
 
-def test_a_page_that_goes_on_after_the_apology(browser, site, store):
-    """What a resource says after its session could not be saved is heard by nobody."""
-    requests = []
+def begin_page(requests):
+    """Give the work that begins a page, and leaves the rest to the test."""
 
     def work(request):
         get_session(request)["a"] = 1
@@ -1041,8 +1040,14 @@ def test_a_page_that_goes_on_after_the_apology(browser, site, store):
         requests.append(request)
         return NOT_DONE_YET
 
+    return work
+
+
+def test_a_page_that_goes_on_after_the_apology(browser, site, store):
+    """What a resource says after its session could not be saved is heard by nobody."""
+    requests = []
     store.failing = ("create",)
-    site.resource.work = work
+    site.resource.work = begin_page(requests)
     transport = browser.open()
     requests[0].write(b"two")
     requests[0].finish()
@@ -1052,14 +1057,7 @@ def test_a_page_that_goes_on_after_the_apology(browser, site, store):
 def test_a_page_and_its_save_that_both_fail(browser, site, logged):
     """The visitor is told once that the store is down."""
     requests = []
-
-    def work(request):
-        get_session(request)["a"] = 1
-        request.write(b"one ")
-        requests.append(request)
-        return NOT_DONE_YET
-
-    site.resource.work = work
+    site.resource.work = begin_page(requests)
     transport, _, saving = open_and_keep_the_save(browser)
     requests[0].processingFailed(Failure(StoreUnavailable("down")))
     saving.errback(Failure(StoreUnavailable("down")))
@@ -1097,14 +1095,7 @@ def test_the_apology_for_a_store_tells_that_it_is_the_last_answer(browser, site,
 def test_a_store_that_fails_after_the_response_has_begun(browser, site, logged, ended):
     """A page that cannot be finished is broken off, as it is too late for a 503."""
     requests = []
-
-    def work(request):
-        get_session(request)["a"] = 1
-        request.write(b"one ")
-        requests.append(request)
-        return NOT_DONE_YET
-
-    site.resource.work = work
+    site.resource.work = begin_page(requests)
     transport = browser.open(version="1.1")
     if ended:
         requests[0].finish()
