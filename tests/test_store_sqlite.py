@@ -521,3 +521,11 @@ class TestSettings:
         """Without a file there is no store."""
         with pytest.raises(SettingsError, match=r"^url names no file|^type = sqlite needs"):
             self.opened(**options)
+
+
+def test_a_store_that_is_told_late_of_a_fork(store):
+    """Connections that were idle at a fork are closed, and the store goes on with new ones."""
+    value = stamped()
+    store.set("k", value, None)
+    store._connections.forked()
+    assert store.load("k")[0] == value
